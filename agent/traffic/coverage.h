@@ -1,0 +1,62 @@
+#ifndef SKIMWATCH_AGENT_TRAFFIC_COVERAGE_H_
+#define SKIMWATCH_AGENT_TRAFFIC_COVERAGE_H_
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace skimwatch::traffic {
+
+// What became of bytes that a source saw, with why. Units are bytes as they stood on the wire or in
+// the file, before any decoding; retransmitted TCP bytes count once.
+enum class Reason : uint8_t {
+  kScanned,
+  // The flow was not chosen by the sampling hash.
+  kSampledOutFlow,
+  // Beyond the configured bytes of one message's body.
+  kTruncatedBodyLimit,
+  // Cut off by the decompression limit.
+  kTruncatedDecompressionLimit,
+  // The packet was longer than the capture took.
+  kTruncatedSnapshot,
+  // The table of flows was full.
+  kShedFlowTableFull,
+  // The memory for reassembly, of one flow or in all, was used up.
+  kShedReassemblyMemory,
+  // TLS or another ciphertext.
+  kUndecodableEncrypted,
+  // The content coding was unknown or its data broken.
+  kUndecodableContentCoding,
+  // Packets that no decoder of link or network layer understood.
+  kUndecodablePacket,
+  // Not outbound, and the configuration did not ask for it.
+  kInbound,
+  kCount,
+};
+
+// `scanned`, `sampled_out.flow_hash`, `truncated.body_limit`, ... : outcome, dot, reason.
+std::string_view ReasonName(Reason reason);
+// The part before the dot.
+std::string_view OutcomeName(Reason reason);
+
+// Honest coverage, to the byte: seen is the sum of all reasons, and sources count every byte they
+// saw in exactly one of them. Thread-safe; wait-free.
+class Coverage {
+ public:
+  void Add(Reason reason, uint64_t bytes) {
+    bytes_[static_cast<size_t>(reason)].fetch_add(bytes, std::memory_order_relaxed);
+  }
+  uint64_t bytes(Reason reason) const {
+    return bytes_[static_cast<size_t>(reason)].load(std::memory_order_relaxed);
+  }
+  uint64_t seen_bytes() const;
+
+ private:
+  std::array<std::atomic<uint64_t>, static_cast<size_t>(Reason::kCount)> bytes_{};
+};
+
+}  // namespace skimwatch::traffic
+
+#endif  // SKIMWATCH_AGENT_TRAFFIC_COVERAGE_H_

@@ -1,0 +1,96 @@
+#ifndef SKIMWATCH_AGENT_TRAFFIC_MESSAGE_H_
+#define SKIMWATCH_AGENT_TRAFFIC_MESSAGE_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "absl/time/time.h"
+
+namespace skimwatch::traffic {
+
+enum class SourceKind : uint8_t { kPacketCapture, kPcapFile, kLogFile };
+
+// Which way bytes go, seen from the watched host.
+enum class Direction : uint8_t {
+  kUnknown,
+  kOutboundRequest,
+  kOutboundResponse,
+  kInboundRequest,
+  kInboundResponse,
+  kAtRest,
+};
+
+// The piece of a message that bytes belong to. A stream is what no protocol recognised.
+enum class Part : uint8_t {
+  kRequestTarget,
+  kRequestHeaders,
+  kRequestBody,
+  kResponseHeaders,
+  kResponseBody,
+  kStream,
+  kLine,
+};
+
+// `request_target`, `request_headers`, ... as in Provenance.part of the wire contract.
+std::string_view PartName(Part part);
+
+struct Address {
+  // Text form, RFC 5952.
+  std::string ip;
+  uint16_t port = 0;
+};
+
+// Where bytes were seen and where they were going.
+struct Provenance {
+  SourceKind source = SourceKind::kPacketCapture;
+  Direction direction = Direction::kUnknown;
+  Address client;
+  Address server;
+  // The request's host, lower case, without port; empty when unknown.
+  std::string host;
+  std::string method;
+  // The request's path without query, as sent. It may carry a card number: show only
+  // `PathTemplate(path)`.
+  std::string path;
+  // Scheme and host of the page that the request names (`Origin`, else `Referer`).
+  std::string referrer;
+  // Media type of the part, lower case, without parameters.
+  std::string content_type;
+  // The site of the configuration; never empty for live sources.
+  std::string site;
+  // For log files, the path.
+  std::string file;
+  absl::Time seen_at;
+  // With which the flow was chosen, in (0, 1].
+  double sampling_probability = 1.0;
+};
+
+// A path fit to be shown and grouped: segments that look variable (digits, UUIDs, hex, base64,
+// long) become `{n}`, `{uuid}`, `{hex}`, `{id}`; cut at 256 bytes.
+std::string PathTemplate(std::string_view path);
+
+// Takes the bytes of one part, in order, after transfer and content coding are undone.
+class PartConsumer {
+ public:
+  virtual ~PartConsumer() = default;
+  virtual void Data(std::string_view bytes) = 0;
+  // Bytes are missing here (loss, a truncated decoder): what follows does not adjoin.
+  virtual void Gap() = 0;
+  // The part is over; the consumer must not be used again.
+  virtual void End() = 0;
+};
+
+// Where messages go. Called on the thread of the source; an implementation is thread-safe when
+// several sources share it.
+class MessageSink {
+ public:
+  virtual ~MessageSink() = default;
+  // A part begins. The consumer belongs to the sink and stays valid until its End(). `provenance`
+  // is valid during the call.
+  virtual PartConsumer* BeginPart(const Provenance& provenance, Part part) = 0;
+};
+
+}  // namespace skimwatch::traffic
+
+#endif  // SKIMWATCH_AGENT_TRAFFIC_MESSAGE_H_

@@ -1,0 +1,31 @@
+#ifndef SKIMWATCH_PROTO_PROCESS_PROCESS_H_
+#define SKIMWATCH_PROTO_PROCESS_PROCESS_H_
+
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "skimwatch/config/v1/process.pb.h"
+
+namespace skimwatch::process {
+
+// `0.1.0` and the source revision it was built from.
+std::string_view Version();
+std::string_view Revision();
+
+// Sets up spdlog for the program: level and format of the configuration, one event a line on
+// standard error.
+absl::Status SetUpLogging(const config::v1::Logging& logging, std::string_view program);
+
+// Keeps memory out of core dumps and debuggers: PR_SET_DUMPABLE off, RLIMIT_CORE 0.
+absl::Status ForbidCoreDumps();
+
+// Blocks SIGINT and SIGTERM in this thread and those started after it, ignores SIGPIPE. Call before
+// any thread is started.
+void BlockTerminationSignals();
+// Waits for SIGINT or SIGTERM; true when one came, false after `timeout`.
+bool WaitForTerminationSignal(absl::Duration timeout);
+
+}  // namespace skimwatch::process
+
+#endif  // SKIMWATCH_PROTO_PROCESS_PROCESS_H_
