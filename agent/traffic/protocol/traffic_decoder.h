@@ -1,0 +1,115 @@
+#ifndef SKIMWATCH_AGENT_TRAFFIC_PROTOCOL_TRAFFIC_DECODER_H_
+#define SKIMWATCH_AGENT_TRAFFIC_PROTOCOL_TRAFFIC_DECODER_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/time/time.h"
+#include "agent/traffic/coverage.h"
+#include "agent/traffic/message.h"
+#include "agent/traffic/packet.h"
+#include "agent/traffic/site_map.h"
+#include "skimwatch/config/v1/agent.pb.h"
+
+namespace skimwatch::traffic {
+
+struct TrafficDecoderOptions {
+  SourceKind source = SourceKind::kPacketCapture;
+  // Site of flows that neither hosts nor services of the SiteMap match.
+  std::string default_site;
+  // Scan what comes in as well; offline analysis does.
+  bool scan_inbound = false;
+  // Share of flows that are scanned, in (0, 1].
+  double flow_ratio = 1.0;
+  // Memory for out-of-order data: of this decoder in all, and of one flow.
+  uint64_t reassembly_bytes_max = 64u << 20;
+  uint64_t flow_reassembly_bytes_max = 1u << 20;
+  uint32_t flows_max = 65536;
+  // Decoded bytes of one body that are scanned; 0 is no limit.
+  uint64_t body_bytes_max = 64u << 20;
+  // A body that grows by more than this (and beyond 1 MiB) is cut as a bomb.
+  uint32_t decompression_ratio_max = 200;
+  // By packet time.
+  absl::Duration flow_idle = absl::Seconds(300);
+  // How long data waits for a segment that is missing before it is given up as lost.
+  absl::Duration gap_wait = absl::Seconds(2);
+
+  // From the configuration. Limits that hold for the agent are divided by `decoders`, the number of
+  // decoders that share them. Unset fields take the defaults above.
+  static TrafficDecoderOptions FromConfig(const config::v1::PacketCapture& capture,
+                                          const config::v1::Sampling& sampling,
+                                          const config::v1::Limits& limits, uint32_t decoders);
+};
+
+// Turns packets into messages: reassembles TCP, follows HTTP/1 in both directions, undoes transfer
+// and content coding, and passes each part with its provenance to the sink. Flows of any other
+// protocol are passed as a stream of bytes; TLS is counted as undecodable.
+//
+// Every TCP payload byte is counted in `coverage` exactly once, retransmissions not again; a packet
+// that is no TCP is counted with its whole length as undecodable.
+//
+// Thread-compatible: one a capture thread; `stats()` alone may be called from anywhere. `coverage`
+// and `sink` must outlive it. Steady traffic is followed without allocation; memory is bounded by
+// the options.
+//
+//   Coverage coverage;
+//   TrafficDecoder decoder(options, *SiteMap::Create(config.sites(), local), coverage, sink);
+//   auto file = PcapFile::Open("capture.pcapng");
+//   absl::Status status = (*file)->Run(decoder);   // OnPacket for each, then Flush
+//   decoder.stats().messages;
+class TrafficDecoder final : public PacketHandler {
+ public:
+  // Counters from the start, and gauges.
+  struct Stats {
+    uint64_t packets = 0;
+    uint64_t packet_bytes = 0;
+    // Packets that are no TCP over IP: fragments, other protocols, malformed.
+    uint64_t packets_undecodable = 0;
+    uint64_t flows = 0;
+    // Gauge: flows followed now.
+    uint64_t flows_active = 0;
+    uint64_t flows_sampled_out = 0;
+    // Flows ended because the table was full of them (the oldest without data went).
+    uint64_t flows_evicted = 0;
+    // Pieces of streams that never came, and their bytes.
+    uint64_t gaps = 0;
+    uint64_t gap_bytes = 0;
+    uint64_t retransmitted_bytes = 0;
+    // Gauge: out-of-order data now held.
+    uint64_t reassembly_bytes = 0;
+    // HTTP messages whose head was complete.
+    uint64_t requests = 0;
+    uint64_t responses = 0;
+    // Data that began as HTTP and broke its rules; it is scanned as a stream from there.
+    uint64_t http_errors = 0;
+    // Bodies cut by the body limit, the decompression limits, or with a broken or unknown coding.
+    uint64_t bodies_truncated = 0;
+    uint64_t bodies_cut_as_bomb = 0;
+    uint64_t bodies_undecodable = 0;
+    // Directions of flows found to be TLS; scanned as streams of no known protocol.
+    uint64_t tls_streams = 0;
+    uint64_t raw_streams = 0;
+  };
+
+  TrafficDecoder(TrafficDecoderOptions options, std::shared_ptr<const SiteMap> sites,
+                 Coverage& coverage, MessageSink& sink);
+  ~TrafficDecoder() override;
+  TrafficDecoder(const TrafficDecoder&) = delete;
+  TrafficDecoder& operator=(const TrafficDecoder&) = delete;
+
+  void OnPacket(const PacketView& packet) override;
+  void OnIdle(absl::Time now) override;
+  // Closes all flows, delivering what waits. The decoder may be used again.
+  void Flush() override;
+
+  Stats stats() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace skimwatch::traffic
+
+#endif  // SKIMWATCH_AGENT_TRAFFIC_PROTOCOL_TRAFFIC_DECODER_H_
