@@ -1,0 +1,46 @@
+#ifndef SKIMWATCH_COLLECTOR_INVENTORY_INVENTORY_H_
+#define SKIMWATCH_COLLECTOR_INVENTORY_INVENTORY_H_
+
+#include <functional>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "collector/store/store.h"
+#include "skimwatch/v1/decision_service.pb.h"
+#include "skimwatch/v1/script.pb.h"
+
+namespace skimwatch::inventory {
+
+// Decisions about scripts: who said that a version may run, and why (PCI DSS 6.4.3). Each is kept
+// for ever, and changes the policy of every agent that reports for the site.
+//
+// Thread-safe; the store must outlive it.
+class Inventory {
+ public:
+  // `on_policy_change` is called after a decision was committed, on the caller's thread; it must
+  // push the new policy without waiting for anybody.
+  Inventory(store::Store* store, std::function<void()> on_policy_change,
+            std::function<absl::Time()> now = absl::Now);
+
+  // Approves the version that is served now, in the name of `who`, and closes the exposure that it
+  // opened when no other agent serves another version without approval.
+  // INVALID_ARGUMENT: no justification, or not a hash. NOT_FOUND: no such script or version.
+  // FAILED_PRECONDITION: no agent serves this version any more.
+  absl::StatusOr<v1::Script> Approve(const v1::ApproveScriptRequest& request, std::string_view who);
+
+  // Takes an approval back; the script becomes CHANGED where the version is served, and an exposure
+  // is opened for it.
+  // INVALID_ARGUMENT: no reason, or not a hash. NOT_FOUND: no such script or version.
+  // FAILED_PRECONDITION: the version is not approved.
+  absl::StatusOr<v1::Script> Revoke(const v1::RevokeScriptRequest& request, std::string_view who);
+
+ private:
+  store::Store* const store_;
+  const std::function<void()> on_policy_change_;
+  const std::function<absl::Time()> now_;
+};
+
+}  // namespace skimwatch::inventory
+
+#endif  // SKIMWATCH_COLLECTOR_INVENTORY_INVENTORY_H_

@@ -1,0 +1,143 @@
+#ifndef SKIMWATCH_COLLECTOR_STORE_STORE_H_
+#define SKIMWATCH_COLLECTOR_STORE_STORE_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "collector/store/transaction.h"
+#include "skimwatch/config/v1/collector.pb.h"
+#include "skimwatch/v1/agent.pb.h"
+#include "skimwatch/v1/query_service.pb.h"
+
+namespace skimwatch::store {
+
+// What the metrics need, read in one go.
+struct Summary {
+  struct FindingTotal {
+    std::string site;
+    v1::FindingKind kind;
+    v1::Severity severity;
+    v1::Confidence confidence;
+    // Stored since the store was created; retention does not lower it.
+    uint64_t findings = 0;
+  };
+  struct OpenExposures {
+    std::string site;
+    v1::FindingKind kind;
+    v1::Severity severity;
+    uint64_t exposures = 0;
+    // Sum over the exposures: a card that leaves two ways counts twice.
+    uint64_t distinct_cards = 0;
+    absl::Time oldest_first_seen;
+  };
+  struct Scripts {
+    std::string site;
+    v1::Script::State state;
+    uint64_t scripts = 0;
+  };
+  std::vector<FindingTotal> finding_totals;
+  std::vector<OpenExposures> open_exposures;
+  std::vector<Scripts> scripts;
+  // Findings that agents declared lost, since the store was created.
+  uint64_t lost_findings = 0;
+};
+
+// Errors since start, by what was being done.
+struct StoreErrors {
+  uint64_t open = 0;
+  uint64_t read = 0;
+  uint64_t write = 0;
+  uint64_t checkpoint = 0;
+  uint64_t retention = 0;
+};
+
+// Everything the collector keeps: findings, exposures, card sightings, scripts with their
+// approvals, agents and decisions. One interface; SQLite behind it (OpenSqliteStore).
+//
+// Thread-safe. There is one writer at a time: Write() waits its turn and runs its function on the
+// caller's thread. Reads run on connections of their own, beside the writer and beside each other,
+// and see what was committed when they began. Never call a read or Write() from inside a Write()
+// function: read through the Transaction there.
+//
+// The reads take the requests of the query service and answer its responses, so that the API adds
+// nothing but who may ask. Pages: `page_size` 0 means 100, above 1000 means 1000. A page may be
+// shorter than asked for, even empty, and have a successor all the same, because a read looks at a
+// bounded number of rows; the end is an empty `next_page_token`.
+//
+// Errors of all methods:
+//   INVALID_ARGUMENT   a page token that this store did not make, or a bad request field
+//   NOT_FOUND          no such exposure, script ...
+//   RESOURCE_EXHAUSTED disk or file-size limit reached; nothing was changed; try again later
+//   UNAVAILABLE        an input/output error or a lock; nothing was changed; try again later
+//   DATA_LOSS          the store's file is damaged
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  // Runs `work` in one transaction and commits it when it returns OK, else rolls it back and
+  // returns its error. When Write returns OK, the transaction survives a power loss.
+  virtual absl::Status Write(absl::FunctionRef<absl::Status(Transaction&)> work) = 0;
+
+  // Newest (highest id) first.
+  virtual absl::StatusOr<v1::ListExposuresResponse> ListExposures(
+      const v1::ListExposuresRequest& request) = 0;
+  // With its newest findings, at most 100.
+  virtual absl::StatusOr<v1::GetExposureResponse> GetExposure(uint64_t id) = 0;
+  // Newest first, by the time of storing.
+  virtual absl::StatusOr<v1::ListFindingsResponse> ListFindings(
+      const v1::ListFindingsRequest& request) = 0;
+  // By site and name, without history.
+  virtual absl::StatusOr<v1::ListScriptsResponse> ListScripts(
+      const v1::ListScriptsRequest& request) = 0;
+  // With the newest 100 versions and the latest approval of each.
+  virtual absl::StatusOr<v1::Script> GetScript(std::string_view site, std::string_view name) = 0;
+  // By identity. `state` is as of now: CONNECTED becomes SILENT when nothing was heard for
+  // `Options::silent_after`.
+  virtual absl::StatusOr<v1::ListAgentsResponse> ListAgents(
+      const v1::ListAgentsRequest& request) = 0;
+  // Sightings of any of the fingerprints, newest first, at most 1000.
+  virtual absl::StatusOr<v1::CheckCardResponse> CheckCard(const v1::CheckCardRequest& request) = 0;
+
+  // Highest committed sequence of an agent's epoch, 0 for none.
+  virtual absl::StatusOr<uint64_t> CommittedSequence(std::string_view agent, uint64_t epoch) = 0;
+  // Approved versions of the named sites' scripts; all sites when empty.
+  virtual absl::StatusOr<std::vector<v1::ApprovedScript>> ApprovedScripts(
+      const std::vector<std::string>& sites) = 0;
+  virtual absl::StatusOr<uint64_t> PolicyVersion() = 0;
+
+  virtual absl::StatusOr<Summary> Summarize() = 0;
+  // Bytes of the store's files.
+  virtual uint64_t SizeBytes() = 0;
+  virtual StoreErrors Errors() const = 0;
+
+  // Deletes findings stored before `cutoff`, at most `findings_max` of them in one short
+  // transaction, and returns how many; fewer than `findings_max` means that none are left.
+  virtual absl::StatusOr<uint64_t> DeleteFindingsBefore(absl::Time cutoff,
+                                                        uint64_t findings_max) = 0;
+};
+
+struct Options {
+  config::v1::Store config;
+  // An agent that was not heard of for this long is silent.
+  absl::Duration silent_after = absl::Seconds(30);
+  // Wall clock for agents' states.
+  std::function<absl::Time()> now = absl::Now;
+  // Bound of the store's file in bytes, 0 for none; RESOURCE_EXHAUSTED beyond it.
+  uint64_t bytes_max = 0;
+};
+
+// Opens the SQLite file, creating it (mode 0600) and its schema where there is none.
+// FAILED_PRECONDITION: the file is of a newer schema, or not a Skimwatch store.
+absl::StatusOr<std::unique_ptr<Store>> OpenSqliteStore(Options options);
+
+}  // namespace skimwatch::store
+
+#endif  // SKIMWATCH_COLLECTOR_STORE_STORE_H_

@@ -1,0 +1,161 @@
+#ifndef SKIMWATCH_COLLECTOR_STORE_TRANSACTION_H_
+#define SKIMWATCH_COLLECTOR_STORE_TRANSACTION_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "skimwatch/v1/agent.pb.h"
+#include "skimwatch/v1/exposure.pb.h"
+#include "skimwatch/v1/finding.pb.h"
+#include "skimwatch/v1/query_service.pb.h"
+#include "skimwatch/v1/script.pb.h"
+
+namespace skimwatch::store {
+
+// What findings fold by.
+struct ExposureKey {
+  std::string site;
+  v1::FindingKind kind = v1::FINDING_KIND_UNSPECIFIED;
+  std::string channel;
+  std::string destination;
+
+  friend auto operator<=>(const ExposureKey&, const ExposureKey&) = default;
+  template <typename H>
+  friend H AbslHashValue(H h, const ExposureKey& key) {
+    return H::combine(std::move(h), key.site, static_cast<int>(key.kind), key.channel,
+                      key.destination);
+  }
+};
+
+// A card seen on one way out, folded over a transaction's findings.
+struct Sighting {
+  std::string fingerprint;
+  ExposureKey way;
+  bool expected = false;
+  // 0 when it belongs to no exposure.
+  uint64_t exposure_id = 0;
+  absl::Time first_seen;
+  absl::Time last_seen;
+  uint64_t occurrences = 0;
+};
+
+// What one agent serves under a script's name.
+struct ServedVersion {
+  std::string agent;
+  // Empty when the script is gone there.
+  std::string sha256;
+  absl::Time since;
+};
+
+// What somebody decided; kept for ever.
+struct Decision {
+  absl::Time at;
+  std::string who;
+  // `script.approve`, `script.revoke`, `exposure.close`.
+  std::string action;
+  // What it was about, such as `site/name@sha256` or an exposure's id.
+  std::string subject;
+  std::string reason;
+};
+
+// One write to the store; see Store::Write. Used by one thread, valid only inside the function that
+// it was given to. An error of any method but NOT_FOUND dooms the transaction: return it.
+class Transaction {
+ public:
+  virtual ~Transaction() = default;
+
+  // --- Streams: exactly-once by each stream's high-water mark.
+
+  virtual absl::StatusOr<uint64_t> CommittedSequence(std::string_view agent, uint64_t epoch) = 0;
+  // `sequence` must not be below the mark.
+  virtual absl::Status AdvanceCommittedSequence(std::string_view agent, uint64_t epoch,
+                                                uint64_t sequence) = 0;
+  // A range of sequences that will never come.
+  virtual absl::Status RecordLost(std::string_view agent, uint64_t epoch, uint64_t first_sequence,
+                                  uint64_t last_sequence, std::string_view reason,
+                                  absl::Time at) = 0;
+
+  // --- Findings
+
+  // Adds a finding and counts it in the totals by site, kind, severity and confidence. Its sequence
+  // must be new to its stream.
+  virtual absl::Status InsertFinding(const v1::StoredFinding& finding, v1::FindingKind kind) = 0;
+
+  // --- Exposures
+
+  virtual absl::StatusOr<std::optional<v1::Exposure>> FindOpenExposure(const ExposureKey& key) = 0;
+  // The one closed last, where there is any.
+  virtual absl::StatusOr<std::optional<v1::Exposure>> FindLastClosedExposure(
+      const ExposureKey& key) = 0;
+  // Open exposures of a site through one channel, to any destination.
+  virtual absl::StatusOr<std::vector<v1::Exposure>> FindOpenExposures(std::string_view site,
+                                                                      v1::FindingKind kind,
+                                                                      std::string_view channel) = 0;
+  // Open exposures of `kinds` that nothing was added to since `cutoff`, at most `exposures_max`.
+  virtual absl::StatusOr<std::vector<v1::Exposure>> FindQuietExposures(
+      const std::vector<v1::FindingKind>& kinds, absl::Time cutoff, uint32_t exposures_max) = 0;
+  virtual absl::StatusOr<v1::Exposure> GetExposure(uint64_t id) = 0;
+  // Sets and returns the id. `at` is when it was last added to, by the collector's clock.
+  virtual absl::StatusOr<uint64_t> InsertExposure(const v1::Exposure& exposure, absl::Time at) = 0;
+  virtual absl::Status UpdateExposure(const v1::Exposure& exposure, absl::Time at) = 0;
+
+  // --- Card sightings
+
+  // Adds to a card's sightings. True when this card was new to the sighting's exposure.
+  virtual absl::StatusOr<bool> AddSighting(const Sighting& sighting) = 0;
+
+  // --- Scripts
+
+  // The script without history.
+  virtual absl::StatusOr<std::optional<v1::Script>> FindScript(std::string_view site,
+                                                               std::string_view name) = 0;
+  virtual absl::Status PutScript(const v1::Script& script) = 0;
+  // A version with its latest approval.
+  virtual absl::StatusOr<std::optional<v1::ScriptRecord>> FindScriptVersion(
+      std::string_view site, std::string_view name, std::string_view sha256) = 0;
+  // The script must be there. The record's approval is ignored.
+  virtual absl::Status PutScriptVersion(std::string_view site, std::string_view name,
+                                        const v1::ScriptRecord& record) = 0;
+  virtual absl::Status SetServedVersion(std::string_view site, std::string_view name,
+                                        const ServedVersion& served) = 0;
+  // Newest first.
+  virtual absl::StatusOr<std::vector<ServedVersion>> ServedVersions(std::string_view site,
+                                                                    std::string_view name) = 0;
+  // Hashes of the versions whose latest approval stands.
+  virtual absl::StatusOr<std::vector<std::string>> ApprovedVersions(std::string_view site,
+                                                                    std::string_view name) = 0;
+  // Whether any version was ever approved, revoked or not.
+  virtual absl::StatusOr<bool> EverApproved(std::string_view site, std::string_view name) = 0;
+  virtual absl::Status InsertApproval(std::string_view site, std::string_view name,
+                                      std::string_view sha256,
+                                      const v1::ScriptApproval& approval) = 0;
+  // Adds who revoked, when and why to the latest approval of the version.
+  virtual absl::Status RevokeApproval(std::string_view site, std::string_view name,
+                                      std::string_view sha256,
+                                      const v1::ScriptApproval& revocation) = 0;
+  // Grows the policy's version by one and returns it.
+  virtual absl::StatusOr<uint64_t> AdvancePolicyVersion() = 0;
+
+  // --- Agents and decisions
+
+  virtual absl::StatusOr<std::optional<v1::Agent>> FindAgent(std::string_view identity) = 0;
+  virtual absl::Status PutAgent(const v1::Agent& agent) = 0;
+  // Marks every connected agent as silent: after a start nobody is connected yet.
+  virtual absl::Status DisconnectAllAgents() = 0;
+  virtual absl::Status RecordDecision(const Decision& decision) = 0;
+
+  // --- Small settings that outlive a restart, such as the digest of the configured policy.
+
+  virtual absl::StatusOr<std::string> GetSetting(std::string_view name) = 0;
+  virtual absl::Status PutSetting(std::string_view name, std::string_view value) = 0;
+};
+
+}  // namespace skimwatch::store
+
+#endif  // SKIMWATCH_COLLECTOR_STORE_TRANSACTION_H_
