@@ -1,0 +1,203 @@
+#include "collector/store/sqlite/schema.h"
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+
+namespace skimwatch::store::sqlite {
+namespace {
+
+// "SKIM", so that `file` and we know whose file it is.
+constexpr int64_t kApplicationId = 0x534b494d;
+
+// Times are microseconds since the Unix epoch. `body` columns hold the serialized message of
+// skimwatch.v1 that the row is about; the columns beside it are what queries need.
+//
+// Findings are keyed by their place in their stream, which grows, so that a commit touches the end
+// of each stream and of the time index only. A random unique key would cost four fifths of the
+// rate.
+constexpr char kSchema[] = R"sql(
+CREATE TABLE settings (
+  name TEXT PRIMARY KEY,
+  value BLOB NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE agents (
+  id INTEGER PRIMARY KEY,
+  identity TEXT NOT NULL UNIQUE,
+  connected INTEGER NOT NULL DEFAULT 0,
+  findings INTEGER NOT NULL DEFAULT 0,
+  body BLOB NOT NULL                      -- Agent
+);
+
+-- An agent's spool, and how far its findings are in here.
+CREATE TABLE streams (
+  id INTEGER PRIMARY KEY,
+  agent_id INTEGER NOT NULL REFERENCES agents (id),
+  epoch INTEGER NOT NULL,
+  committed_sequence INTEGER NOT NULL DEFAULT 0,
+  UNIQUE (agent_id, epoch)
+);
+
+CREATE TABLE lost_ranges (
+  stream_id INTEGER NOT NULL REFERENCES streams (id),
+  first_sequence INTEGER NOT NULL,
+  last_sequence INTEGER NOT NULL,
+  reason TEXT NOT NULL,
+  recorded_at INTEGER NOT NULL,
+  PRIMARY KEY (stream_id, first_sequence)
+) WITHOUT ROWID;
+
+CREATE TABLE findings (
+  stream_id INTEGER NOT NULL,
+  sequence INTEGER NOT NULL,
+  stored_at INTEGER NOT NULL,
+  kind INTEGER NOT NULL,
+  confidence INTEGER NOT NULL,
+  exposure_id INTEGER NOT NULL,           -- 0 for none
+  site TEXT NOT NULL,
+  body BLOB NOT NULL,                     -- Finding
+  PRIMARY KEY (stream_id, sequence)
+) WITHOUT ROWID;
+CREATE INDEX findings_by_time ON findings (stored_at, stream_id, sequence);
+CREATE INDEX findings_by_exposure ON findings (exposure_id, stored_at, stream_id, sequence)
+  WHERE exposure_id > 0;
+
+-- Every finding that was ever stored; retention does not lower these.
+CREATE TABLE finding_totals (
+  site TEXT NOT NULL,
+  kind INTEGER NOT NULL,
+  severity INTEGER NOT NULL,
+  confidence INTEGER NOT NULL,
+  findings INTEGER NOT NULL,
+  PRIMARY KEY (site, kind, severity, confidence)
+) WITHOUT ROWID;
+
+CREATE TABLE exposures (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  site TEXT NOT NULL,
+  kind INTEGER NOT NULL,
+  channel TEXT NOT NULL,
+  destination TEXT NOT NULL,
+  state INTEGER NOT NULL,
+  severity INTEGER NOT NULL,
+  distinct_cards INTEGER NOT NULL,
+  first_seen INTEGER NOT NULL,
+  touched_at INTEGER NOT NULL,            -- last added to, by the collector's clock
+  body BLOB NOT NULL                      -- Exposure
+);
+CREATE UNIQUE INDEX exposures_open ON exposures (site, kind, channel, destination) WHERE state = 1;
+CREATE INDEX exposures_by_key ON exposures (site, kind, channel, destination, id);
+CREATE INDEX exposures_by_state ON exposures (state, id);
+
+-- A way out, or a way that cards are meant to take.
+CREATE TABLE ways (
+  id INTEGER PRIMARY KEY,
+  site TEXT NOT NULL,
+  kind INTEGER NOT NULL,
+  channel TEXT NOT NULL,
+  destination TEXT NOT NULL,
+  expected INTEGER NOT NULL,
+  UNIQUE (site, kind, channel, destination, expected)
+);
+
+-- Which card was seen on which way. Grows with distinct cards, not with findings.
+CREATE TABLE sightings (
+  fingerprint BLOB NOT NULL,
+  way_id INTEGER NOT NULL,
+  exposure_id INTEGER NOT NULL,           -- 0 for none
+  first_seen INTEGER NOT NULL,
+  last_seen INTEGER NOT NULL,
+  occurrences INTEGER NOT NULL,
+  PRIMARY KEY (fingerprint, way_id, exposure_id)
+) WITHOUT ROWID;
+
+CREATE TABLE scripts (
+  id INTEGER PRIMARY KEY,
+  site TEXT NOT NULL,
+  name TEXT NOT NULL,
+  state INTEGER NOT NULL,
+  body BLOB NOT NULL,                     -- Script without history
+  UNIQUE (site, name)
+);
+
+CREATE TABLE script_versions (
+  script_id INTEGER NOT NULL REFERENCES scripts (id),
+  sha256 BLOB NOT NULL,
+  last_seen INTEGER NOT NULL,
+  body BLOB NOT NULL,                     -- ScriptRecord without approval
+  PRIMARY KEY (script_id, sha256)
+);
+
+-- What each agent last reported under a script's name; an empty hash says that it is gone there.
+CREATE TABLE served_versions (
+  script_id INTEGER NOT NULL REFERENCES scripts (id),
+  agent_id INTEGER NOT NULL REFERENCES agents (id),
+  sha256 BLOB NOT NULL,
+  since INTEGER NOT NULL,
+  PRIMARY KEY (script_id, agent_id)
+) WITHOUT ROWID;
+
+-- Never deleted. The latest approval of a version is the one that counts.
+CREATE TABLE approvals (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  script_id INTEGER NOT NULL REFERENCES scripts (id),
+  sha256 BLOB NOT NULL,
+  revoked INTEGER NOT NULL,
+  body BLOB NOT NULL                      -- ScriptApproval
+);
+CREATE INDEX approvals_by_version ON approvals (script_id, sha256, id);
+
+-- Never deleted.
+CREATE TABLE decisions (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  decided_at INTEGER NOT NULL,
+  who TEXT NOT NULL,
+  action TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  reason TEXT NOT NULL
+);
+)sql";
+
+absl::StatusOr<int64_t> ReadInt(Database& database, std::string_view sql) {
+  Statement select = database.Prepare(sql);
+  absl::StatusOr<bool> row = select.Step();
+  if (!row.ok()) return row.status();
+  return *row ? select.GetInt(0) : 0;
+}
+
+}  // namespace
+
+absl::Status PrepareSchema(Database& database) {
+  absl::StatusOr<int64_t> application = ReadInt(database, "PRAGMA application_id");
+  if (!application.ok()) return application.status();
+  absl::StatusOr<int64_t> version = ReadInt(database, "PRAGMA user_version");
+  if (!version.ok()) return version.status();
+  absl::StatusOr<int64_t> objects = ReadInt(database, "SELECT count(*) FROM sqlite_schema");
+  if (!objects.ok()) return objects.status();
+
+  if (*application == 0 && *version == 0 && *objects == 0) {
+    const std::string sql =
+        absl::StrCat("BEGIN IMMEDIATE;", kSchema, "PRAGMA application_id = ", kApplicationId,
+                     "; PRAGMA user_version = ", kSchemaVersion, "; COMMIT;");
+    absl::Status status = database.Execute(sql.c_str());
+    if (!status.ok() && database.InTransaction()) database.Execute("ROLLBACK").IgnoreError();
+    return status;
+  }
+  if (*application != kApplicationId) {
+    return absl::FailedPreconditionError(
+        "the file is a SQLite database of another program; give store.path a file of its own");
+  }
+  if (*version > kSchemaVersion) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the file has schema version ", *version, " and this program knows ",
+                     kSchemaVersion, " at most; run the newer skimwatch-collector that wrote it"));
+  }
+  if (*version < kSchemaVersion) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the file has schema version ", *version, ", which was never released"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace skimwatch::store::sqlite
