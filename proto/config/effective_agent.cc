@@ -1,0 +1,194 @@
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "absl/strings/str_cat.h"
+#include "proto/config/checker.h"
+#include "proto/config/effective.h"
+#include "proto/config/error_list.h"
+#include "proto/config/read_file.h"
+#include "proto/config/shared_fields.h"
+#include "proto/config/source_map.h"
+#include "proto/config/syntax.h"
+#include "proto/config/yaml_reader.h"
+
+namespace skimwatch::config {
+namespace {
+
+using IsSite = std::function<bool(std::string_view)>;
+
+// A service of a site names the addresses that packets carry.
+bool IsService(std::string_view text) {
+  const std::optional<HostPort> service = ParseHostPort(text);
+  return service && service->port != 0 && (service->host.empty() || IsIpAddress(service->host));
+}
+
+// Names, hosts and services belong to one site each: a finding must not depend on which is asked
+// first.
+void CheckSites(const Checker& root, const v1::AgentConfig& config) {
+  if (config.sites().empty()) root.Error("sites", "none", "at least one");
+  std::map<std::string, std::string> names;
+  std::map<std::string, std::string> hosts;
+  std::map<std::string, std::string> services;
+  root.Each("sites", [&](const Checker& site) {
+    site.Required("name", "a name for the site");
+    site.Valid("name", IsSiteName,
+               "lower-case letters, digits, `-`, `_`, `.`; at most 63 characters");
+    site.LowerCase("hosts");
+    site.EachValid("hosts", IsHostPattern, "a host, exact or `*.example.com`");
+    site.EachValid("services", IsService,
+                   "`address:port`, `[v6]:port` or `:port` with an IP address and a port from 1");
+    site.Unique("name", names);
+    site.Unique("hosts", hosts);
+    site.Unique("services", services);
+  });
+}
+
+// The site of a source: one that was declared, and the only one where that is clear.
+void CheckSite(const Checker& source, const v1::AgentConfig& config, const IsSite& is_site) {
+  if (config.sites_size() == 1 && !source.Given("site")) {
+    source.Text("site", config.sites(0).name());
+    return;
+  }
+  if (source.Required("site", "the name of one of `sites`")) {
+    source.Valid("site", is_site, "the name of one of `sites`");
+  }
+}
+
+void CheckSources(const Checker& root, const v1::AgentConfig& config, const IsSite& is_site) {
+  const Checker sources = root.Message("sources");
+  const v1::Sources& given = config.sources();
+  if (given.packet_captures().empty() && given.log_files().empty() && given.web_roots().empty()) {
+    sources.Error("", "none", "at least one of packet_captures, log_files, web_roots");
+  }
+  sources.Each("packet_captures", [&](const Checker& capture) {
+    // IFNAMSIZ, less the zero byte.
+    capture.Required("interface", "a network interface, such as eth0");
+    capture.Valid(
+        "interface",
+        [](std::string_view text) {
+          return text.size() <= 15 && text.find_first_of("/ ") == std::string_view::npos;
+        },
+        "the name of a network interface, at most 15 characters");
+    capture.Text("filter", "tcp");
+    CheckSite(capture, config, is_site);
+    capture.Number("threads", 1, 1, 64);
+    capture.Number("ring_mib", 16, 1, 1024);
+    capture.Number("snapshot_bytes", 65535, 96, 262144);
+  });
+  sources.Each("log_files", [&](const Checker& logs) {
+    logs.NotEmpty("paths", "at least one glob of files");
+    logs.EachValid("paths", IsGlob, "a glob of files");
+    CheckSite(logs, config, is_site);
+    logs.OneOf("from", "end", {"end", "start"});
+    logs.Number("line_bytes_max", 1048576, 1024, 67108864);
+  });
+  std::map<std::string, std::string> paths;
+  sources.Each("web_roots", [&](const Checker& web_root) {
+    web_root.Required("path", "the folder of a web root");
+    web_root.Valid("path", IsPath, "the path of a folder");
+    web_root.Unique("path", paths);
+    CheckSite(web_root, config, is_site);
+    web_root.Texts("scripts", {"*.js", "*.mjs", "*.cjs"});
+    web_root.EachValid("scripts", IsGlob, "a glob");
+    web_root.Texts("pages", {"*.html", "*.htm", "*.xhtml"});
+    web_root.EachValid("pages", IsGlob, "a glob");
+    web_root.EachValid("exclude", IsGlob, "a glob");
+    web_root.Number("file_bytes_max", 16777216, 1024, 1073741824);
+    web_root.Number("rescan_interval_seconds", 300, 1, 604800);
+  });
+}
+
+void CheckSampling(const Checker& root, v1::AgentConfig& config) {
+  const Checker sampling = root.Message("sampling");
+  if (!sampling.Given("flow_ratio")) return config.mutable_sampling()->set_flow_ratio(1);
+  const double ratio = config.sampling().flow_ratio();
+  if (!(ratio > 0 && ratio <= 1)) {
+    sampling.Error("flow_ratio", absl::StrCat(ratio), "a number above 0 and at most 1");
+  }
+}
+
+void CheckBudgets(const Checker& root, v1::AgentConfig& config) {
+  const Checker limits = root.Message("limits");
+  limits.Number("reassembly_mib", 64, 1, 65536);
+  limits.Number("flow_reassembly_kib", 1024, 16, 1048576);
+  limits.Number("flows_max", 65536, 16, 16777216);
+  limits.Number("body_bytes_max", 67108864, 0, UINT64_MAX);
+  limits.Number("decompression_ratio_max", 200, 2, 100000);
+  limits.Number("flow_idle_seconds", 300, 1, 86400);
+  const uint64_t in_all_kib = uint64_t{config.limits().reassembly_mib()} * 1024;
+  if (config.limits().flow_reassembly_kib() > in_all_kib) {
+    limits.Error(
+        "flow_reassembly_kib", absl::StrCat(config.limits().flow_reassembly_kib()),
+        absl::StrCat("at most the memory for all flows, ", in_all_kib, " (limits.reassembly_mib)"));
+  }
+
+  const Checker spool = root.Message("spool");
+  spool.Text("directory", absl::StrCat(config.state_directory(), "/spool"));
+  spool.Valid("directory", IsPath, "the path of a folder");
+  spool.Number("size_mib", 256, 1, 1048576);
+  spool.Number("segment_mib", std::min<uint64_t>(8, std::max(1u, config.spool().size_mib())), 1,
+               1024);
+  if (config.spool().segment_mib() > config.spool().size_mib()) {
+    spool.Error("segment_mib", absl::StrCat(config.spool().segment_mib()),
+                absl::StrCat("at most the room of all segments, ", config.spool().size_mib(),
+                             " (spool.size_mib)"));
+  }
+}
+
+absl::StatusOr<v1::AgentConfig> Effective(std::string_view text, std::string_view file) {
+  v1::AgentConfig config;
+  SourceMap positions;
+  if (absl::Status read = ReadYaml(text, file, config, positions); !read.ok()) return read;
+
+  ErrorList errors(file);
+  const Checker root(config, "", positions, errors);
+  const IsSite is_site = [&](std::string_view name) {
+    return std::any_of(config.sites().begin(), config.sites().end(),
+                       [&](const v1::Site& site) { return site.name() == name; });
+  };
+  CheckSites(root, config);
+
+  const Checker collector = root.Message("collector");
+  collector.Required("address", "where the collector listens, `host:port` or `unix:/path`");
+  collector.Valid("address", IsConnectAddress, "`host:port` or `unix:/path`");
+  collector.Number("reconnect_max_seconds", 60, 1, 86400);
+  CheckTls(collector, config.collector().address());
+
+  CheckSources(root, config, is_site);
+  CheckSampling(root, config);
+  root.Text("state_directory", "/var/lib/skimwatch-agent");
+  root.Valid("state_directory", IsPath, "the path of a folder");
+  CheckBudgets(root, config);
+
+  const Checker scan = root.Message("scan");
+  scan.Number("decode_depth", 2, 0, 4);
+  scan.OneOf("min_confidence", "low", {"low", "medium", "high"});
+  scan.OneOf("mask", "first6last4", {"first6last4", "last4", "none"});
+  scan.Switch("report_test_cards", true);
+  scan.Number("fold_window_seconds", 10, 1, 86400);
+
+  CheckMetricsEndpoint(root, "127.0.0.1:9465");
+  CheckLogging(root);
+  CheckExpectedFlows(root, is_site, "the name of one of `sites`, or none for all");
+
+  if (absl::Status status = errors.status(); !status.ok()) return status;
+  return config;
+}
+
+}  // namespace
+
+absl::StatusOr<v1::AgentConfig> ParseAgentConfig(std::string_view text, std::string_view file) {
+  return Effective(text, file);
+}
+
+absl::StatusOr<v1::AgentConfig> LoadAgentConfig(const std::string& path) {
+  const absl::StatusOr<std::string> text = ReadFile(path);
+  if (!text.ok()) return text.status();
+  return Effective(*text, path);
+}
+
+}  // namespace skimwatch::config

@@ -1,0 +1,75 @@
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "proto/config/checker.h"
+#include "proto/config/effective.h"
+#include "proto/config/error_list.h"
+#include "proto/config/read_file.h"
+#include "proto/config/shared_fields.h"
+#include "proto/config/source_map.h"
+#include "proto/config/syntax.h"
+#include "proto/config/yaml_reader.h"
+
+namespace skimwatch::config {
+
+absl::StatusOr<v1::CollectorConfig> ParseCollectorConfig(std::string_view text,
+                                                         std::string_view file) {
+  v1::CollectorConfig config;
+  SourceMap positions;
+  if (absl::Status read = ReadYaml(text, file, config, positions); !read.ok()) return read;
+
+  ErrorList errors(file);
+  const Checker root(config, "", positions, errors);
+  root.Text("listen", "0.0.0.0:9463");
+  root.Valid("listen", IsListenAddress, "`address:port` or `unix:/path`");
+  CheckTls(root, config.listen());
+
+  const Checker store = root.Message("store");
+  store.Text("path", "/var/lib/skimwatch-collector/skimwatch.db");
+  store.Valid("path", IsPath, "the path of a file");
+  store.Number("retention_days", 400, 1, 36500);
+
+  root.Message("fingerprint_keys").EachValid("files", IsPath, "the path of a key file");
+  CheckExpectedFlows(root, IsSiteName, "the name of a site, or none for all");
+
+  constexpr std::string_view kIdentity =
+      "the identity of a certificate, exact or with one `*` at the end";
+  std::map<std::string, std::string> identities;
+  root.Each("roles", [&](const Checker& rule) {
+    rule.Required("identity", kIdentity);
+    rule.Valid("identity", IsIdentityPattern, kIdentity);
+    rule.Unique("identity", identities);
+    rule.OneOf("role", "", {"viewer", "approver", "admin"});
+    rule.Required("role", "one of: viewer, approver, admin");
+  });
+  root.EachValid("agents", IsIdentityPattern, kIdentity);
+
+  const Checker ingest = root.Message("ingest");
+  ingest.Number("streams_max", 10000, 1, 1000000);
+  ingest.Number("message_kib", 4096, 64, 65536);
+  ingest.Number("findings_per_second_per_agent", 50000, 1, 10000000);
+  ingest.Number("heartbeat_interval_ms", 10000, 100, 600000);
+  ingest.Number("commit_delay_ms", 5, 0, 10000);
+
+  CheckMetricsEndpoint(root, "127.0.0.1:9464");
+  const Checker metric_limits = root.Message("metric_limits");
+  metric_limits.Number("sites", 100, 1, 10000);
+  metric_limits.Number("agents", 10000, 1, 100000);
+  CheckLogging(root);
+
+  const Checker exposures = root.Message("exposures");
+  exposures.OneOf("open_confidence", "medium", {"low", "medium", "high"});
+  exposures.Number("quiet_days", 30, 0, 36500);
+
+  if (absl::Status status = errors.status(); !status.ok()) return status;
+  return config;
+}
+
+absl::StatusOr<v1::CollectorConfig> LoadCollectorConfig(const std::string& path) {
+  const absl::StatusOr<std::string> text = ReadFile(path);
+  if (!text.ok()) return text.status();
+  return ParseCollectorConfig(*text, path);
+}
+
+}  // namespace skimwatch::config
