@@ -1,0 +1,181 @@
+#include "collector/exposure/exposure_folder.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+#include <vector>
+
+#include "collector/store/timestamp.h"
+
+namespace skimwatch::exposure {
+
+using store::FromTimestamp;
+using store::ToTimestamp;
+
+void MarkClosed(v1::Exposure& exposure, std::string_view who, std::string_view reason,
+                absl::Time now) {
+  exposure.set_state(v1::Exposure::STATE_CLOSED);
+  exposure.set_closed_by(std::string(who));
+  exposure.set_close_reason(std::string(reason));
+  *exposure.mutable_closed_at() = ToTimestamp(now);
+}
+
+absl::StatusOr<ExposureFolder::Entry*> ExposureFolder::FindOpen(const store::ExposureKey& key) {
+  if (const auto it = open_.find(key); it != open_.end()) {
+    return it->second == 0 ? nullptr : &exposures_.at(it->second);
+  }
+  absl::StatusOr<std::optional<v1::Exposure>> found = transaction_.FindOpenExposure(key);
+  if (!found.ok()) return found.status();
+  if (!found->has_value()) {
+    open_.emplace(key, 0);
+    return nullptr;
+  }
+  const uint64_t id = (*found)->id();
+  open_.emplace(key, id);
+  Entry& entry = exposures_[id];
+  entry.exposure = **std::move(found);
+  return &entry;
+}
+
+absl::StatusOr<ExposureFolder::Entry*> ExposureFolder::Open(const store::ExposureKey& key,
+                                                            v1::Exposure exposure) {
+  absl::StatusOr<uint64_t> id = transaction_.InsertExposure(exposure, now_);
+  if (!id.ok()) return id.status();
+  exposure.set_id(*id);
+  open_[key] = *id;
+  Entry& entry = exposures_[*id];
+  entry = {.exposure = std::move(exposure), .changed = true};
+  return &entry;
+}
+
+absl::StatusOr<ExposureFolder::Entry*> ExposureFolder::FindJustClosed(const store::ExposureKey& key,
+                                                                      const v1::Finding& finding) {
+  absl::StatusOr<std::optional<v1::Exposure>> found = transaction_.FindLastClosedExposure(key);
+  if (!found.ok()) return found.status();
+  if (!found->has_value()) return nullptr;
+  const absl::Time closed_at = FromTimestamp((*found)->closed_at());
+  // Either way round: the clock may have been set back since.
+  if (absl::AbsDuration(now_ - closed_at) > kLateFindings) return nullptr;
+  if (FromTimestamp(finding.last_seen()) > closed_at) return nullptr;
+  const uint64_t id = (*found)->id();
+  const auto [it, inserted] = exposures_.try_emplace(id);
+  if (inserted) it->second.exposure = **std::move(found);
+  return &it->second;
+}
+
+void ExposureFolder::AddSighting(const store::ExposureKey& key, const v1::Finding& finding,
+                                 uint64_t exposure_id) {
+  const v1::Card* card = CardOf(finding);
+  if (card == nullptr || card->fingerprint().empty()) return;
+  Cards& cards = sightings_[{card->fingerprint(), key, finding.expected(), exposure_id}];
+  cards.first_seen = std::min(cards.first_seen, FromTimestamp(finding.first_seen()));
+  cards.last_seen = std::max(cards.last_seen, FromTimestamp(finding.last_seen()));
+  const uint64_t count = std::max<uint64_t>(finding.count(), 1);
+  cards.occurrences = cards.occurrences > std::numeric_limits<uint64_t>::max() - count
+                          ? std::numeric_limits<uint64_t>::max()
+                          : cards.occurrences + count;
+  cards.test_card = card->test_card();
+}
+
+absl::StatusOr<uint64_t> ExposureFolder::Add(const v1::Finding& finding, v1::FindingKind kind,
+                                             const std::string& agent) {
+  const store::ExposureKey key = KeyOf(finding, kind);
+  const Fold fold = Decide(finding, kind, rules_);
+  if (fold == Fold::kNone) {
+    AddSighting(key, finding, 0);
+    return 0;
+  }
+  absl::StatusOr<Entry*> entry = FindOpen(key);
+  if (!entry.ok()) return entry.status();
+  if (*entry == nullptr && fold == Fold::kJoin) {
+    AddSighting(key, finding, 0);
+    return 0;
+  }
+  return AddTo(key, finding, kind, agent);
+}
+
+absl::StatusOr<uint64_t> ExposureFolder::AddTo(const store::ExposureKey& key,
+                                               const v1::Finding& finding, v1::FindingKind kind,
+                                               const std::string& agent) {
+  absl::StatusOr<Entry*> entry = FindOpen(key);
+  if (entry.ok() && *entry == nullptr) entry = FindJustClosed(key, finding);
+  if (entry.ok() && *entry == nullptr) entry = Open(key, NewExposure(key));
+  if (!entry.ok()) return entry.status();
+  AddFinding(finding, kind, agent, (*entry)->exposure);
+  (*entry)->changed = true;
+  AddSighting(key, finding, (*entry)->exposure.id());
+  return (*entry)->exposure.id();
+}
+
+absl::StatusOr<uint64_t> ExposureFolder::OpenWithoutFinding(const store::ExposureKey& key,
+                                                            v1::Severity severity,
+                                                            const std::string& rule) {
+  absl::StatusOr<Entry*> entry = FindOpen(key);
+  if (!entry.ok()) return entry.status();
+  if (*entry == nullptr) {
+    v1::Exposure exposure = NewExposure(key);
+    *exposure.mutable_first_seen() = ToTimestamp(now_);
+    *exposure.mutable_last_seen() = ToTimestamp(now_);
+    exposure.set_confidence(v1::CONFIDENCE_HIGH);
+    entry = Open(key, std::move(exposure));
+    if (!entry.ok()) return entry.status();
+  }
+  v1::Exposure& exposure = (*entry)->exposure;
+  exposure.set_severity(std::max(exposure.severity(), severity));
+  if (std::find(exposure.rules().begin(), exposure.rules().end(), rule) == exposure.rules().end() &&
+      exposure.rules_size() < kListEntriesMax) {
+    exposure.add_rules(rule);
+  }
+  (*entry)->changed = true;
+  return exposure.id();
+}
+
+absl::Status ExposureFolder::CloseChannel(const std::string& site, v1::FindingKind kind,
+                                          const std::string& channel, const std::string& who,
+                                          const std::string& reason) {
+  absl::StatusOr<std::vector<v1::Exposure>> open =
+      transaction_.FindOpenExposures(site, kind, channel);
+  if (!open.ok()) return open.status();
+  for (v1::Exposure& stored : *open) {
+    const auto [it, inserted] = exposures_.try_emplace(stored.id());
+    Entry& entry = it->second;
+    if (inserted) entry.exposure = std::move(stored);
+    if (entry.exposure.state() != v1::Exposure::STATE_OPEN) continue;
+    MarkClosed(entry.exposure, who, reason, now_);
+    entry.changed = true;
+    // The same transaction may open it anew, and only one of a key can be open in the store.
+    if (absl::Status s = transaction_.UpdateExposure(entry.exposure, now_); !s.ok()) return s;
+    open_[{.site = entry.exposure.site(),
+           .kind = kind,
+           .channel = channel,
+           .destination = entry.exposure.destination()}] = 0;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ExposureFolder::Flush() {
+  for (const auto& [key, cards] : sightings_) {
+    const auto& [fingerprint, way, expected, exposure_id] = key;
+    absl::StatusOr<bool> is_new = transaction_.AddSighting({.fingerprint = fingerprint,
+                                                            .way = way,
+                                                            .expected = expected,
+                                                            .exposure_id = exposure_id,
+                                                            .first_seen = cards.first_seen,
+                                                            .last_seen = cards.last_seen,
+                                                            .occurrences = cards.occurrences});
+    if (!is_new.ok()) return is_new.status();
+    if (!*is_new || exposure_id == 0) continue;
+    Entry& entry = exposures_.at(exposure_id);
+    entry.exposure.set_distinct_cards(entry.exposure.distinct_cards() + 1);
+    if (cards.test_card) {
+      entry.exposure.set_distinct_test_cards(entry.exposure.distinct_test_cards() + 1);
+    }
+  }
+  for (auto& [id, entry] : exposures_) {
+    if (!entry.changed) continue;
+    if (absl::Status s = transaction_.UpdateExposure(entry.exposure, now_); !s.ok()) return s;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace skimwatch::exposure
