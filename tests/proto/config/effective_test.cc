@@ -1,0 +1,429 @@
+#include "proto/config/effective.h"
+
+#include <fstream>
+#include <regex>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "proto/config/yaml_config.h"
+
+namespace skimwatch::config {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+constexpr std::string_view kAgent = R"(sites: [{name: shop}]
+collector: {address: "127.0.0.1:9463", tls: {plaintext: true}}
+sources: {web_roots: [{path: /var/www}]}
+)";
+
+v1::AgentConfig Agent(std::string_view yaml) {
+  const absl::StatusOr<v1::AgentConfig> config = ParseAgentConfig(yaml, "a.yaml");
+  EXPECT_TRUE(config.ok()) << config.status();
+  return config.ok() ? *config : v1::AgentConfig();
+}
+
+v1::CollectorConfig Collector(std::string_view yaml) {
+  const absl::StatusOr<v1::CollectorConfig> config = ParseCollectorConfig(yaml, "c.yaml");
+  EXPECT_TRUE(config.ok()) << config.status();
+  return config.ok() ? *config : v1::CollectorConfig();
+}
+
+std::string AgentError(std::string_view more, std::string_view base = kAgent) {
+  const absl::StatusOr<v1::AgentConfig> config =
+      ParseAgentConfig(absl::StrCat(std::string(base), std::string(more)), "a.yaml");
+  EXPECT_EQ(config.status().code(), absl::StatusCode::kInvalidArgument) << more;
+  return std::string(config.status().message());
+}
+
+std::string CollectorError(std::string_view more) {
+  const absl::StatusOr<v1::CollectorConfig> config = ParseCollectorConfig(
+      absl::StrCat("listen: 127.0.0.1:0\ntls: {plaintext: true}\n", std::string(more)), "c.yaml");
+  EXPECT_EQ(config.status().code(), absl::StatusCode::kInvalidArgument) << more;
+  return std::string(config.status().message());
+}
+
+TEST(AgentConfig, HasTheDocumentedDefaults) {
+  const v1::AgentConfig config = Agent(absl::StrCat(std::string(kAgent), R"(
+scan: {}
+sampling: {}
+)"));
+  EXPECT_EQ(config.state_directory(), "/var/lib/skimwatch-agent");
+  EXPECT_EQ(config.collector().reconnect_max_seconds(), 60u);
+  EXPECT_EQ(config.collector().tls().reload_interval_seconds(), 60u);
+  EXPECT_EQ(config.sampling().flow_ratio(), 1);
+  EXPECT_EQ(config.limits().reassembly_mib(), 64u);
+  EXPECT_EQ(config.limits().flow_reassembly_kib(), 1024u);
+  EXPECT_EQ(config.limits().flows_max(), 65536u);
+  EXPECT_EQ(config.limits().body_bytes_max(), 67108864u);
+  EXPECT_EQ(config.limits().decompression_ratio_max(), 200u);
+  EXPECT_EQ(config.limits().flow_idle_seconds(), 300u);
+  EXPECT_EQ(config.spool().directory(), "/var/lib/skimwatch-agent/spool");
+  EXPECT_EQ(config.spool().size_mib(), 256u);
+  EXPECT_EQ(config.spool().segment_mib(), 8u);
+  EXPECT_EQ(config.scan().decode_depth(), 2u);
+  EXPECT_EQ(config.scan().min_confidence(), "low");
+  EXPECT_EQ(config.scan().mask(), "first6last4");
+  EXPECT_TRUE(config.scan().report_test_cards());
+  EXPECT_EQ(config.scan().fold_window_seconds(), 10u);
+  EXPECT_EQ(config.metrics().listen(), "127.0.0.1:9465");
+  EXPECT_EQ(config.logging().level(), "info");
+  EXPECT_EQ(config.logging().format(), "text");
+  const v1::WebRoot& web_root = config.sources().web_roots(0);
+  EXPECT_THAT(web_root.scripts(), ElementsAre("*.js", "*.mjs", "*.cjs"));
+  EXPECT_THAT(web_root.pages(), ElementsAre("*.html", "*.htm", "*.xhtml"));
+  EXPECT_EQ(web_root.file_bytes_max(), 16777216u);
+  EXPECT_EQ(web_root.rescan_interval_seconds(), 300u);
+}
+
+TEST(AgentConfig, FillsTheDefaultsOfEverySource) {
+  const v1::AgentConfig config = Agent(R"(
+sites: [{name: shop}]
+collector: {address: "unix:/run/c", tls: {plaintext: true}}
+sources:
+  packet_captures: [{interface: lo}]
+  log_files: [{paths: [/var/log/*.log]}]
+)");
+  const v1::PacketCapture& capture = config.sources().packet_captures(0);
+  EXPECT_EQ(capture.filter(), "tcp");
+  EXPECT_EQ(capture.site(), "shop");
+  EXPECT_EQ(capture.threads(), 1u);
+  EXPECT_EQ(capture.ring_mib(), 16u);
+  EXPECT_EQ(capture.snapshot_bytes(), 65535u);
+  EXPECT_FALSE(capture.scan_inbound());
+  const v1::LogFiles& logs = config.sources().log_files(0);
+  EXPECT_EQ(logs.site(), "shop");
+  EXPECT_EQ(logs.from(), "end");
+  EXPECT_EQ(logs.line_bytes_max(), 1048576u);
+}
+
+TEST(CollectorConfig, HasTheDocumentedDefaults) {
+  const v1::CollectorConfig config =
+      Collector("tls: {certificate_file: a, key_file: b, ca_file: c}");
+  EXPECT_EQ(config.listen(), "0.0.0.0:9463");
+  EXPECT_EQ(config.tls().reload_interval_seconds(), 60u);
+  EXPECT_EQ(config.store().path(), "/var/lib/skimwatch-collector/skimwatch.db");
+  EXPECT_EQ(config.store().retention_days(), 400u);
+  EXPECT_EQ(config.ingest().streams_max(), 10000u);
+  EXPECT_EQ(config.ingest().message_kib(), 4096u);
+  EXPECT_EQ(config.ingest().findings_per_second_per_agent(), 50000u);
+  EXPECT_EQ(config.ingest().heartbeat_interval_ms(), 10000u);
+  EXPECT_EQ(config.ingest().commit_delay_ms(), 5u);
+  EXPECT_EQ(config.metrics().listen(), "127.0.0.1:9464");
+  EXPECT_EQ(config.metric_limits().sites(), 100u);
+  EXPECT_EQ(config.metric_limits().agents(), 10000u);
+  EXPECT_EQ(config.logging().level(), "info");
+  EXPECT_EQ(config.exposures().open_confidence(), "medium");
+  EXPECT_EQ(config.exposures().quiet_days(), 30u);
+  EXPECT_FALSE(config.exposures().test_cards());
+  EXPECT_FALSE(config.reflection());
+}
+
+TEST(CtlConfig, HasTheDocumentedDefaults) {
+  const absl::StatusOr<v1::CtlConfig> config = ParseCtlConfig("", "ctl.yaml");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->collector(), "127.0.0.1:9463");
+  EXPECT_EQ(config->output(), "table");
+  EXPECT_EQ(config->timeout_seconds(), 30u);
+}
+
+TEST(AgentConfig, KeepsAZeroThatHasAMeaning) {
+  const v1::AgentConfig config = Agent(absl::StrCat(std::string(kAgent), R"(
+limits: {body_bytes_max: 0}
+scan: {decode_depth: 0, report_test_cards: false}
+)"));
+  EXPECT_EQ(config.limits().body_bytes_max(), 0u);
+  EXPECT_EQ(config.scan().decode_depth(), 0u);
+  EXPECT_FALSE(config.scan().report_test_cards());
+}
+
+TEST(CollectorConfig, KeepsAZeroThatHasAMeaning) {
+  const v1::CollectorConfig config = Collector(R"(
+tls: {certificate_file: a, key_file: b, ca_file: c}
+ingest: {commit_delay_ms: 0}
+exposures: {quiet_days: 0}
+)");
+  EXPECT_EQ(config.ingest().commit_delay_ms(), 0u);
+  EXPECT_EQ(config.exposures().quiet_days(), 0u);
+  EXPECT_TRUE(config.exposures().has_quiet_days());
+}
+
+TEST(AgentConfig, PutsHostsInLowerCase) {
+  const v1::AgentConfig config = Agent(R"(
+sites: [{name: shop, hosts: [Shop.Example]}]
+collector: {address: "unix:/run/c", tls: {plaintext: true}}
+sources: {web_roots: [{path: /var/www}]}
+expected_flows: [{host: API.Processor.Example}]
+)");
+  EXPECT_EQ(config.sites(0).hosts(0), "shop.example");
+  EXPECT_EQ(config.expected_flows(0).host(), "api.processor.example");
+}
+
+TEST(EffectiveConfig, PrintsWhatReadsBackAsItself) {
+  const v1::AgentConfig agent = Agent(absl::StrCat(std::string(kAgent), R"(
+limits: {body_bytes_max: 0}
+sampling: {flow_ratio: 0.05}
+)"));
+  EXPECT_EQ(Agent(ToYaml(agent)).SerializeAsString(), agent.SerializeAsString()) << ToYaml(agent);
+  const v1::CollectorConfig collector = Collector(
+      "tls: {certificate_file: a, key_file: b, ca_file: c}\ningest: {commit_delay_ms: 0}");
+  EXPECT_EQ(Collector(ToYaml(collector)).SerializeAsString(), collector.SerializeAsString());
+}
+
+TEST(EffectiveConfig, TakesTheExamplesOfTheReference) {
+  const std::string folder = absl::StrCat(SKIMWATCH_SOURCE_DIR, "/proto/config/reference/");
+  EXPECT_EQ(LoadAgentConfig(folder + "agent.example.yaml").status(), absl::OkStatus());
+  EXPECT_EQ(LoadCollectorConfig(folder + "collector.example.yaml").status(), absl::OkStatus());
+  EXPECT_EQ(LoadCtlConfig(folder + "ctl.example.yaml").status(), absl::OkStatus());
+}
+
+TEST(EffectiveConfig, NamesAFileThatIsNotThere) {
+  const absl::Status status = LoadAgentConfig("/no/such.yaml").status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("/no/such.yaml"));
+}
+
+struct BadCase {
+  std::string_view name;
+  std::string_view more;
+  std::string_view error;
+};
+
+class BadAgentConfig : public testing::TestWithParam<BadCase> {};
+
+TEST_P(BadAgentConfig, IsRefusedWithPlaceAndExpectation) {
+  EXPECT_EQ(AgentError(GetParam().more), GetParam().error);
+}
+
+// `kAgent` has three lines, so what is added begins in line 4.
+INSTANTIATE_TEST_SUITE_P(
+    AgentConfig, BadAgentConfig,
+    testing::Values(
+        BadCase{"RatioOfZero", "sampling: {flow_ratio: 0}",
+                "a.yaml:4:12: sampling.flow_ratio: found 0, expected a number above 0 and at most "
+                "1"},
+        BadCase{"RatioAboveOne", "sampling: {flow_ratio: 1.01}",
+                "a.yaml:4:12: sampling.flow_ratio: found 1.01, expected a number above 0 and at "
+                "most 1"},
+        BadCase{"NoFlows", "limits:\n  flows_max: 0\n",
+                "a.yaml:5:3: limits.flows_max: found 0, expected 16 to 16777216"},
+        BadCase{"TooDeep", "scan: {decode_depth: 5}",
+                "a.yaml:4:8: scan.decode_depth: found 5, expected 0 to 4"},
+        BadCase{"UnknownMask", "scan: {mask: last2}",
+                "a.yaml:4:8: scan.mask: found `last2`, expected one of: first6last4, last4, none"},
+        BadCase{"UnknownLevel", "logging: {level: verbose}",
+                "a.yaml:4:11: logging.level: found `verbose`, expected one of: debug, info, "
+                "warning, error"},
+        BadCase{"SegmentLargerThanTheSpool", "spool: {size_mib: 4, segment_mib: 8}",
+                "a.yaml:4:22: spool.segment_mib: found 8, expected at most the room of all "
+                "segments, 4 (spool.size_mib)"},
+        BadCase{"FlowLargerThanAll", "limits: {reassembly_mib: 1, flow_reassembly_kib: 2048}",
+                "a.yaml:4:29: limits.flow_reassembly_kib: found 2048, expected at most the memory "
+                "for all flows, 1024 (limits.reassembly_mib)"},
+        BadCase{"MetricsWithoutPort", "metrics: {listen: localhost}",
+                "a.yaml:4:11: metrics.listen: found `localhost`, expected `address:port`, such as "
+                "127.0.0.1:9464, or `off`"},
+        BadCase{"FlowThatMatchesEverything", "expected_flows:\n  - {name: x, port: 443}\n",
+                "a.yaml:5:5: expected_flows[0]: found none of host, address and file, expected at "
+                "least one"},
+        BadCase{"FlowOfAnotherSite", "expected_flows: [{host: a, site: blog}]",
+                "a.yaml:4:28: expected_flows[0].site: found `blog`, expected the name of one of "
+                "`sites`, or none for all"},
+        BadCase{"BadPrefix", "expected_flows: [{address: 192.0.2.0/40}]",
+                "a.yaml:4:19: expected_flows[0].address: found `192.0.2.0/40`, expected an IP "
+                "address or a prefix, such as 192.0.2.0/24"},
+        BadCase{"BadPort", "expected_flows: [{host: a, port: 65536}]",
+                "a.yaml:4:28: expected_flows[0].port: found 65536, expected 0 to 65535"},
+        BadCase{"RelativePathPrefix", "expected_flows: [{host: a, path_prefix: v1}]",
+                "a.yaml:4:28: expected_flows[0].path_prefix: found `v1`, expected a path that "
+                "begins with `/`"},
+        BadCase{"MethodInLowerCase", "expected_flows: [{host: a, method: post}]",
+                "a.yaml:4:28: expected_flows[0].method: found `post`, expected an HTTP method in "
+                "capitals, such as POST"}),
+    [](const auto& bad) { return std::string(bad.param.name); });
+
+TEST(AgentConfig, NamesEverythingThatIsMissing) {
+  EXPECT_EQ(AgentError("", ""),
+            "a.yaml:1:1: sites: found none, expected at least one\n"
+            "a.yaml:1:1: collector.address: found nothing, expected where the collector listens, "
+            "`host:port` or `unix:/path`\n"
+            "a.yaml:1:1: collector.tls.certificate_file: found nothing, expected a PEM file (or "
+            "`plaintext: true` on a local address)\n"
+            "a.yaml:1:1: collector.tls.key_file: found nothing, expected a PEM file (or "
+            "`plaintext: true` on a local address)\n"
+            "a.yaml:1:1: collector.tls.ca_file: found nothing, expected a PEM file (or "
+            "`plaintext: true` on a local address)\n"
+            "a.yaml:1:1: sources: found none, expected at least one of packet_captures, "
+            "log_files, web_roots");
+}
+
+TEST(AgentConfig, RefusesPlaintextToAnotherMachine) {
+  EXPECT_EQ(AgentError("", R"(sites: [{name: shop}]
+sources: {web_roots: [{path: /w}]}
+collector:
+  address: collector.example:9463
+  tls:
+    plaintext: true
+)"),
+            "a.yaml:6:5: collector.tls.plaintext: found true with the address "
+            "`collector.example:9463`, expected false, or an address that only this machine "
+            "reaches: 127.0.0.1, [::1] or unix:");
+}
+
+TEST(AgentConfig, RefusesCertificatesBesidePlaintext) {
+  EXPECT_EQ(AgentError("", R"(sites: [{name: shop}]
+sources: {web_roots: [{path: /w}]}
+collector:
+  address: 127.0.0.1:1
+  tls: {plaintext: true, ca_file: x}
+)"),
+            "a.yaml:5:26: collector.tls.ca_file: found it beside `plaintext: true`, expected one "
+            "of the two");
+}
+
+TEST(AgentConfig, WantsASiteForEverySourceWhereThereAreSeveral) {
+  EXPECT_EQ(AgentError("", R"(sites: [{name: shop}, {name: blog}]
+collector: {address: "unix:/run/c", tls: {plaintext: true}}
+sources:
+  packet_captures:
+    - interface: lo
+  log_files:
+    - {paths: [/l], site: shpo}
+  web_roots:
+    - {path: /w, site: blog}
+)"),
+            "a.yaml:5:7: sources.packet_captures[0].site: found nothing, expected the name of one "
+            "of `sites`\n"
+            "a.yaml:7:21: sources.log_files[0].site: found `shpo`, expected the name of one of "
+            "`sites`");
+}
+
+TEST(AgentConfig, RefusesWhatTwoSitesClaim) {
+  EXPECT_EQ(AgentError("", R"(collector: {address: "unix:/run/c", tls: {plaintext: true}}
+sources: {web_roots: [{path: /w, site: a}, {path: /w, site: a}]}
+sites:
+  - {name: a, hosts: [x.example], services: [":80"]}
+  - {name: a, hosts: [X.example, y, y], services: [":80"]}
+)"),
+            "a.yaml:5:37: sites[1].hosts[2]: found `y` again, expected each once (the first is "
+            "hosts[1])\n"
+            "a.yaml:5:6: sites[1].name: found `a` again, expected each once (the first is "
+            "sites[0].name)\n"
+            "a.yaml:5:23: sites[1].hosts[0]: found `x.example` again, expected each once (the "
+            "first is sites[0].hosts[0])\n"
+            "a.yaml:5:52: sites[1].services[0]: found `:80` again, expected each once (the first "
+            "is sites[0].services[0])\n"
+            "a.yaml:2:45: sources.web_roots[1].path: found `/w` again, expected each once (the "
+            "first is sources.web_roots[0].path)");
+}
+
+TEST(AgentConfig, RefusesBadSites) {
+  EXPECT_EQ(AgentError("", R"(collector: {address: "unix:/run/c", tls: {plaintext: true}}
+sources: {web_roots: [{path: /w}]}
+sites: [{name: My Shop, hosts: ["a b"], services: ["localhost:80", ":0"]}]
+)"),
+            "a.yaml:3:10: sites[0].name: found `My Shop`, expected lower-case letters, digits, "
+            "`-`, `_`, `.`; at most 63 characters\n"
+            "a.yaml:3:33: sites[0].hosts[0]: found `a b`, expected a host, exact or "
+            "`*.example.com`\n"
+            "a.yaml:3:52: sites[0].services[0]: found `localhost:80`, expected `address:port`, "
+            "`[v6]:port` or `:port` with an IP address and a port from 1\n"
+            "a.yaml:3:68: sites[0].services[1]: found `:0`, expected `address:port`, `[v6]:port` "
+            "or `:port` with an IP address and a port from 1");
+}
+
+TEST(AgentConfig, RefusesBadSources) {
+  EXPECT_EQ(AgentError("", R"(sites: [{name: shop}]
+collector: {address: "unix:/run/c", tls: {plaintext: true}}
+sources:
+  packet_captures:
+    - {interface: a-very-long-interface, threads: 65}
+  log_files:
+    - {paths: [], from: middle}
+  web_roots:
+    - {path: "", scripts: [""]}
+)"),
+            "a.yaml:5:8: sources.packet_captures[0].interface: found `a-very-long-interface`, "
+            "expected the name of a network interface, at most 15 characters\n"
+            "a.yaml:5:42: sources.packet_captures[0].threads: found 65, expected 1 to 64\n"
+            "a.yaml:7:8: sources.log_files[0].paths: found none, expected at least one glob of "
+            "files\n"
+            "a.yaml:7:19: sources.log_files[0].from: found `middle`, expected one of: end, start\n"
+            "a.yaml:9:8: sources.web_roots[0].path: found nothing, expected the folder of a web "
+            "root\n"
+            "a.yaml:9:28: sources.web_roots[0].scripts[0]: found ``, expected a glob");
+}
+
+class BadCollectorConfig : public testing::TestWithParam<BadCase> {};
+
+TEST_P(BadCollectorConfig, IsRefusedWithPlaceAndExpectation) {
+  EXPECT_EQ(CollectorError(GetParam().more), GetParam().error);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    CollectorConfig, BadCollectorConfig,
+    testing::Values(
+        BadCase{"UnknownRole", "roles: [{identity: a, role: root}]",
+                "c.yaml:3:23: roles[0].role: found `root`, expected one of: viewer, approver, "
+                "admin"},
+        BadCase{"NoRole", "roles: [{identity: a}]",
+                "c.yaml:3:9: roles[0].role: found nothing, expected one of: viewer, approver, "
+                "admin"},
+        BadCase{"TwoRulesForOne",
+                "roles: [{identity: a, role: viewer}, {identity: a, role: admin}]",
+                "c.yaml:3:39: roles[1].identity: found `a` again, expected each once (the first "
+                "is roles[0].identity)"},
+        BadCase{"StarWithin", "agents: [\"a*b\"]",
+                "c.yaml:3:10: agents[0]: found `a*b`, expected the identity of a certificate, "
+                "exact or with one `*` at the end"},
+        BadCase{"NoRetention", "store: {retention_days: 0}",
+                "c.yaml:3:9: store.retention_days: found 0, expected 1 to 36500"},
+        BadCase{"TinyMessages", "ingest: {message_kib: 1}",
+                "c.yaml:3:10: ingest.message_kib: found 1, expected 64 to 65536"},
+        BadCase{"SameKeyTwice", "fingerprint_keys: {files: [a, a]}",
+                "c.yaml:3:31: fingerprint_keys.files[1]: found `a` again, expected each once (the "
+                "first is files[0])"},
+        BadCase{"UnknownConfidence", "exposures: {open_confidence: certain}",
+                "c.yaml:3:13: exposures.open_confidence: found `certain`, expected one of: low, "
+                "medium, high"}),
+    [](const auto& bad) { return std::string(bad.param.name); });
+
+// What a comment of a .proto calls a default is what an empty configuration has.
+TEST(EffectiveConfig, HasEveryDefaultThatTheReferenceNames) {
+  const std::string folder = absl::StrCat(SKIMWATCH_SOURCE_DIR, "/proto/skimwatch/config/v1/");
+  const std::string effective = absl::StrCat(ToYaml(Agent(R"(sites: [{name: shop}]
+collector: {address: "unix:/run/c", tls: {plaintext: true}}
+sources:
+  packet_captures: [{interface: lo}]
+  log_files: [{paths: [/l]}]
+  web_roots: [{path: /w}]
+)")),
+                                             ToYaml(Collector("listen: 127.0.0.1:1\n"
+                                                              "tls: {plaintext: true}\n")));
+  // Comment lines up to the field that they are about.
+  const std::regex pattern(R"(((?:  //[^\n]*\n)+)  (?:optional )?\w+ (\w+) = \d+;)");
+  const std::regex value(R"(Default (\d+)(?=[.;]?(\s|$)))");
+  int defaults = 0;
+  for (const auto file : {"agent.proto", "collector.proto", "tls.proto"}) {
+    std::ifstream stream(folder + file);
+    ASSERT_TRUE(stream) << file;
+    const std::string text(std::istreambuf_iterator<char>(stream), {});
+    for (auto i = std::sregex_iterator(text.begin(), text.end(), pattern);
+         i != std::sregex_iterator(); ++i) {
+      std::smatch match;
+      // A comment that is wrapped within what matters here.
+      const std::string comment = absl::StrReplaceAll((*i)[1].str(), {{"\n  //", ""}});
+      if (!std::regex_search(comment, match, value)) continue;
+      ++defaults;
+      EXPECT_THAT(effective, HasSubstr(absl::StrCat((*i)[2].str(), ": ", match[1].str(), "\n")));
+    }
+  }
+  EXPECT_GE(defaults, 25);
+}
+
+}  // namespace
+}  // namespace skimwatch::config
