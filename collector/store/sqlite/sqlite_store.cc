@@ -87,6 +87,8 @@ class SqliteStore : public Store {
     absl::StatusOr<std::unique_ptr<Database>> checkpoints =
         Database::Open(path, /*read_only=*/false);
     if (!checkpoints.ok()) return checkpoints.status();
+    // A connection that has read nothing does not know of the log, and its checkpoints do nothing.
+    if (s = (*checkpoints)->Prepare("SELECT count(*) FROM sqlite_schema").Run(); !s.ok()) return s;
     checkpointer_ =
         std::thread([this, database = *std::move(checkpoints)] { Checkpoints(*database); });
     return absl::OkStatus();
@@ -217,12 +219,13 @@ class SqliteStore : public Store {
     absl::StatusOr<std::unique_ptr<Database>> reader = TakeReader();
     if (!reader.ok()) return reader.status();
     Database& db = **reader;
-    absl::Status status = db.Execute("BEGIN");
-    decltype(query(db)) result = status;
-    if (status.ok()) {
-      result = query(db);
+    const auto run = [&]() -> decltype(query(db)) {
+      if (absl::Status status = db.Execute("BEGIN"); !status.ok()) return status;
+      auto answer = query(db);
       db.Execute("COMMIT").IgnoreError();
-    }
+      return answer;
+    };
+    auto result = run();
     CountUnlessRefused(result.status(), read_errors_);
     absl::MutexLock lock(&readers_mutex_);
     if (db.InTransaction()) {

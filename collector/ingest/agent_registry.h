@@ -1,0 +1,53 @@
+#ifndef SKIMWATCH_COLLECTOR_INGEST_AGENT_REGISTRY_H_
+#define SKIMWATCH_COLLECTOR_INGEST_AGENT_REGISTRY_H_
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "collector/store/store.h"
+#include "skimwatch/v1/agent.pb.h"
+#include "skimwatch/v1/ingest_service.pb.h"
+
+namespace skimwatch::ingest {
+
+// What changed about agents since it was last written: heartbeats come often, and are kept
+// together, so that a thousand agents cost one transaction a second and not a thousand.
+// Thread-safe.
+class AgentRegistry {
+ public:
+  void Connected(std::string_view identity, const v1::Hello& hello,
+                 std::optional<absl::Time> certificate_expiry, absl::Time now);
+  void Heartbeat(std::string_view identity, const v1::Heartbeat& heartbeat, absl::Time now);
+  void Disconnected(std::string_view identity, absl::Time now);
+  void Rejected(std::string_view identity, std::string_view reason, absl::Time now);
+
+  // Writes what changed in one transaction. On an error it is kept for the next time.
+  absl::Status Flush(store::Store& store);
+  bool HasChanges() const;
+
+ private:
+  struct Change {
+    std::optional<v1::Agent::State> state;
+    std::string rejection_reason;
+    absl::Time seen;
+    std::optional<v1::Hello> hello;
+    std::optional<absl::Time> certificate_expiry;
+    std::optional<v1::Heartbeat> heartbeat;
+  };
+
+  static void Apply(const Change& change, v1::Agent& agent);
+
+  mutable absl::Mutex mutex_;
+  std::map<std::string, Change, std::less<>> changes_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace skimwatch::ingest
+
+#endif  // SKIMWATCH_COLLECTOR_INGEST_AGENT_REGISTRY_H_
