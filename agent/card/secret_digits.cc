@@ -1,0 +1,36 @@
+#include "agent/card/secret_digits.h"
+
+#include <string.h>
+
+#include <algorithm>
+
+namespace skimwatch::card {
+
+SecretDigits::SecretDigits(absl::Span<const uint8_t> digits)
+    : size_(static_cast<uint8_t>(std::min(digits.size(), kMax))) {
+  std::copy_n(digits.begin(), size_, digits_.begin());
+}
+
+SecretDigits::~SecretDigits() { Wipe(); }
+
+SecretDigits::SecretDigits(SecretDigits&& other) noexcept
+    : digits_(other.digits_), size_(other.size_) {
+  other.Wipe();
+}
+
+SecretDigits& SecretDigits::operator=(SecretDigits&& other) noexcept {
+  if (this != &other) {
+    digits_ = other.digits_;
+    size_ = other.size_;
+    other.Wipe();
+  }
+  return *this;
+}
+
+void SecretDigits::Wipe() {
+  // explicit_bzero, since a plain store to an object about to die may be optimised away.
+  explicit_bzero(digits_.data(), digits_.size());
+  size_ = 0;
+}
+
+}  // namespace skimwatch::card
