@@ -10,26 +10,30 @@
 #include "grpcpp/security/auth_context.h"
 #include "grpcpp/security/credentials.h"
 #include "grpcpp/security/server_credentials.h"
+#include "proto/tls/certificate_files.h"
 #include "skimwatch/config/v1/tls.pb.h"
 
 namespace skimwatch::tls {
 
-// Mutual TLS from files, read again when they change. A file that is missing, is not PEM, has
-// expired, or a key that does not belong to its certificate is an error that names the file.
-// Plaintext is allowed only where `address` is loopback or a Unix socket.
+// Mutual TLS from files, read again when they change (every `reload_interval_seconds`, by default
+// 60): handshakes after a change use the new files, connections that stand keep theirs. A file that
+// is missing, is not PEM, has expired, or a key that does not belong to its certificate is an error
+// that names the file. Plaintext is allowed only where `address` is loopback or a Unix socket.
+//
+// A server demands a client certificate signed by `ca_file`. A client accepts a server whose
+// certificate is signed by `ca_file` and carries `server_name`, which is by default the host of
+// `address` (`localhost` for a Unix socket) and may be a SPIFFE URI.
 absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> ServerCredentials(
     const config::v1::Tls& tls, std::string_view address);
 absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> ChannelCredentials(
     const config::v1::Tls& tls, std::string_view address);
 
-// The peer's name: the SPIFFE URI SAN of its certificate, else the subject's CN; over plaintext the
-// value of the `skimwatch-identity` metadata is not trusted, and the name is `local`.
-// UNAUTHENTICATED when TLS gave no name.
+// The peer's name: the SPIFFE URI SAN of its certificate, else the subject's CN (see
+// CertificateIdentity); over plaintext the value of the `skimwatch-identity` metadata is not
+// trusted, and the name is `local`. UNAUTHENTICATED when TLS gave no name.
 absl::StatusOr<std::string> PeerIdentity(const grpc::AuthContext& context);
 
-// When the certificate in a PEM file stops being valid.
-absl::StatusOr<absl::Time> CertificateExpiry(const std::string& certificate_file);
-// The same for a peer's certificate.
+// When a peer's certificate stops being valid. NOT_FOUND over plaintext.
 absl::StatusOr<absl::Time> PeerCertificateExpiry(const grpc::AuthContext& context);
 
 }  // namespace skimwatch::tls
