@@ -1,6 +1,7 @@
 #ifndef SKIMWATCH_COLLECTOR_INGEST_STORE_HEALTH_H_
 #define SKIMWATCH_COLLECTOR_INGEST_STORE_HEALTH_H_
 
+#include <functional>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
@@ -19,16 +20,23 @@ class StoreHealth {
            absl::IsDataLoss(status);
   }
 
+  // `on_change` is told, on the thread that says so, when the store stops or begins to take writes.
+  explicit StoreHealth(std::function<void(bool)> on_change = nullptr)
+      : on_change_(std::move(on_change)) {}
+
   absl::Status Get() const {
     absl::MutexLock lock(&mutex_);
     return status_;
   }
   void Set(absl::Status status) {
     absl::MutexLock lock(&mutex_);
+    const bool changed = status_.ok() != status.ok();
     status_ = std::move(status);
+    if (changed && on_change_) on_change_(status_.ok());
   }
 
  private:
+  const std::function<void(bool)> on_change_;
   mutable absl::Mutex mutex_;
   absl::Status status_ ABSL_GUARDED_BY(mutex_);
 };

@@ -1,6 +1,7 @@
 #include "proto/admin/admin_server.h"
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <exception>
@@ -66,17 +67,23 @@ class CivetAdminServer : public AdminServer {
   explicit CivetAdminServer(Options options) : options_(std::move(options)) {}
 
   // The library's accepting thread looks for the order to stop when a connection comes, else only
-  // every two seconds: so give it one.
+  // every two seconds: so give it connections until it has seen it.
   ~CivetAdminServer() override {
     if (context_ == nullptr) return;
-    std::thread stopper([this] { mg_stop(context_); });
-    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    std::atomic<bool> stopped = false;
+    std::thread stopper([&] {
+      mg_stop(context_);
+      stopped = true;
+    });
     const std::string host = ConnectableHost(options_.listen);
-    char error[64] = {};
-    mg_connection* connection =
-        mg_connect_client(host.c_str(), port_, /*use_ssl=*/0, error, sizeof error);
+    while (!stopped) {
+      char error[64] = {};
+      mg_connection* connection =
+          mg_connect_client(host.c_str(), port_, /*use_ssl=*/0, error, sizeof error);
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+      if (connection != nullptr) mg_close_connection(connection);
+    }
     stopper.join();
-    if (connection != nullptr) mg_close_connection(connection);
   }
 
   absl::Status Listen() {

@@ -1,0 +1,144 @@
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+#include <string>
+
+#include "CLI/CLI.hpp"
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "collector/server.h"
+#include "proto/config/effective.h"
+#include "proto/config/yaml_config.h"
+#include "proto/process/process.h"
+#include "spdlog/spdlog.h"
+
+namespace skimwatch::collector {
+namespace {
+
+constexpr absl::Duration kDrainTimeout = absl::Seconds(20);
+constexpr int kExitError = 1;
+constexpr int kExitUsage = 2;
+
+struct Flags {
+  std::string config;
+  std::string port_file;
+  bool check_config = false;
+  bool print_config = false;
+};
+
+int Fail(const absl::Status& status) {
+  std::cerr << "skimwatch-collector: " << status.message() << "\n";
+  return kExitError;
+}
+
+// Says which ports were taken, for scripts that ask for port 0. Whole or not at all.
+absl::Status WritePortFile(const std::string& path, const Server& server) {
+  const std::string temporary = path + ".new";
+  {
+    std::ofstream file(temporary, std::ios::trunc);
+    file << "listen=" << server.port() << "\nmetrics=" << server.metrics_port() << "\n";
+    file.close();
+    if (!file) return absl::UnavailableError(absl::StrCat("--port-file: can't write ", temporary));
+  }
+  if (std::rename(temporary.c_str(), path.c_str()) != 0) {
+    return absl::UnavailableError(absl::StrCat("--port-file: can't write ", path));
+  }
+  return absl::OkStatus();
+}
+
+// `address:port` with the port that was really taken.
+std::string ShownAddress(const std::string& listen, int port) {
+  if (port == 0) return listen;
+  return absl::StrCat(listen.substr(0, listen.rfind(':')), ":", port);
+}
+
+int Serve(const config::v1::CollectorConfig& config, const Flags& flags) {
+  if (absl::Status s = process::ForbidCoreDumps(); !s.ok()) return Fail(s);
+  process::BlockTerminationSignals();
+  spdlog::info("skimwatch-collector {} ({}) starts", process::Version(), process::Revision());
+  absl::StatusOr<std::unique_ptr<Server>> server =
+      Server::Start({.config = config,
+                     .version = std::string(process::Version()),
+                     .revision = std::string(process::Revision())});
+  if (!server.ok()) {
+    spdlog::error("{}", server.status().ToString());
+    return kExitError;
+  }
+  spdlog::info("listening on {} for agents and operators",
+               ShownAddress(config.listen(), (*server)->port()));
+  if ((*server)->metrics_port() != 0) {
+    spdlog::info("listening on http://{}/metrics",
+                 ShownAddress(config.metrics().listen(), (*server)->metrics_port()));
+  }
+  if (!flags.port_file.empty()) {
+    if (absl::Status s = WritePortFile(flags.port_file, **server); !s.ok()) {
+      spdlog::error("{}", s.ToString());
+      return kExitError;
+    }
+  }
+  process::NotifyServiceManager("READY=1");
+  process::WaitForTerminationSignal(absl::InfiniteDuration());
+  spdlog::info("draining: what was received is committed and acknowledged");
+  process::NotifyServiceManager("STOPPING=1");
+  (*server)->Drain(kDrainTimeout);
+  server->reset();
+  spdlog::info("stopped");
+  return 0;
+}
+
+int Run(int argc, char** argv) {
+  Flags flags;
+  CLI::App app(
+      "Receives findings from skimwatch-agents, keeps them, and tells operators and Prometheus.",
+      "skimwatch-collector");
+  app.add_option("--config", flags.config, "Configuration file (YAML; see docs/configuration.md)")
+      ->type_name("FILE")
+      ->required();
+  app.add_flag("--check-config", flags.check_config,
+               "Check the configuration and the files it names, then exit");
+  app.add_flag("--print-config", flags.print_config,
+               "Print the configuration with every default filled in, then exit");
+  app.add_option("--port-file", flags.port_file,
+                 "Write the ports that are listened on to this file (listen=, metrics=)")
+      ->type_name("FILE");
+  app.set_version_flag("--version", [] {
+    return absl::StrCat("skimwatch-collector ", std::string(process::Version()), " (",
+                        std::string(process::Revision()), ")");
+  });
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& e) {
+    return app.exit(e);
+  } catch (const CLI::ParseError& e) {
+    app.exit(e);
+    return kExitUsage;
+  }
+
+  absl::StatusOr<config::v1::CollectorConfig> config = config::LoadCollectorConfig(flags.config);
+  if (!config.ok()) return Fail(config.status());
+  if (flags.print_config) {
+    std::cout << config::ToYaml(*config);
+    if (!flags.check_config) return 0;
+  }
+  if (flags.check_config) {
+    if (absl::Status s = CheckEnvironment(*config); !s.ok()) return Fail(s);
+    if (!flags.print_config) std::cout << flags.config << ": good\n";
+    return 0;
+  }
+  if (absl::Status s = process::SetUpLogging(config->logging(), "skimwatch-collector"); !s.ok()) {
+    return Fail(s);
+  }
+  return Serve(*config, flags);
+}
+
+}  // namespace
+}  // namespace skimwatch::collector
+
+int main(int argc, char** argv) {
+  try {
+    return skimwatch::collector::Run(argc, argv);
+  } catch (const std::exception& e) {
+    std::cerr << "skimwatch-collector: " << e.what() << "\n";
+    return 1;
+  }
+}

@@ -1,0 +1,319 @@
+#include "collector/server.h"
+
+#include <sys/stat.h>
+
+#include <atomic>
+#include <chrono>
+#include <set>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "collector/api/authorization.h"
+#include "collector/api/services.h"
+#include "collector/api/work_queue.h"
+#include "collector/exposure/rules.h"
+#include "collector/ingest/agent_registry.h"
+#include "collector/ingest/housekeeper.h"
+#include "collector/ingest/ingest_service.h"
+#include "collector/ingest/ingest_stats.h"
+#include "collector/ingest/policy_source.h"
+#include "collector/ingest/store_health.h"
+#include "collector/inventory/inventory.h"
+#include "collector/metrics/collector_metrics.h"
+#include "collector/store/finding_feed.h"
+#include "collector/store/store.h"
+#include "grpcpp/ext/proto_server_reflection_plugin.h"
+#include "grpcpp/grpcpp.h"
+#include "grpcpp/health_check_service_interface.h"
+#include "grpcpp/impl/server_builder_option.h"
+#include "grpcpp/impl/service_type.h"
+#include "grpcpp/resource_quota.h"
+#include "proto/admin/admin_server.h"
+#include "proto/fingerprint/fingerprint.h"
+#include "proto/tls/certificate_files.h"
+#include "proto/tls/credentials.h"
+#include "spdlog/spdlog.h"
+
+namespace skimwatch::collector {
+namespace {
+
+// A connection that says nothing is asked whether it still lives, and closed when it does not
+// answer.
+constexpr int kKeepaliveTimeMs = 20'000;
+constexpr int kKeepaliveTimeoutMs = 10'000;
+// Clients may ask as often.
+constexpr int kPingIntervalMinMs = 5'000;
+// A connection is checked against its certificate when it is made, so it must not last for ever.
+constexpr int kConnectionAgeMaxMs = 12 * 3600 * 1000;
+constexpr int kConnectionAgeGraceMs = 10'000;
+// Calls of one connection at once.
+constexpr int kStreamsPerConnectionMax = 100;
+// Memory for messages that gRPC holds.
+constexpr size_t kTransportBytesMax = size_t{1} << 30;
+// Calls of operators that run when the collector ends get this long.
+constexpr absl::Duration kCallsGrace = absl::Milliseconds(500);
+// An agent is silent after this many heartbeats were missed.
+constexpr int kHeartbeatsMissed = 3;
+
+// Reflection is switched on for every server of the process at once, by asking for it or by linking
+// its library; this takes it out of one.
+class WithoutReflection : public grpc::ServerBuilderOption {
+ public:
+  void UpdateArguments(grpc::ChannelArguments* /*arguments*/) override {}
+  void UpdatePlugins(std::vector<std::unique_ptr<grpc::ServerBuilderPlugin>>* plugins) override {
+    std::erase_if(*plugins, [](const std::unique_ptr<grpc::ServerBuilderPlugin>& plugin) {
+      return plugin->name() == "proto_server_reflection";
+    });
+  }
+};
+
+absl::Status InContext(std::string_view context, const absl::Status& status) {
+  return absl::Status(status.code(), absl::StrCat(std::string(context), ": ", status.message()));
+}
+
+// Reads the keys, creating the first one where `create` and there is none yet.
+absl::StatusOr<std::vector<v1::FingerprintKey>> LoadKeys(const config::v1::FingerprintKeys& config,
+                                                         bool create) {
+  std::vector<v1::FingerprintKey> keys;
+  std::set<std::string> ids;
+  for (const std::string& file : config.files()) {
+    absl::StatusOr<v1::FingerprintKey> key = fingerprint::ReadKeyFile(file);
+    if (absl::IsNotFound(key.status()) && keys.empty()) {
+      if (!create) return keys;
+      key = fingerprint::CreateKeyFile(file);
+      if (key.ok())
+        spdlog::info("created fingerprint key '{}' in {}; keep a copy", key->id(), file);
+    }
+    if (!key.ok()) return InContext("fingerprint_keys.files", key.status());
+    if (!ids.insert(key->id()).second) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("fingerprint_keys.files: ", file, ": the id '", key->id(),
+                       "' is another file's too; each key needs its own"));
+    }
+    keys.push_back(*std::move(key));
+  }
+  return keys;
+}
+
+class ServerImpl : public Server {
+ public:
+  explicit ServerImpl(Options options) : options_(std::move(options)) {}
+
+  ~ServerImpl() override {
+    if (grpc_server_ != nullptr) {
+      grpc_server_->Shutdown(std::chrono::system_clock::now());
+      grpc_server_->Wait();
+    }
+  }
+
+  absl::Status Listen();
+
+  int port() const override { return port_; }
+  int metrics_port() const override { return admin_ != nullptr ? admin_->port() : 0; }
+
+  absl::Status Ready() const override {
+    if (draining_) return absl::UnavailableError("shutting down");
+    return health_.Get();
+  }
+
+  void Drain(absl::Duration timeout) override {
+    draining_ = true;
+    grpc_server_->GetHealthCheckService()->Shutdown();
+    ingest_->Drain(timeout);
+    grpc_server_->Shutdown(absl::ToChronoTime(absl::Now() + kCallsGrace));
+  }
+
+ private:
+  absl::Status OpenStore();
+  absl::Status StartGrpc();
+  absl::Status StartMetrics();
+
+  const Options options_;
+  std::atomic<bool> draining_ = false;
+  ingest::IngestStats stats_;
+  // Set once the server stands.
+  std::atomic<grpc::HealthCheckServiceInterface*> health_service_ = nullptr;
+  ingest::StoreHealth health_{[this](bool ok) {
+    grpc::HealthCheckServiceInterface* service = health_service_;
+    if (service != nullptr && !draining_) service->SetServingStatus(ok);
+  }};
+  ingest::AgentRegistry agents_;
+  store::FindingFeed feed_;
+  exposure::Rules rules_;
+  std::vector<v1::FingerprintKey> keys_;
+  std::unique_ptr<store::Store> store_;
+  std::unique_ptr<ingest::PolicySource> policies_;
+  // Destroyed from the last to the first: what serves goes before what it stands on.
+  std::unique_ptr<ingest::Housekeeper> housekeeper_;
+  std::unique_ptr<ingest::IngestService> ingest_;
+  std::unique_ptr<inventory::Inventory> inventory_;
+  std::unique_ptr<api::Authorizer> authorizer_;
+  std::unique_ptr<api::WorkQueue> work_;
+  std::unique_ptr<grpc::Service> query_;
+  std::unique_ptr<grpc::Service> decision_;
+  std::unique_ptr<grpc::Server> grpc_server_;
+  std::unique_ptr<admin::AdminServer> admin_;
+  int port_ = 0;
+};
+
+absl::Status ServerImpl::OpenStore() {
+  store::Options store_options;
+  store_options.config = options_.config.store();
+  store_options.silent_after =
+      absl::Milliseconds(options_.config.ingest().heartbeat_interval_ms()) * kHeartbeatsMissed;
+  store_options.now = options_.now;
+  absl::StatusOr<std::unique_ptr<store::Store>> store =
+      store::OpenSqliteStore(std::move(store_options));
+  if (!store.ok()) return store.status();
+  store_ = *std::move(store);
+  return store_->Write(
+      [](store::Transaction& transaction) { return transaction.DisconnectAllAgents(); });
+}
+
+absl::Status ServerImpl::Listen() {
+  const config::v1::CollectorConfig& config = options_.config;
+  absl::StatusOr<exposure::Rules> rules = exposure::Rules::FromConfig(config.exposures());
+  if (!rules.ok()) return rules.status();
+  rules_ = *rules;
+  absl::StatusOr<std::vector<v1::FingerprintKey>> keys =
+      LoadKeys(config.fingerprint_keys(), /*create=*/true);
+  if (!keys.ok()) return keys.status();
+  keys_ = *std::move(keys);
+  if (keys_.empty()) {
+    spdlog::warn("no fingerprint_keys.files: cards can be neither told apart nor looked up");
+  }
+  if (absl::Status s = OpenStore(); !s.ok()) return s;
+  policies_ = std::make_unique<ingest::PolicySource>(
+      store_.get(), keys_,
+      std::vector<v1::ExpectedFlow>(config.expected_flows().begin(),
+                                    config.expected_flows().end()));
+  if (absl::Status s = policies_->Start(); !s.ok()) return s;
+  housekeeper_ = std::make_unique<ingest::Housekeeper>(
+      ingest::Housekeeper::Options{.store = store_.get(),
+                                   .health = &health_,
+                                   .agents = &agents_,
+                                   .retention = absl::Hours(24) * config.store().retention_days(),
+                                   .quiet = absl::Hours(24) * config.exposures().quiet_days(),
+                                   .now = options_.now});
+  if (absl::Status s = StartGrpc(); !s.ok()) return s;
+  return StartMetrics();
+}
+
+absl::Status ServerImpl::StartGrpc() {
+  const config::v1::CollectorConfig& config = options_.config;
+  absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> credentials =
+      tls::ServerCredentials(config.tls(), config.listen());
+  if (!credentials.ok()) return credentials.status();
+
+  ingest_ = std::make_unique<ingest::IngestService>(
+      ingest::IngestService::Options{.config = &options_.config,
+                                     .store = store_.get(),
+                                     .feed = &feed_,
+                                     .stats = &stats_,
+                                     .health = &health_,
+                                     .agents = &agents_,
+                                     .policies = policies_.get(),
+                                     .rules = rules_,
+                                     .version = options_.version,
+                                     .now = options_.now});
+  inventory_ = std::make_unique<inventory::Inventory>(
+      store_.get(), [this] { ingest_->PushPolicies(); }, options_.now);
+  authorizer_ = std::make_unique<api::Authorizer>(config);
+  work_ = std::make_unique<api::WorkQueue>(api::WorkQueue::Options{});
+  const api::Dependencies dependencies = {.store = store_.get(),
+                                          .feed = &feed_,
+                                          .inventory = inventory_.get(),
+                                          .authorizer = authorizer_.get(),
+                                          .work = work_.get(),
+                                          .fingerprint_keys = [this] { return keys_; },
+                                          .now = options_.now};
+  query_ = api::MakeQueryService(dependencies);
+  decision_ = api::MakeDecisionService(dependencies);
+
+  grpc::EnableDefaultHealthCheckService(true);
+  if (config.reflection()) grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  grpc::ServerBuilder builder;
+  if (!config.reflection()) builder.SetOption(std::make_unique<WithoutReflection>());
+  builder.AddListeningPort(config.listen(), *credentials, &port_);
+  builder.RegisterService(ingest_->service());
+  builder.RegisterService(query_.get());
+  builder.RegisterService(decision_.get());
+  builder.SetMaxReceiveMessageSize(static_cast<int>(config.ingest().message_kib() << 10));
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveTimeMs);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+                             kPingIntervalMinMs);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS, kConnectionAgeMaxMs);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, kConnectionAgeGraceMs);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kStreamsPerConnectionMax);
+  // Else a second collector on the same port would take half of the connections.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.SetResourceQuota(grpc::ResourceQuota("collector").Resize(kTransportBytesMax));
+  grpc_server_ = builder.BuildAndStart();
+  if (grpc_server_ == nullptr) {
+    return absl::UnavailableError(absl::StrCat("listen: can't listen on ", config.listen(),
+                                               "; is another program using the port?"));
+  }
+  if (config.listen().starts_with("unix:")) port_ = 0;
+  health_service_ = grpc_server_->GetHealthCheckService();
+  return absl::OkStatus();
+}
+
+absl::Status ServerImpl::StartMetrics() {
+  const config::v1::CollectorConfig& config = options_.config;
+  if (config.metrics().listen() == "off") return absl::OkStatus();
+  metrics::CollectorMetrics::Options options = {.store = store_.get(),
+                                                .stats = &stats_,
+                                                .health = &health_,
+                                                .sites_max = config.metric_limits().sites(),
+                                                .agents_max = config.metric_limits().agents(),
+                                                .version = options_.version,
+                                                .revision = options_.revision};
+  if (!config.tls().plaintext()) {
+    options.certificates["collector"] = [file = config.tls().certificate_file()] {
+      return tls::CertificateExpiry(file);
+    };
+    options.certificates["authority"] = [file = config.tls().ca_file()] {
+      return tls::CertificateExpiry(file);
+    };
+  }
+  absl::StatusOr<std::unique_ptr<admin::AdminServer>> admin = admin::AdminServer::Start(
+      {.listen = config.metrics().listen(),
+       .collectables = {std::make_shared<metrics::CollectorMetrics>(std::move(options))},
+       .ready = [this] { return Ready(); }});
+  if (!admin.ok()) return admin.status();
+  admin_ = *std::move(admin);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(Options options) {
+  auto server = std::make_unique<ServerImpl>(std::move(options));
+  if (absl::Status s = server->Listen(); !s.ok()) return s;
+  return server;
+}
+
+absl::Status CheckEnvironment(const config::v1::CollectorConfig& config) {
+  if (absl::Status s = tls::ServerCredentials(config.tls(), config.listen()).status(); !s.ok()) {
+    return s;
+  }
+  if (absl::Status s = LoadKeys(config.fingerprint_keys(), /*create=*/false).status(); !s.ok()) {
+    return s;
+  }
+  const size_t slash = config.store().path().rfind('/');
+  const std::string folder = slash == std::string::npos ? "."
+                             : slash == 0               ? "/"
+                                                        : config.store().path().substr(0, slash);
+  struct stat info = {};
+  if (stat(folder.c_str(), &info) != 0 || !S_ISDIR(info.st_mode)) {
+    return absl::NotFoundError(
+        absl::StrCat("store.path: ", folder, " is not a folder that can be read; create it"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace skimwatch::collector
