@@ -8,6 +8,7 @@
 #include "absl/strings/string_view.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/timestamp.pb.h"
+#include "proto/validation/card_digits.h"
 
 namespace skimwatch::api {
 namespace {
@@ -55,7 +56,13 @@ absl::Status CheckText(const Message& request, const FieldDescriptor& field,
       // Blanks are no reason.
       const bool blank = field.type() == FieldDescriptor::TYPE_STRING && bytes_min > 0 &&
                          value.find_first_not_of(" \t\r\n") == std::string::npos;
-      return blank ? Wrong(field.name(), "more than blanks") : absl::OkStatus();
+      if (blank) return Wrong(field.name(), "more than blanks");
+      // Decisions are kept for ever, and everybody who may look sees them.
+      const bool is_reason = field.name() == "justification" || field.name() == "reason";
+      if (is_reason && !validation::FindCardNumber(value).empty()) {
+        return Wrong(field.name(), "no card number in it");
+      }
+      return absl::OkStatus();
     }
     if (limit.bytes_min == limit.bytes_max) {
       return Wrong(field.name(), absl::StrCat(limit.bytes_max, " bytes"));

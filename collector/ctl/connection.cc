@@ -1,0 +1,126 @@
+#include "collector/ctl/connection.h"
+
+#include <cstdlib>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+#include "proto/config/effective.h"
+#include "proto/config/yaml_config.h"
+#include "proto/tls/credentials.h"
+
+namespace skimwatch::ctl {
+namespace {
+
+// A script with many versions is many differences.
+constexpr int kMessageBytesMax = 64 << 20;
+
+std::string Variable(const char* name) {
+  const char* const value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+std::string DefaultConfigFile() {
+  std::string folder = Variable("XDG_CONFIG_HOME");
+  if (folder.empty()) {
+    const std::string home = Variable("HOME");
+    if (home.empty()) return "";
+    folder = absl::StrCat(home, "/.config");
+  }
+  return absl::StrCat(folder, "/skimwatch/ctl.yaml");
+}
+
+absl::StatusOr<config::v1::CtlConfig> FromFile(const Options& options) {
+  if (!options.config_file.empty()) return config::LoadCtlConfig(options.config_file);
+  const std::string path = DefaultConfigFile();
+  if (!path.empty()) {
+    absl::StatusOr<config::v1::CtlConfig> config = config::LoadCtlConfig(path);
+    if (!absl::IsNotFound(config.status())) return config;
+  }
+  return config::ParseCtlConfig("", "");
+}
+
+void Override(const std::string& value, std::string* setting) {
+  if (!value.empty()) *setting = value;
+}
+
+}  // namespace
+
+absl::StatusOr<config::v1::CtlConfig> EffectiveConfig(const Options& options) {
+  absl::StatusOr<config::v1::CtlConfig> config = FromFile(options);
+  if (!config.ok()) return config;
+  Override(Variable("SKIMWATCH_COLLECTOR"), config->mutable_collector());
+  Override(options.collector, config->mutable_collector());
+  config::v1::Tls& tls = *config->mutable_tls();
+  const bool names_files =
+      !options.certificate_file.empty() || !options.key_file.empty() || !options.ca_file.empty();
+  if (options.plaintext && names_files) {
+    return absl::InvalidArgumentError(
+        "found --plaintext beside --certificate, --key or --ca, expected one of the two");
+  }
+  if (options.plaintext) {
+    tls.clear_certificate_file();
+    tls.clear_key_file();
+    tls.clear_ca_file();
+    tls.set_plaintext(true);
+  } else if (names_files) {
+    tls.set_plaintext(false);
+  }
+  Override(options.certificate_file, tls.mutable_certificate_file());
+  Override(options.key_file, tls.mutable_key_file());
+  Override(options.ca_file, tls.mutable_ca_file());
+  Override(options.server_name, tls.mutable_server_name());
+  Override(options.output, config->mutable_output());
+  if (options.timeout_seconds > 0) config->set_timeout_seconds(options.timeout_seconds);
+  // What the command line and the environment say is checked as the file is; the places that errors
+  // name are in a text that nobody wrote.
+  absl::StatusOr<config::v1::CtlConfig> checked =
+      config::ParseCtlConfig(config::ToYaml(*config), "");
+  if (checked.ok()) return checked;
+  std::string what(checked.status().message());
+  std::string lines;
+  for (const absl::string_view line : absl::StrSplit(what, '\n')) {
+    absl::StrAppend(&lines, lines.empty() ? "" : "\n", line.substr(line.find(": ") + 2));
+  }
+  return absl::InvalidArgumentError(lines);
+}
+
+absl::StatusOr<Connection> Connection::Open(const config::v1::CtlConfig& config) {
+  const config::v1::Tls& tls = config.tls();
+  if (!tls.plaintext()) {
+    std::string missing;
+    const std::pair<const std::string*, const char*> files[] = {
+        {&tls.certificate_file(), "--certificate"},
+        {&tls.key_file(), "--key"},
+        {&tls.ca_file(), "--ca"}};
+    for (const auto& [file, option] : files) {
+      if (file->empty()) absl::StrAppend(&missing, missing.empty() ? "" : ", ", option);
+    }
+    if (!missing.empty()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "the collector asks for a certificate; missing: ", missing,
+          "\ngive --certificate, --key and --ca, or `tls` in the configuration file (--config, by "
+          "default ",
+          DefaultConfigFile(), "), or --plaintext for a collector on this machine that is ",
+          "configured so"));
+    }
+  }
+  absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> credentials =
+      tls::ChannelCredentials(tls, config.collector());
+  if (!credentials.ok()) return credentials.status();
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kMessageBytesMax);
+  // The address is the collector's: a proxy for web pages has no business in between.
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  const std::shared_ptr<grpc::Channel> channel =
+      grpc::CreateCustomChannel(config.collector(), *credentials, arguments);
+  Connection connection(config.timeout_seconds());
+  connection.query_ = v1::QueryService::NewStub(channel);
+  connection.decision_ = v1::DecisionService::NewStub(channel);
+  return connection;
+}
+
+}  // namespace skimwatch::ctl

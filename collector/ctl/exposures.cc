@@ -1,0 +1,133 @@
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "collector/ctl/describe.h"
+#include "collector/ctl/findings.h"
+#include "collector/ctl/session.h"
+#include "collector/ctl/table.h"
+
+namespace skimwatch::ctl {
+namespace {
+
+// How often it was seen; an estimate beside it when only samples were scanned.
+std::string Occurrences(const v1::Exposure& exposure) {
+  if (!exposure.sampled()) return absl::StrCat(exposure.occurrences());
+  return absl::StrFormat("%d (~%.0f)", exposure.occurrences(), exposure.estimated_occurrences());
+}
+
+std::string Cards(const v1::Exposure& exposure) {
+  if (exposure.distinct_test_cards() == 0) return absl::StrCat(exposure.distinct_cards());
+  return absl::StrCat(exposure.distinct_cards(), " (", exposure.distinct_test_cards(), " test)");
+}
+
+void Show(const v1::Exposure& exposure, Output& output) {
+  const std::string closed =
+      exposure.state() != v1::Exposure::STATE_CLOSED
+          ? ""
+          : absl::StrCat(Describe(exposure.closed_at()), " by ", exposure.closed_by(), ": ",
+                         exposure.close_reason());
+  output.Pairs({
+      {"Exposure", absl::StrCat(exposure.id())},
+      {"State", Word(*v1::Exposure::State_descriptor(), exposure.state())},
+      {"Closed", closed},
+      {"Site", exposure.site()},
+      {"Kind", Word(*v1::FindingKind_descriptor(), exposure.kind())},
+      {"Severity", Word(*v1::Severity_descriptor(), exposure.severity())},
+      {"Confidence", Word(*v1::Confidence_descriptor(), exposure.confidence())},
+      {"Channel", exposure.channel()},
+      {"Destination", exposure.destination()},
+      {"First seen", Describe(exposure.first_seen())},
+      {"Last seen", Describe(exposure.last_seen())},
+      {"Distinct cards", Cards(exposure)},
+      {"Times seen", Occurrences(exposure)},
+      {"Findings", absl::StrCat(exposure.findings())},
+      {"Agents", absl::StrJoin(exposure.agents(), ", ")},
+      {"Encodings", absl::StrJoin(exposure.encodings(), ", ")},
+      {"Brands", absl::StrJoin(exposure.brands(), ", ")},
+      {"Rules", absl::StrJoin(exposure.rules(), ", ")},
+  });
+}
+
+}  // namespace
+
+absl::StatusOr<int> ListExposures(const Options& options, Session& session) {
+  v1::ListExposuresRequest request;
+  request.set_site(options.site);
+  request.set_kind(
+      static_cast<v1::FindingKind>(FromWord(*v1::FindingKind_descriptor(), options.kind)));
+  // `all` is no word of the enum, and so no condition.
+  request.set_state(
+      static_cast<v1::Exposure::State>(FromWord(*v1::Exposure::State_descriptor(), options.state)));
+  const auto answer = ListAll(session, &v1::QueryService::Stub::ListExposures, request,
+                              &v1::ListExposuresResponse::mutable_exposures, options.limit);
+  if (!answer.ok()) return answer.status();
+  if (session.output.json()) {
+    session.output.Json(*answer);
+    return 0;
+  }
+  Table table({{.name = "ID", .right = true},
+               {.name = "STATE"},
+               {.name = "SEVERITY"},
+               {.name = "KIND"},
+               {.name = "SITE", .shrinks = true},
+               {.name = "CHANNEL", .shrinks = true},
+               {.name = "DESTINATION", .shrinks = true},
+               {.name = "CARDS", .right = true},
+               {.name = "SEEN", .right = true},
+               {.name = "FIRST SEEN"},
+               {.name = "LAST SEEN"}});
+  for (const v1::Exposure& exposure : answer->exposures()) {
+    table.AddRow(
+        {absl::StrCat(exposure.id()), Word(*v1::Exposure::State_descriptor(), exposure.state()),
+         Word(*v1::Severity_descriptor(), exposure.severity()),
+         Word(*v1::FindingKind_descriptor(), exposure.kind()), exposure.site(), exposure.channel(),
+         exposure.destination(), Cards(exposure), Occurrences(exposure),
+         Describe(exposure.first_seen()), Describe(exposure.last_seen())});
+  }
+  session.output.Rows(table);
+  return 0;
+}
+
+absl::StatusOr<int> ShowExposure(const Options& options, Session& session) {
+  v1::GetExposureRequest request;
+  request.set_id(options.exposure_id);
+  const absl::StatusOr<v1::GetExposureResponse> answer = session.connection.Call(
+      session.connection.query(), &v1::QueryService::Stub::GetExposure, request);
+  if (!answer.ok()) return answer.status();
+  if (session.output.json()) {
+    session.output.Json(*answer);
+    return 0;
+  }
+  Show(answer->exposure(), session.output);
+  if (answer->findings_size() > 0) {
+    session.output.Line("");
+    Table table(FindingColumns(/*streaming=*/false));
+    for (const v1::StoredFinding& finding : answer->findings()) table.AddRow(FindingRow(finding));
+    session.output.Rows(table);
+  }
+  return 0;
+}
+
+absl::StatusOr<int> CloseExposure(const Options& options, Session& session) {
+  const absl::StatusOr<std::string> reason =
+      Reason(options, "--reason", "Why is this exposure closed? ");
+  if (!reason.ok()) return reason.status();
+  v1::CloseExposureRequest request;
+  request.set_id(options.exposure_id);
+  request.set_reason(*reason);
+  const absl::StatusOr<v1::CloseExposureResponse> answer = session.connection.Call(
+      session.connection.decision(), &v1::DecisionService::Stub::CloseExposure, request);
+  if (!answer.ok()) return answer.status();
+  if (session.output.json()) {
+    session.output.Json(*answer);
+  } else {
+    Show(answer->exposure(), session.output);
+  }
+  return 0;
+}
+
+}  // namespace skimwatch::ctl

@@ -1,0 +1,47 @@
+#ifndef SKIMWATCH_COLLECTOR_CTL_OPTIONS_H_
+#define SKIMWATCH_COLLECTOR_CTL_OPTIONS_H_
+
+#include <cstdint>
+#include <string>
+
+namespace skimwatch::ctl {
+
+// What the command line says. Texts are empty and numbers 0 where it says nothing.
+struct Options {
+  // How to reach the collector, and how to show what it says.
+  std::string config_file;
+  std::string collector;
+  std::string certificate_file;
+  std::string key_file;
+  std::string ca_file;
+  std::string server_name;
+  bool plaintext = false;
+  uint32_t timeout_seconds = 0;
+  std::string output;
+  bool no_headers = false;
+
+  // What to show.
+  std::string site;
+  std::string kind;
+  std::string state;
+  std::string since;
+  std::string until;
+  std::string agent;
+  std::string confidence_min;
+  uint64_t exposure_id = 0;
+  // Most rows to show.
+  uint64_t limit = 1000;
+  // Findings to watch for before the watch ends; 0 for no end.
+  uint64_t count = 0;
+
+  // What to decide.
+  std::string script;
+  // Hex digits that a version's SHA-256 begins with.
+  std::string hash;
+  // Justification or reason.
+  std::string reason;
+};
+
+}  // namespace skimwatch::ctl
+
+#endif  // SKIMWATCH_COLLECTOR_CTL_OPTIONS_H_

@@ -1,0 +1,268 @@
+#include <algorithm>
+#include <cstddef>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "collector/ctl/describe.h"
+#include "collector/ctl/session.h"
+#include "collector/ctl/table.h"
+#include "proto/text/printable.h"
+
+namespace skimwatch::ctl {
+namespace {
+
+constexpr size_t kHashDigitsMin = 8;
+
+// The script that the command line names. Without --site it is looked for in all sites, and must be
+// in one only.
+absl::StatusOr<v1::Script> Find(const Options& options, Session& session) {
+  std::string site = options.site;
+  if (site.empty()) {
+    const auto scripts =
+        ListAll(session, &v1::QueryService::Stub::ListScripts, v1::ListScriptsRequest(),
+                &v1::ListScriptsResponse::mutable_scripts, /*limit=*/0);
+    if (!scripts.ok()) return scripts.status();
+    std::set<std::string> sites;
+    for (const v1::Script& script : scripts->scripts()) {
+      if (script.name() == options.script) sites.insert(script.site());
+    }
+    if (sites.empty()) {
+      return absl::NotFoundError(
+          absl::StrCat("no site has a script ", options.script,
+                       "\n`skimwatchctl scripts list` shows those there are"));
+    }
+    if (sites.size() > 1) {
+      return absl::InvalidArgumentError(absl::StrCat("several sites have a script ", options.script,
+                                                     ": ", absl::StrJoin(sites, ", "),
+                                                     "\nsay which with --site"));
+    }
+    site = *sites.begin();
+  }
+  v1::GetScriptRequest request;
+  request.set_site(site);
+  request.set_name(options.script);
+  absl::StatusOr<v1::GetScriptResponse> answer = session.connection.Call(
+      session.connection.query(), &v1::QueryService::Stub::GetScript, request);
+  if (!answer.ok()) return answer.status();
+  return std::move(*answer->mutable_script());
+}
+
+// The version whose hash begins with what the command line says. A decision is about bytes that
+// somebody read, so it needs enough of their hash to be sure.
+absl::StatusOr<v1::ScriptRecord> FindVersion(const v1::Script& script, std::string_view prefix) {
+  const std::string hash = absl::AsciiStrToLower(std::string(prefix));
+  const auto is_hex = [](unsigned char c) { return absl::ascii_isxdigit(c); };
+  if (hash.size() < kHashDigitsMin || hash.size() > 64 ||
+      !std::all_of(hash.begin(), hash.end(), is_hex)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("HASH: expected the SHA-256 of the version, or its first 8 or more hex digits",
+                     "\n`skimwatchctl scripts diff` shows it"));
+  }
+  std::vector<const v1::ScriptRecord*> found;
+  for (const v1::ScriptRecord& record : script.history()) {
+    if (absl::StartsWith(Hex(record.version().sha256(), /*is_short=*/false), hash)) {
+      found.push_back(&record);
+    }
+  }
+  if (found.empty()) {
+    return absl::NotFoundError(
+        absl::StrCat("no version of ", script.name(), " has a SHA-256 that begins with ", hash,
+                     "\n`skimwatchctl scripts diff` shows the one that is served"));
+  }
+  if (found.size() > 1) {
+    return absl::InvalidArgumentError(absl::StrCat(found.size(), " versions of ", script.name(),
+                                                   " have a SHA-256 that begins with ", hash,
+                                                   "\ngive more of its digits"));
+  }
+  return *found[0];
+}
+
+std::string Facts(const google::protobuf::RepeatedPtrField<v1::ScriptFact>& facts) {
+  std::vector<std::string> shown;
+  for (const v1::ScriptFact& fact : facts) {
+    shown.push_back(
+        absl::StrCat(fact.name(), " at ", fact.offset(),
+                     fact.excerpt().empty() ? "" : absl::StrCat(" `", fact.excerpt(), "`")));
+  }
+  return absl::StrJoin(shown, "; ");
+}
+
+std::string Approval(const v1::ScriptRecord& record) {
+  if (!record.has_approval()) return "none";
+  const v1::ScriptApproval& approval = record.approval();
+  std::string text = absl::StrCat(Describe(approval.approved_at()), " by ", approval.approved_by(),
+                                  ": ", approval.justification());
+  if (approval.has_revoked_at()) {
+    absl::StrAppend(&text, "; revoked ", Describe(approval.revoked_at()), " by ",
+                    approval.revoked_by(), ": ", approval.revocation_reason());
+  }
+  return text;
+}
+
+// Lines that a unified difference adds and removes.
+std::string DiffSummary(const v1::ScriptRecord& record) {
+  if (record.diff().empty()) return "";
+  size_t added = 0;
+  size_t removed = 0;
+  for (const auto line : absl::StrSplit(record.diff(), '\n')) {
+    if (absl::StartsWith(line, "+") && !absl::StartsWith(line, "+++")) ++added;
+    if (absl::StartsWith(line, "-") && !absl::StartsWith(line, "---")) ++removed;
+  }
+  return absl::StrCat(added, " lines added, ", removed, " removed");
+}
+
+void ShowVersion(const v1::Script& script, const v1::ScriptRecord& record, Output& output) {
+  const bool is_served = record.version().sha256() == script.current().sha256();
+  output.Pairs({
+      {"Script", script.name()},
+      {"Site", script.site()},
+      {"Page", script.page()},
+      {"State", Word(*v1::Script::State_descriptor(), script.state())},
+      {"SHA-256", Hex(record.version().sha256(), /*is_short=*/false)},
+      {"Integrity", record.version().integrity()},
+      {"Size", Bytes(record.version().size_bytes())},
+      {"Served", is_served ? "now" : "no longer, or not everywhere"},
+      {"First seen", Describe(record.first_seen())},
+      {"Last seen", Describe(record.last_seen())},
+      {"Agents", absl::StrJoin(record.agents(), ", ")},
+      {"Approval", Approval(record)},
+      {"New in it", Facts(record.gained_facts())},
+      {"Facts", Facts(record.facts())},
+      {"Difference", DiffSummary(record)},
+  });
+}
+
+}  // namespace
+
+absl::StatusOr<int> ListScripts(const Options& options, Session& session) {
+  v1::ListScriptsRequest request;
+  request.set_site(options.site);
+  request.set_state(
+      static_cast<v1::Script::State>(FromWord(*v1::Script::State_descriptor(), options.state)));
+  const auto answer = ListAll(session, &v1::QueryService::Stub::ListScripts, request,
+                              &v1::ListScriptsResponse::mutable_scripts, options.limit);
+  if (!answer.ok()) return answer.status();
+  if (session.output.json()) {
+    session.output.Json(*answer);
+    return 0;
+  }
+  Table table({{.name = "STATE"},
+               {.name = "SITE", .shrinks = true},
+               {.name = "NAME", .shrinks = true},
+               {.name = "SHA-256"},
+               {.name = "SIZE", .right = true},
+               {.name = "FIRST SEEN"},
+               {.name = "LAST SEEN"}});
+  for (const v1::Script& script : answer->scripts()) {
+    table.AddRow({Word(*v1::Script::State_descriptor(), script.state()), script.site(),
+                  script.name(), Hex(script.current().sha256(), /*is_short=*/true),
+                  script.current().sha256().empty() ? "" : Bytes(script.current().size_bytes()),
+                  Describe(script.first_seen()), Describe(script.last_seen())});
+  }
+  session.output.Rows(table);
+  return 0;
+}
+
+absl::StatusOr<int> DiffScript(const Options& options, Session& session) {
+  absl::StatusOr<v1::Script> script = Find(options, session);
+  if (!script.ok()) return script.status();
+  if (session.output.json() && options.hash.empty()) {
+    v1::GetScriptResponse answer;
+    *answer.mutable_script() = *std::move(script);
+    session.output.Json(answer);
+    return 0;
+  }
+  absl::StatusOr<v1::ScriptRecord> record =
+      absl::NotFoundError(absl::StrCat("no version of ", script->name(), " is known"));
+  if (!options.hash.empty()) {
+    record = FindVersion(*script, options.hash);
+  } else {
+    for (const v1::ScriptRecord& candidate : script->history()) {
+      const bool is_served = candidate.version().sha256() == script->current().sha256();
+      // The served one, else the newest.
+      if (is_served || !record.ok()) record = candidate;
+      if (is_served) break;
+    }
+  }
+  if (!record.ok()) return record.status();
+  if (session.output.json()) {
+    session.output.Json(*record);
+    return 0;
+  }
+  ShowVersion(*script, *record, session.output);
+  if (!record->diff().empty()) {
+    std::string diff = "\n";
+    for (const auto line : absl::StrSplit(absl::StripSuffix(record->diff(), "\n"), '\n')) {
+      absl::StrAppend(&diff, text::Printable(std::string_view(line.data(), line.size())), "\n");
+    }
+    session.output.Raw(diff);
+  }
+  return 0;
+}
+
+absl::StatusOr<int> ApproveScript(const Options& options, Session& session) {
+  const absl::StatusOr<v1::Script> script = Find(options, session);
+  if (!script.ok()) return script.status();
+  const absl::StatusOr<v1::ScriptRecord> record = FindVersion(*script, options.hash);
+  if (!record.ok()) return record.status();
+  if (!session.output.json()) {
+    ShowVersion(*script, *record, session.output);
+    session.output.Line("");
+  }
+  const absl::StatusOr<std::string> justification =
+      Reason(options, "--justification", "Why does the page need this script? ");
+  if (!justification.ok()) return justification.status();
+  v1::ApproveScriptRequest request;
+  request.set_site(script->site());
+  request.set_name(script->name());
+  request.set_sha256(record->version().sha256());
+  request.set_justification(*justification);
+  const absl::StatusOr<v1::ApproveScriptResponse> answer = session.connection.Call(
+      session.connection.decision(), &v1::DecisionService::Stub::ApproveScript, request);
+  if (!answer.ok()) return answer.status();
+  if (session.output.json()) {
+    session.output.Json(*answer);
+  } else {
+    session.output.Line(
+        absl::StrCat("Approved; the script is now ",
+                     Word(*v1::Script::State_descriptor(), answer->script().state()), "."));
+  }
+  return 0;
+}
+
+absl::StatusOr<int> RevokeScript(const Options& options, Session& session) {
+  const absl::StatusOr<v1::Script> script = Find(options, session);
+  if (!script.ok()) return script.status();
+  const absl::StatusOr<v1::ScriptRecord> record = FindVersion(*script, options.hash);
+  if (!record.ok()) return record.status();
+  const absl::StatusOr<std::string> reason =
+      Reason(options, "--reason", "Why is the approval taken back? ");
+  if (!reason.ok()) return reason.status();
+  v1::RevokeScriptRequest request;
+  request.set_site(script->site());
+  request.set_name(script->name());
+  request.set_sha256(record->version().sha256());
+  request.set_reason(*reason);
+  const absl::StatusOr<v1::RevokeScriptResponse> answer = session.connection.Call(
+      session.connection.decision(), &v1::DecisionService::Stub::RevokeScript, request);
+  if (!answer.ok()) return answer.status();
+  if (session.output.json()) {
+    session.output.Json(*answer);
+  } else {
+    session.output.Line(
+        absl::StrCat("Revoked; the script is now ",
+                     Word(*v1::Script::State_descriptor(), answer->script().state()), "."));
+  }
+  return 0;
+}
+
+}  // namespace skimwatch::ctl
