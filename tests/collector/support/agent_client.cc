@@ -1,9 +1,9 @@
 #include "tests/collector/support/agent_client.h"
 
-#include <chrono>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "grpcpp/create_channel.h"
 #include "gtest/gtest.h"
 #include "proto/tls/credentials.h"
@@ -35,9 +35,10 @@ std::shared_ptr<grpc::Channel> ConnectTo(int port, const config::v1::Tls& tls) {
   return grpc::CreateCustomChannel(address, *credentials, arguments);
 }
 
-AgentClient::AgentClient(std::shared_ptr<grpc::Channel> channel) : impl_(std::make_unique<Impl>()) {
+AgentClient::AgentClient(std::shared_ptr<grpc::Channel> channel, absl::Duration deadline)
+    : impl_(std::make_unique<Impl>()) {
   impl_->stub = v1::IngestService::NewStub(std::move(channel));
-  impl_->context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(50));
+  impl_->context.set_deadline(absl::ToChronoTime(absl::Now() + deadline));
   impl_->stream = impl_->stub->Stream(&impl_->context);
 }
 

@@ -18,10 +18,11 @@ std::shared_ptr<grpc::Channel> ConnectTo(int port, const config::v1::Tls& tls);
 config::v1::Tls Plaintext();
 
 // One stream to a collector, as an agent has it, with every step in the test's hands. A stream
-// ends after fifty seconds at most. Used by one thread.
+// ends after `deadline`. Used by one thread for writes and one for reads.
 class AgentClient {
  public:
-  explicit AgentClient(std::shared_ptr<grpc::Channel> channel);
+  explicit AgentClient(std::shared_ptr<grpc::Channel> channel,
+                       absl::Duration deadline = absl::Seconds(50));
   ~AgentClient();
 
   static v1::Hello MakeHello(uint64_t epoch);
