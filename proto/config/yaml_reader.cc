@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <limits>
 #include <map>
+#include <optional>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -17,6 +19,7 @@
 #include "absl/strings/string_view.h"
 #include "proto/config/error_list.h"
 #include "proto/text/utf8.h"
+#include "yaml-cpp/eventhandler.h"
 #include "yaml-cpp/yaml.h"
 
 namespace skimwatch::config {
@@ -109,6 +112,33 @@ std::string Found(const YAML::Node& node) {
   }
 }
 
+// Where the first two documents of a text begin. YAML::LoadAll would tell as well, but on some
+// texts that are not YAML (`,`) it adds empty documents for ever.
+class DocumentStarts : public YAML::EventHandler {
+ public:
+  explicit DocumentStarts(const std::string& text) {
+    std::istringstream stream(text);
+    YAML::Parser parser(stream);
+    if (parser.HandleNextDocument(*this)) parser.HandleNextDocument(*this);
+  }
+
+  std::optional<YAML::Mark> first;
+  std::optional<YAML::Mark> second;
+
+  void OnDocumentStart(const YAML::Mark& mark) override { (first ? second : first) = mark; }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                  YAML::EmitterStyle::value) override {}
+  void OnMapEnd() override {}
+};
+
 class Reader {
  public:
   Reader(std::string_view file, SourceMap& positions) : errors_(file), positions_(positions) {}
@@ -161,11 +191,12 @@ absl::Status Reader::Read(std::string_view text, Message& message) {
     return errors_.status();
   }
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
-    if (documents.size() > 1) {
-      errors_.Add(At(documents[1].Mark()), "", "found a second document, expected one");
-    } else if (!documents.empty()) {
-      ReadMessage(documents[0], "", 0, message);
+    const std::string copy(text);
+    const DocumentStarts documents(copy);
+    if (documents.second) {
+      errors_.Add(At(*documents.second), "", "found a second document, expected one");
+    } else if (documents.first) {
+      ReadMessage(YAML::Load(copy), "", 0, message);
     }
   } catch (const YAML::Exception& e) {
     errors_.Add(At(e.mark), "",

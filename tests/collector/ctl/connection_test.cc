@@ -216,7 +216,8 @@ TEST_F(Settings, OfTheCommandLineGoBeforeTheVariableAndThatBeforeTheFile) {
   EXPECT_THAT(ctl_.Run(kList).err, HasSubstr("127.0.0.1:1:"));
   ctl_.environment.push_back("SKIMWATCH_COLLECTOR=127.0.0.1:2");
   EXPECT_THAT(ctl_.Run(kList).err, HasSubstr("127.0.0.1:2:"));
-  EXPECT_EQ(ctl_.Run({"agents", "list", "--collector", server_.address()}).code, 0);
+  const Result result = ctl_.Run({"agents", "list", "--collector", server_.address()});
+  EXPECT_EQ(result.code, 0) << result.err;
 }
 
 TEST_F(Settings, AreRefusedWithTheirPlace) {

@@ -187,7 +187,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadCase{"ListAsAKey", "? [a, b]\n: c\n",
                 "a.yaml:1:3: found a list as a key, expected text"},
         BadCase{"SecondDocument", "limits: {}\n---\nspool: {}\n",
-                "a.yaml:3:1: found a second document, expected one"},
+                "a.yaml:2:1: found a second document, expected one"},
         BadCase{"LongValueIsCut",
                 "limits: {flows_max: "
                 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa}",
@@ -209,6 +209,13 @@ TEST(FromYaml, SaysWhereTextIsNotYaml) {
   EXPECT_THAT(ErrorOf<v1::AgentConfig>("sites: [a\n"), HasSubstr("found what is not YAML"));
   EXPECT_THAT(ErrorOf<v1::AgentConfig>("a: *nothing\n"), StartsWith("a.yaml:1:"));
   EXPECT_THAT(ErrorOf<v1::AgentConfig>("\tsites: []"), StartsWith("a.yaml:1:"));
+}
+
+TEST(FromYaml, EndsOnTextThatKeepsTheParserInPlace) {
+  // Alone, these make YAML::LoadAll of yaml-cpp 0.7 add empty documents for ever.
+  for (const std::string_view text : {",", "]", "}", "a: b\n, c", "limits: {}\n]"}) {
+    EXPECT_THAT(ErrorOf<v1::AgentConfig>(text), StartsWith("a.yaml:")) << text;
+  }
 }
 
 TEST(FromYaml, NamesTheKnownValuesOfAnEnum) {
