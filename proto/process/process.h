@@ -14,7 +14,7 @@ std::string_view Version();
 std::string_view Revision();
 
 // Sets up spdlog for the program: level and format of the configuration, one event a line on
-// standard error.
+// standard error, whatever bytes the event holds. INVALID_ARGUMENT: no such level or format.
 absl::Status SetUpLogging(const config::v1::Logging& logging, std::string_view program);
 
 // Keeps memory out of core dumps and debuggers: PR_SET_DUMPABLE off, RLIMIT_CORE 0.
@@ -25,6 +25,12 @@ absl::Status ForbidCoreDumps();
 void BlockTerminationSignals();
 // Waits for SIGINT or SIGTERM; true when one came, false after `timeout`.
 bool WaitForTerminationSignal(absl::Duration timeout);
+
+// Tells the service manager about this process, by the protocol of sd_notify(3): `state` is lines
+// of assignments such as `READY=1`, `STOPPING=1` or `STATUS=draining`. One datagram to the socket
+// that NOTIFY_SOCKET names; nothing where it names none, as outside of systemd. A failure is
+// logged.
+void NotifyServiceManager(std::string_view state);
 
 }  // namespace skimwatch::process
 
