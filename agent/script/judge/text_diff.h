@@ -1,0 +1,29 @@
+#ifndef SKIMWATCH_AGENT_SCRIPT_JUDGE_TEXT_DIFF_H_
+#define SKIMWATCH_AGENT_SCRIPT_JUDGE_TEXT_DIFF_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+
+namespace skimwatch::script {
+
+struct TextDiff {
+  // Unified format with three lines of context; card numbers are replaced by `*`, bytes that are no
+  // UTF-8 by U+FFFD. Long lines, as minified scripts have, are broken at statement ends first so
+  // that a difference shows what changed rather than the whole file.
+  std::string text;
+  // Bytes beyond the limit.
+  uint64_t truncated_bytes = 0;
+};
+
+// The difference that a person needs to judge a change. Thread-safe. Texts above 4 MiB each are not
+// compared: the result says so in one line. `name` stands in the headers.
+absl::StatusOr<TextDiff> DiffTexts(std::string_view name, std::string_view previous,
+                                   std::string_view current, size_t bytes_max);
+
+}  // namespace skimwatch::script
+
+#endif  // SKIMWATCH_AGENT_SCRIPT_JUDGE_TEXT_DIFF_H_

@@ -1,0 +1,16 @@
+#ifndef SKIMWATCH_AGENT_SCRIPT_JUDGE_VERDICT_H_
+#define SKIMWATCH_AGENT_SCRIPT_JUDGE_VERDICT_H_
+
+#include "skimwatch/v1/finding.pb.h"
+
+namespace skimwatch::script {
+
+// How grave `change` is, from what changed and from the facts that it gained: a proposal or a
+// return to approved bytes is information; an unapproved change is high, and critical where it
+// gained a way to recognise card numbers or card fields together with a way to send data away; an
+// added script is judged by its own facts; a removed one is low.
+v1::Severity Verdict(const v1::ScriptChange& change);
+
+}  // namespace skimwatch::script
+
+#endif  // SKIMWATCH_AGENT_SCRIPT_JUDGE_VERDICT_H_
