@@ -7,12 +7,13 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
-#include "collector/metrics/family_builder.h"
 #include "collector/store/timestamp.h"
+#include "proto/admin/family_builder.h"
 
 namespace skimwatch::metrics {
 namespace {
 
+using admin::FamilyBuilder;
 using prometheus::MetricType;
 
 constexpr std::array kKinds = {v1::FINDING_KIND_CARD_NUMBER,    v1::FINDING_KIND_TRACK_DATA,

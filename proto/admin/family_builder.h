@@ -1,5 +1,5 @@
-#ifndef SKIMWATCH_COLLECTOR_METRICS_FAMILY_BUILDER_H_
-#define SKIMWATCH_COLLECTOR_METRICS_FAMILY_BUILDER_H_
+#ifndef SKIMWATCH_PROTO_ADMIN_FAMILY_BUILDER_H_
+#define SKIMWATCH_PROTO_ADMIN_FAMILY_BUILDER_H_
 
 #include <algorithm>
 #include <cstdint>
@@ -9,10 +9,9 @@
 #include <utility>
 #include <vector>
 
-#include "collector/ingest/ingest_stats.h"
 #include "prometheus/metric_family.h"
 
-namespace skimwatch::metrics {
+namespace skimwatch::admin {
 
 using Labels = std::vector<std::pair<std::string, std::string>>;
 
@@ -31,15 +30,19 @@ class FamilyBuilder {
     if (!inserted) it->second = std::min(it->second, value);
   }
 
-  template <size_t N>
-  void AddHistogram(const Labels& labels, const ingest::SecondsHistogram<N>& histogram) {
+  // `histogram` has bounds(), count(i) of what is at most bounds()[i] and above the bound before
+  // it, the last of what is above all, and sum().
+  template <typename Histogram>
+  void AddHistogram(const Labels& labels, const Histogram& histogram) {
     prometheus::ClientMetric metric = Metric(labels);
     uint64_t count = 0;
-    for (size_t i = 0; i <= N; ++i) {
+    const size_t bounds = histogram.bounds().size();
+    for (size_t i = 0; i <= bounds; ++i) {
       count += histogram.count(i);
       metric.histogram.bucket.push_back(
           {.cumulative_count = count,
-           .upper_bound = i < N ? histogram.bounds()[i] : std::numeric_limits<double>::infinity()});
+           .upper_bound =
+               i < bounds ? histogram.bounds()[i] : std::numeric_limits<double>::infinity()});
     }
     metric.histogram.sample_count = count;
     metric.histogram.sample_sum = histogram.sum();
@@ -70,6 +73,6 @@ class FamilyBuilder {
   std::map<Labels, double> values_;
 };
 
-}  // namespace skimwatch::metrics
+}  // namespace skimwatch::admin
 
-#endif  // SKIMWATCH_COLLECTOR_METRICS_FAMILY_BUILDER_H_
+#endif  // SKIMWATCH_PROTO_ADMIN_FAMILY_BUILDER_H_
