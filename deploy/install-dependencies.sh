@@ -1,0 +1,128 @@
+#!/usr/bin/env bash
+# Installs what Skimwatch needs to be built, run and tested from Debian's packages.
+set -euo pipefail
+
+# group | package | why
+packages='
+build|build-essential|C++ compiler and make
+build|cmake|build system (3.25 or newer)
+build|ninja-build|generator of the presets
+build|ccache|second builds in seconds
+build|pkg-config|finds libraries without a CMake package
+build|git|the revision that --version names
+build|protobuf-compiler|compiles proto/
+build|protobuf-compiler-grpc|service stubs of proto/
+build|libprotobuf-dev|messages of the contract
+build|libgrpc++-dev|the stream between agents and collector
+build|libabsl-dev|status values, time, hashing, synchronization
+build|prometheus-cpp-dev|/metrics
+build|libssl-dev|HMAC fingerprints, hashes, certificates
+build|libsqlite3-dev|the embedded store
+build|zlib1g-dev|CRC of spool segments; gzip and deflate bodies
+build|libbrotli-dev|br bodies
+build|libzstd-dev|zstd bodies
+build|libhtp-dev|HTTP/1 parser made for traffic that is watched
+build|libpcap-dev|capture files and packet filters
+build|libyaml-cpp-dev|configuration files
+build|libspdlog-dev|logging
+build|libcli11-dev|command lines
+build|libgumbo-dev|HTML of watched pages
+build|libgit2-dev|differences between versions of a script
+build|libre2-dev|patterns over scripts, with linear time
+run|nginx-light|web server of the quickstart and of the tests
+run|openssl|throw-away certificates of the quickstart
+run|curl|shoppers of the quickstart
+run|jq|reads JSON of the programs in the quickstart
+test|libgtest-dev|unit tests
+test|libgmock-dev|matchers of the unit tests
+test|libbenchmark-dev|micro-benchmarks
+test|libvectorscan-dev|peer that the scanner is measured beside
+test|prometheus|scrapes the collector; promtool checks rules
+test|strace|makes disk faults
+test|python3|a web server under test that is not nginx
+test|tcpdump|makes capture files to compare with
+test|iproute2|network namespaces of capture tests
+'
+
+usage() {
+  cat <<'TEXT'
+usage: deploy/install-dependencies.sh [--build|--run|--test] [--list] [--help]
+
+Installs the Debian packages that are missing; prints nothing when none is. Needs root (or sudo)
+only when something is missing.
+
+  --build  only what the programs are built with
+  --run    that, and what deploy/quickstart.sh runs beside them
+  --test   everything (default)
+  --list   print the packages that are missing, install nothing
+
+What is installed, and why:
+
+TEXT
+  printf '%s\n' "$packages" | awk -F'|' 'NF == 3 { printf "  %-6s %-24s %s\n", $1, $2, $3 }'
+}
+
+groups='build|run|test'
+list_only=no
+for argument in "$@"; do
+  case "$argument" in
+    --build) groups='build' ;;
+    --run) groups='build|run' ;;
+    --test) groups='build|run|test' ;;
+    --list) list_only=yes ;;
+    --help | -h) usage; exit 0 ;;
+    *) echo "install-dependencies.sh: unknown option $argument (try --help)" >&2; exit 2 ;;
+  esac
+done
+
+if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+  echo "install-dependencies.sh: this is no Debian system; install the equivalents of --help by hand" >&2
+  exit 1
+fi
+
+missing=()
+while IFS='|' read -r group package _; do
+  [[ -n $package && $group =~ ^($groups)$ ]] || continue
+  state=$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null || true)
+  [[ $state == installed ]] || missing+=("$package")
+done <<<"$packages"
+
+[[ ${#missing[@]} -gt 0 ]] || exit 0
+if [[ $list_only == yes ]]; then
+  printf '%s\n' "${missing[@]}"
+  exit 0
+fi
+
+as_root=()
+if [[ $(id -u) != 0 ]]; then
+  if ! command -v sudo >/dev/null; then
+    echo "install-dependencies.sh: run as root to install: ${missing[*]}" >&2
+    exit 1
+  fi
+  as_root=(sudo)
+fi
+
+echo "installing ${#missing[@]} packages: ${missing[*]}"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+# Services that a package would start (nginx, prometheus) are not wanted: tests start their own.
+policy=/usr/sbin/policy-rc.d
+own_policy=no
+if [[ ! -e $policy ]]; then
+  printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+  "${as_root[@]}" chmod 755 "$policy"
+  own_policy=yes
+fi
+install_packages() {
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -q &&
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+      apt-get install -q -y --no-install-recommends "${missing[@]}"
+}
+status=0
+install_packages >"$log" 2>&1 || status=$?
+[[ $own_policy == no ]] || "${as_root[@]}" rm -f "$policy"
+if [[ $status != 0 ]]; then
+  tail -n 30 "$log" >&2
+  echo "install-dependencies.sh: apt-get failed (above); mend it and run this again" >&2
+  exit 1
+fi
