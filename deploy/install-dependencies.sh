@@ -29,6 +29,7 @@ build|libcli11-dev|command lines
 build|libgumbo-dev|HTML of watched pages
 build|libgit2-dev|differences between versions of a script
 build|libre2-dev|patterns over scripts, with linear time
+build|nlohmann-json3-dev|JSON output of the programs and its tests
 run|nginx-light|web server of the quickstart and of the tests
 run|openssl|throw-away certificates of the quickstart
 run|curl|shoppers of the quickstart
