@@ -90,6 +90,11 @@ store::ExposureKey KeyOf(const v1::Finding& finding, v1::FindingKind kind) {
 
 Fold Decide(const v1::Finding& finding, v1::FindingKind kind, const Rules& rules) {
   if (finding.expected()) return Fold::kNone;
+  // What comes in leaves nobody's hands: a shopper's own submission.
+  const v1::Direction direction = finding.provenance().direction();
+  if (direction == v1::DIRECTION_INBOUND_REQUEST || direction == v1::DIRECTION_INBOUND_RESPONSE) {
+    return Fold::kNone;
+  }
   if (finding.confidence() < rules.open_confidence) return Fold::kNone;
   if (kind == v1::FINDING_KIND_UNSPECIFIED || kind == v1::FINDING_KIND_SCRIPT_CHANGE) {
     return Fold::kNone;

@@ -36,7 +36,7 @@ const v1::Card* CardOf(const v1::Finding& finding);
 store::ExposureKey KeyOf(const v1::Finding& finding, v1::FindingKind kind);
 
 enum class Fold {
-  // Belongs to no exposure: an expected flow, or confidence below the rules'.
+  // Belongs to no exposure: an expected flow, what came in, or confidence below the rules'.
   kNone,
   // Belongs to the exposure that is open, and does not open one: a published test number.
   kJoin,

@@ -43,6 +43,20 @@ TEST(Rules, DecideWhatOpens) {
   }
 }
 
+TEST(Rules, WhatComesInOpensNothing) {
+  v1::Finding finding = CardFinding(1);
+  for (const v1::Direction direction :
+       {v1::DIRECTION_INBOUND_REQUEST, v1::DIRECTION_INBOUND_RESPONSE}) {
+    finding.mutable_provenance()->set_direction(direction);
+    EXPECT_EQ(Decide(finding, v1::FINDING_KIND_CARD_NUMBER, {}), Fold::kNone);
+  }
+  for (const v1::Direction direction :
+       {v1::DIRECTION_OUTBOUND_REQUEST, v1::DIRECTION_OUTBOUND_RESPONSE, v1::DIRECTION_AT_REST}) {
+    finding.mutable_provenance()->set_direction(direction);
+    EXPECT_EQ(Decide(finding, v1::FINDING_KIND_CARD_NUMBER, {}), Fold::kOpen);
+  }
+}
+
 TEST(Rules, ChangesOpenByTheirSeverityAndScriptsByTheInventory) {
   v1::Finding finding = CardFinding(1);
   finding.mutable_header_change()->set_page("/checkout");
