@@ -1,0 +1,239 @@
+#include "agent/pipeline/finding_builder.h"
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "google/protobuf/timestamp.pb.h"
+#include "google/protobuf/util/time_util.h"
+#include "proto/fingerprint/fingerprint.h"
+#include "spdlog/spdlog.h"
+
+namespace skimwatch::pipeline {
+namespace {
+
+using google::protobuf::util::TimeUtil;
+
+v1::SourceKind SourceOf(traffic::SourceKind source) {
+  switch (source) {
+    case traffic::SourceKind::kPacketCapture:
+      return v1::SOURCE_KIND_PACKET_CAPTURE;
+    case traffic::SourceKind::kPcapFile:
+      return v1::SOURCE_KIND_PCAP_FILE;
+    case traffic::SourceKind::kLogFile:
+      return v1::SOURCE_KIND_LOG_FILE;
+  }
+  return v1::SOURCE_KIND_UNSPECIFIED;
+}
+
+v1::Direction DirectionOf(traffic::Direction direction) {
+  switch (direction) {
+    case traffic::Direction::kUnknown:
+      return v1::DIRECTION_UNSPECIFIED;
+    case traffic::Direction::kOutboundRequest:
+      return v1::DIRECTION_OUTBOUND_REQUEST;
+    case traffic::Direction::kOutboundResponse:
+      return v1::DIRECTION_OUTBOUND_RESPONSE;
+    case traffic::Direction::kInboundRequest:
+      return v1::DIRECTION_INBOUND_REQUEST;
+    case traffic::Direction::kInboundResponse:
+      return v1::DIRECTION_INBOUND_RESPONSE;
+    case traffic::Direction::kAtRest:
+      return v1::DIRECTION_AT_REST;
+  }
+  return v1::DIRECTION_UNSPECIFIED;
+}
+
+bool IsInbound(v1::Direction direction) {
+  return direction == v1::DIRECTION_INBOUND_REQUEST || direction == v1::DIRECTION_INBOUND_RESPONSE;
+}
+
+v1::Confidence ConfidenceOnWire(card::Confidence confidence) {
+  switch (confidence) {
+    case card::Confidence::kLow:
+      return v1::CONFIDENCE_LOW;
+    case card::Confidence::kMedium:
+      return v1::CONFIDENCE_MEDIUM;
+    case card::Confidence::kHigh:
+      return v1::CONFIDENCE_HIGH;
+  }
+  return v1::CONFIDENCE_UNSPECIFIED;
+}
+
+// `host:port`, with an IPv6 address in brackets; the port of plain HTTP goes without saying beside
+// a name.
+std::string ServerName(const traffic::Provenance& provenance) {
+  const traffic::Address& server = provenance.server;
+  std::string name = provenance.host.empty() ? server.ip : provenance.host;
+  if (name.find(':') != std::string::npos) name = absl::StrCat("[", name, "]");
+  if (!provenance.host.empty() && server.port == 80) return name;
+  return absl::StrCat(name, ":", server.port);
+}
+
+std::string DestinationOf(const traffic::Provenance& provenance) {
+  switch (provenance.direction) {
+    case traffic::Direction::kAtRest:
+      return provenance.file;
+    // Not one destination a shopper: what matters is what gave the response.
+    case traffic::Direction::kOutboundResponse:
+      return "clients";
+    default:
+      return ServerName(provenance);
+  }
+}
+
+std::string_view RuleOf(v1::Direction direction, v1::SourceKind source) {
+  if (source == v1::SOURCE_KIND_WEB_ROOT) return "card.in_web_root";
+  switch (direction) {
+    case v1::DIRECTION_AT_REST:
+      return "card.at_rest";
+    case v1::DIRECTION_INBOUND_REQUEST:
+    case v1::DIRECTION_INBOUND_RESPONSE:
+      return "card.inbound";
+    case v1::DIRECTION_OUTBOUND_RESPONSE:
+      return "card.outbound_response";
+    default:
+      return "card.outbound";
+  }
+}
+
+google::protobuf::Timestamp ToTimestamp(absl::Time time) {
+  // What a Timestamp can hold (years 1 to 9999): packets of a capture file may claim any time.
+  constexpr int64_t kMax = 253402300799;
+  const int64_t seconds = std::clamp<int64_t>(absl::ToUnixSeconds(time), 0, kMax);
+  google::protobuf::Timestamp timestamp;
+  timestamp.set_seconds(seconds);
+  if (seconds == absl::ToUnixSeconds(time)) {
+    timestamp.set_nanos(
+        static_cast<int32_t>(absl::ToInt64Nanoseconds(time - absl::FromUnixSeconds(seconds))));
+  }
+  return timestamp;
+}
+
+v1::TrackData::Format FormatOf(card::MatchKind kind) {
+  switch (kind) {
+    case card::MatchKind::kTrack1:
+      return v1::TrackData::FORMAT_TRACK1;
+    case card::MatchKind::kTrack2:
+      return v1::TrackData::FORMAT_TRACK2;
+    case card::MatchKind::kPanWithCvv:
+      return v1::TrackData::FORMAT_PAN_WITH_CVV;
+    case card::MatchKind::kPan:
+      break;
+  }
+  return v1::TrackData::FORMAT_UNSPECIFIED;
+}
+
+// CardNumber and TrackData have these in common.
+template <typename Detail>
+void FillDetail(const CardSighting& sighting, v1::Card card, Detail& detail) {
+  *detail.mutable_card() = std::move(card);
+  for (const card::Encoding encoding : sighting.encodings) {
+    const std::string_view name = card::EncodingName(encoding);
+    detail.add_encodings(name.data(), name.size());
+  }
+  for (const std::string& evidence : sighting.evidence) detail.add_evidence(evidence);
+  detail.set_score(static_cast<uint32_t>(std::clamp(sighting.score, 0, 100)));
+}
+
+}  // namespace
+
+card::MaskStyle MaskStyleOf(const std::string& mask) {
+  if (mask == "last4") return card::MaskStyle::kLast4;
+  if (mask == "none") return card::MaskStyle::kNone;
+  return card::MaskStyle::kFirst6Last4;
+}
+
+card::Confidence ConfidenceOf(const std::string& confidence) {
+  if (confidence == "high") return card::Confidence::kHigh;
+  if (confidence == "medium") return card::Confidence::kMedium;
+  return card::Confidence::kLow;
+}
+
+SightingOrigin OriginOf(const traffic::Provenance& provenance, traffic::Part part) {
+  SightingOrigin origin;
+  origin.site = provenance.site;
+  origin.path = provenance.path;
+  origin.destination = DestinationOf(provenance);
+  origin.sampling_probability = provenance.sampling_probability;
+  v1::Provenance& shown = origin.provenance;
+  shown.set_source(SourceOf(provenance.source));
+  shown.set_direction(DirectionOf(provenance.direction));
+  if (!provenance.client.ip.empty()) {
+    shown.mutable_client()->set_address(provenance.client.ip);
+    shown.mutable_client()->set_port(provenance.client.port);
+  }
+  if (!provenance.server.ip.empty()) {
+    shown.mutable_server()->set_address(provenance.server.ip);
+    shown.mutable_server()->set_port(provenance.server.port);
+  }
+  shown.set_host(provenance.host);
+  shown.set_method(provenance.method);
+  if (!provenance.path.empty()) shown.set_path_template(traffic::PathTemplate(provenance.path));
+  shown.set_file(provenance.file);
+  const std::string_view part_name = traffic::PartName(part);
+  shown.set_part(part_name.data(), part_name.size());
+  shown.set_referrer(provenance.referrer);
+  return origin;
+}
+
+v1::Severity SeverityOf(const CardSighting& sighting, bool expected) {
+  if (expected || IsInbound(sighting.origin->provenance.direction())) return v1::SEVERITY_INFO;
+  if (sighting.test_card) return v1::SEVERITY_LOW;
+  const bool authentication_data = sighting.kind != card::MatchKind::kPan;
+  switch (sighting.confidence) {
+    case card::Confidence::kHigh:
+      return v1::SEVERITY_CRITICAL;
+    case card::Confidence::kMedium:
+      return authentication_data ? v1::SEVERITY_CRITICAL : v1::SEVERITY_HIGH;
+    case card::Confidence::kLow:
+      return authentication_data ? v1::SEVERITY_MEDIUM : v1::SEVERITY_LOW;
+  }
+  return v1::SEVERITY_LOW;
+}
+
+v1::Finding BuildFinding(const CardSighting& sighting, bool expected, card::MaskStyle mask,
+                         const v1::FingerprintKey* key) {
+  const SightingOrigin& origin = *sighting.origin;
+  v1::Finding finding;
+  finding.set_site(origin.site);
+  finding.set_severity(SeverityOf(sighting, expected));
+  finding.set_confidence(ConfidenceOnWire(sighting.confidence));
+  const std::string_view rule = RuleOf(origin.provenance.direction(), origin.provenance.source());
+  finding.set_rule(rule.data(), rule.size());
+  *finding.mutable_first_seen() = ToTimestamp(sighting.seen_at);
+  *finding.mutable_last_seen() = finding.first_seen();
+  finding.set_count(1);
+  finding.set_sampling_probability(origin.sampling_probability);
+  *finding.mutable_provenance() = origin.provenance;
+  finding.mutable_provenance()->set_offset(sighting.offset);
+  finding.set_expected(expected);
+  finding.set_destination(origin.destination);
+
+  v1::Card card;
+  card.set_masked(card::Mask(sighting.digits, mask));
+  card.set_brand(sighting.brand);
+  card.set_length(static_cast<uint32_t>(sighting.digits.size()));
+  card.set_test_card(sighting.test_card);
+  if (key != nullptr) {
+    absl::StatusOr<std::string> fingerprint =
+        fingerprint::Fingerprint(*key, sighting.digits.Reveal());
+    if (fingerprint.ok()) {
+      card.set_fingerprint(*std::move(fingerprint));
+      card.set_fingerprint_key_id(key->id());
+    } else {
+      spdlog::error("a card has no fingerprint: {}", fingerprint.status().ToString());
+    }
+  }
+  if (sighting.kind == card::MatchKind::kPan) {
+    FillDetail(sighting, std::move(card), *finding.mutable_card_number());
+  } else {
+    v1::TrackData& track = *finding.mutable_track_data();
+    track.set_format(FormatOf(sighting.kind));
+    FillDetail(sighting, std::move(card), track);
+  }
+  return finding;
+}
+
+}  // namespace skimwatch::pipeline

@@ -1,0 +1,35 @@
+#ifndef SKIMWATCH_AGENT_PIPELINE_FINDING_BUILDER_H_
+#define SKIMWATCH_AGENT_PIPELINE_FINDING_BUILDER_H_
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "agent/card/mask.h"
+#include "agent/pipeline/card_sighting.h"
+#include "agent/traffic/message.h"
+#include "skimwatch/v1/finding.pb.h"
+#include "skimwatch/v1/policy.pb.h"
+
+namespace skimwatch::pipeline {
+
+// `first6last4`, `last4` or `none`, as `scan.mask` of a checked configuration says.
+card::MaskStyle MaskStyleOf(const std::string& mask);
+// `low`, `medium` or `high`, as `scan.min_confidence` says.
+card::Confidence ConfidenceOf(const std::string& confidence);
+
+// The origin of what a traffic source delivers. Everything in it but `path` is fit to be shown.
+SightingOrigin OriginOf(const traffic::Provenance& provenance, traffic::Part part);
+
+// How grave a card number is where it was seen. Expected flows and what came in are information;
+// published test numbers are low; sensitive authentication data (PCI DSS 4.0.1, 3.3.1) is critical
+// from medium confidence, and so is a card number of high confidence.
+v1::Severity SeverityOf(const CardSighting& sighting, bool expected);
+
+// The finding that a sighting makes: mask and fingerprint in the place of the number. Without a
+// `key` (null) the fingerprint is empty.
+v1::Finding BuildFinding(const CardSighting& sighting, bool expected, card::MaskStyle mask,
+                         const v1::FingerprintKey* key);
+
+}  // namespace skimwatch::pipeline
+
+#endif  // SKIMWATCH_AGENT_PIPELINE_FINDING_BUILDER_H_
