@@ -38,6 +38,8 @@ std::string_view EncodingName(Encoding encoding) {
       return "base64";
     case Encoding::kHex:
       return "hex";
+    case Encoding::kHtmlEntity:
+      return "html_entity";
   }
   return "unknown";
 }

@@ -20,18 +20,21 @@ enum class Encoding : uint8_t {
   kJsonEscape,
   kBase64,
   kHex,
+  kHtmlEntity,
 };
 
 // Names as they stand in findings and in the output of `scan`: `pan`, `track1`, `track2`,
-// `pan_with_cvv`; `low`, `medium`, `high`; `percent`, `json_escape`, `base64`, `hex`.
+// `pan_with_cvv`; `low`, `medium`, `high`; `percent`, `json_escape`, `base64`, `hex`,
+// `html_entity`.
 std::string_view MatchKindName(MatchKind kind);
 std::string_view ConfidenceName(Confidence confidence);
 std::string_view EncodingName(Encoding encoding);
 
 // One card number found in a stream of bytes. Valid during the call that hands it over.
 struct CardMatch {
-  // Offset in bytes of the first byte of the match (in its outermost encoded form) from the start
-  // of the stream, and its length there.
+  // Offset in bytes of the first byte of the number (in its outermost encoded form) from the start
+  // of the stream, and its length there. In base64 these are the whole groups that carry it,
+  // without padding. Of track data it is the number alone.
   uint64_t offset = 0;
   uint32_t length = 0;
   MatchKind kind = MatchKind::kPan;

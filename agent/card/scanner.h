@@ -60,6 +60,10 @@ class ScanStream {
   // The stream ends here; matches that waited for what follows are decided.
   void Finish(MatchSink& sink);
 
+  // Bytes of all streams so far whose encodings were not undone, because the bytes around asked for
+  // more decoding than is done for any: text that is encoded in many ways at once, on purpose.
+  uint64_t bytes_not_decoded() const;
+
  private:
   class Impl;
   std::unique_ptr<Impl> impl_;

@@ -1,0 +1,277 @@
+#include "agent/card/decoders.h"
+
+#include "agent/card/base64_alphabet.h"
+#include "agent/card/symbols.h"
+
+namespace skimwatch::card {
+namespace {
+
+void AppendUtf8(uint32_t code, size_t source, DecodedText& out) {
+  const auto append = [&](uint32_t byte) { out.Append(static_cast<char>(byte), source); };
+  const auto tail = [&](int shift) { append(0x80 | (code >> shift & 0x3F)); };
+  if (code < 0x80) {
+    append(code);
+  } else if (code < 0x800) {
+    append(0xC0 | code >> 6);
+    tail(0);
+  } else if (code < 0x10000) {
+    append(0xE0 | code >> 12);
+    tail(6);
+    tail(0);
+  } else {
+    append(0xF0 | (code >> 18 & 0x07));
+    tail(12);
+    tail(6);
+    tail(0);
+  }
+}
+
+size_t DecodeBase64(std::string_view text, size_t begin, size_t end, DecodedText& out) {
+  size_t at = begin;
+  while (at < end && out.HasRoom()) {
+    // Gathers a group, over a line break where there is one.
+    uint32_t bits = 0;
+    int count = 0;
+    size_t group = at;
+    while (count < 4 && at < end) {
+      const uint8_t sextet = SextetOf(text[at]);
+      if (sextet != kNoSextet) {
+        if (count == 0) group = at;
+        bits = bits << 6 | sextet;
+        ++count;
+      }
+      ++at;
+    }
+    if (count == 4) {
+      out.Append(static_cast<char>(bits >> 16), group);
+      out.Append(static_cast<char>(bits >> 8), group);
+      out.Append(static_cast<char>(bits), group);
+    } else if (count == 3) {
+      out.Append(static_cast<char>(bits >> 10), group);
+      out.Append(static_cast<char>(bits >> 2), group);
+    } else if (count == 2) {
+      out.Append(static_cast<char>(bits >> 4), group);
+    }
+  }
+  out.SetEnd(at);
+  return at;
+}
+
+size_t DecodeHex(std::string_view text, size_t begin, size_t end, DecodedText& out) {
+  size_t at = begin;
+  while (at + 2 <= end && out.HasRoom()) {
+    const int high = HexValue(text[at]);
+    const int low = HexValue(text[at + 1]);
+    out.Append(static_cast<char>(high << 4 | low), at);
+    at += 2;
+  }
+  out.SetEnd(at);
+  return at + 1 == end ? end : at;
+}
+
+size_t DecodeEscapes(Form form, std::string_view text, size_t begin, size_t end, DecodedText& out) {
+  const char mark = form == Form::kPercent ? '%' : form == Form::kBackslash ? '\\' : '&';
+  const std::string_view whole = text.substr(0, end);
+  size_t at = begin;
+  while (at < end && out.HasRoom()) {
+    if (text[at] == mark) {
+      const EscapeSymbol escape = EscapeAt(form, whole, at);
+      if (escape.bytes > 0) {
+        if (form == Form::kPercent) {
+          out.Append(static_cast<char>(escape.code), at);
+        } else {
+          AppendUtf8(escape.code, at, out);
+        }
+        at += escape.bytes;
+        continue;
+      }
+    }
+    out.Append(text[at], at);
+    ++at;
+  }
+  out.SetEnd(at);
+  return at;
+}
+
+size_t DecodeUtf16(bool little_endian, std::string_view text, size_t begin, size_t end,
+                   DecodedText& out) {
+  size_t at = begin;
+  while (at + 2 <= end && out.HasRoom()) {
+    const auto first = static_cast<uint8_t>(text[at]);
+    const auto second = static_cast<uint8_t>(text[at + 1]);
+    AppendUtf8(little_endian ? second << 8 | first : first << 8 | second, at, out);
+    at += 2;
+  }
+  out.SetEnd(at);
+  return at + 1 == end ? end : at;
+}
+
+// Value of hexadecimal digits in [at, at + count); -1 when they are not all there.
+int32_t HexNumber(std::string_view text, size_t at, size_t count) {
+  if (at > text.size() || text.size() - at < count) return -1;
+  int32_t value = 0;
+  for (size_t i = 0; i < count; ++i) {
+    const int digit = HexValue(text[at + i]);
+    if (digit < 0) return -1;
+    value = value * 16 + digit;
+  }
+  return value;
+}
+
+// Digits of a number reference between braces, or before a semicolon: at most `digits_max`.
+EscapeSymbol ReadNumber(std::string_view text, size_t at, size_t number, bool hex, char closing,
+                        bool must_close) {
+  constexpr size_t kDigitsMax = 7;
+  uint32_t code = 0;
+  size_t end = number;
+  while (end < text.size() && end - number < kDigitsMax) {
+    const int digit = hex ? HexValue(text[end]) : IsAsciiDigit(text[end]) ? text[end] - '0' : -1;
+    if (digit < 0) break;
+    code = code * (hex ? 16 : 10) + static_cast<uint32_t>(digit);
+    ++end;
+  }
+  if (end == number || code > 0x10FFFF) return {};
+  if (end < text.size() && text[end] == closing) {
+    ++end;
+  } else if (must_close) {
+    return {};
+  }
+  return {static_cast<uint8_t>(end - at), code};
+}
+
+// Count of base64 characters directly before `at` and from `next` on, each counted to kEnough.
+constexpr size_t kEnough = 16;
+size_t Base64Before(std::string_view text, size_t at) {
+  size_t count = 0;
+  while (count < kEnough && count < at && IsBase64(text[at - 1 - count])) ++count;
+  return count;
+}
+size_t Base64After(std::string_view text, size_t at) {
+  size_t count = 0;
+  while (count < kEnough && at + count < text.size() && IsBase64(text[at + count])) ++count;
+  return count;
+}
+
+}  // namespace
+
+size_t Decode(Form form, std::string_view text, size_t begin, size_t end, DecodedText& out) {
+  switch (form) {
+    case Form::kBase64:
+      return DecodeBase64(text, begin, end, out);
+    case Form::kHex:
+      return DecodeHex(text, begin, end, out);
+    case Form::kPercent:
+    case Form::kBackslash:
+    case Form::kEntity:
+      return DecodeEscapes(form, text, begin, end, out);
+    case Form::kUtf16Le:
+      return DecodeUtf16(/*little_endian=*/true, text, begin, end, out);
+    case Form::kUtf16Be:
+      return DecodeUtf16(/*little_endian=*/false, text, begin, end, out);
+  }
+  return end;
+}
+
+EscapeSymbol EscapeAt(Form form, std::string_view text, size_t at) {
+  if (text.size() - at < 2) return {};
+  const char next = text[at + 1];
+  switch (form) {
+    case Form::kPercent: {
+      const int32_t code = text[at] == '%' ? HexNumber(text, at + 1, 2) : -1;
+      return code < 0 ? EscapeSymbol{} : EscapeSymbol{3, static_cast<uint32_t>(code)};
+    }
+    case Form::kBackslash: {
+      if (text[at] != '\\') return {};
+      if (next == 'u' && text.size() - at > 2 && text[at + 2] == '{') {
+        return ReadNumber(text, at, at + 3, /*hex=*/true, '}', /*must_close=*/true);
+      }
+      const Neighbour symbol = NeighbourAfter(text, at);
+      return symbol.escaped() ? EscapeSymbol{symbol.bytes, symbol.code} : EscapeSymbol{};
+    }
+    case Form::kEntity: {
+      if (text[at] != '&' || next != '#' || text.size() - at < 4) return {};
+      const bool hex = (text[at + 2] | 0x20) == 'x';
+      return ReadNumber(text, at, at + (hex ? 3 : 2), hex, ';', /*must_close=*/false);
+    }
+    default:
+      return {};
+  }
+}
+
+bool IsTellingEscape(Form form, std::string_view text, size_t at) {
+  const EscapeSymbol escape = EscapeAt(form, text, at);
+  if (escape.bytes == 0) return false;
+  const size_t next = at + escape.bytes;
+  const uint32_t code = escape.code;
+  const bool digit_before = at > 0 && IsAsciiDigit(text[at - 1]);
+  const bool simple = form == Form::kBackslash && escape.bytes == 2;
+  if (simple) {
+    // `\\u0034`, `\\x34`; `\/` and line breaks within base64.
+    if (code == '\\') return next < text.size() && (text[next] == 'u' || text[next] == 'x');
+    if (code != '/' && code != '\n' && code != '\r') return false;
+    const size_t before = Base64Before(text, at);
+    return before > 0 && before + Base64After(text, next) >= kEnough;
+  }
+  if (code < 0x80 && IsAsciiAlnum(static_cast<char>(code))) return true;
+  switch (code) {
+    case '%':
+    case '\\':
+      return true;
+    case '&':
+      return text.substr(next, 1) == "#" || text.substr(next, 1) == "%";
+    case '+':
+    case '/':
+    case '\r':
+    case '\n': {
+      constexpr size_t kOneSide = 8;
+      if (Base64Before(text, at) >= kOneSide || Base64After(text, next) >= kOneSide) return true;
+      break;
+    }
+    default:
+      break;
+  }
+  // A separator or the sign of a track after a digit.
+  if (code == ' ' || code == '-' || code == '.' || code == '_' || code == '/' || code == '+') {
+    if (form == Form::kPercent && code == ' ') return false;
+    const bool goes_on = next < text.size() && (IsAsciiDigit(text[next]) || text[next] == text[at]);
+    return digit_before && goes_on;
+  }
+  if (code == '^' || code == '=') return digit_before;
+  // UTF-8 digits and separators in percent, others as code points.
+  if (form == Form::kPercent) {
+    if (code == 0xC2 || code == 0xE2 || code == 0xE3) return digit_before;
+    return code == 0xD9 || code == 0xDB || code == 0xEF || (code == 0xE0 && digit_before);
+  }
+  if (code == 0xA0 || (code >= 0x2000 && code <= 0x202F)) return digit_before;
+  return code >= 0xFF10 && code <= 0xFF19;
+}
+
+Stretch EscapedStretch(Form form, std::string_view text, size_t at, size_t floor, size_t ceiling) {
+  constexpr size_t kAround = 192;
+  constexpr size_t kGapMax = 2 * kAround;
+  const char mark = form == Form::kPercent ? '%' : form == Form::kBackslash ? '\\' : '&';
+  size_t begin = at > floor + kAround ? at - kAround : floor;
+  // Not within an escape.
+  constexpr size_t kEscapeBytesMax = 10;
+  for (size_t back = kEscapeBytesMax; back > 0; --back) {
+    if (begin < back || text[begin - back] != mark) continue;
+    if (EscapeAt(form, text, begin - back).bytes > back) {
+      begin = begin - back + EscapeAt(form, text, begin - back).bytes;
+      break;
+    }
+  }
+  size_t last = at;
+  while (last < ceiling) {
+    const EscapeSymbol escape = EscapeAt(form, text, last);
+    const size_t from = last + (escape.bytes > 0 ? escape.bytes : 1);
+    const size_t next = text.substr(0, std::min(from + kGapMax, ceiling)).find(mark, from);
+    if (next == std::string_view::npos) {
+      last = from;
+      break;
+    }
+    last = next;
+  }
+  return {begin, std::min(last + kAround, ceiling)};
+}
+
+}  // namespace skimwatch::card

@@ -1,0 +1,52 @@
+#ifndef SKIMWATCH_AGENT_CARD_DECODERS_H_
+#define SKIMWATCH_AGENT_CARD_DECODERS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "agent/card/decoded_text.h"
+
+namespace skimwatch::card {
+
+// A form of text that is undone before its digits can be read.
+enum class Form : uint8_t { kBase64, kHex, kPercent, kBackslash, kEntity, kUtf16Le, kUtf16Be };
+
+// Whether the form leaves text that needs no escape as it is.
+constexpr bool IsEscape(Form form) {
+  return form == Form::kPercent || form == Form::kBackslash || form == Form::kEntity;
+}
+
+// Undoes `form` over [begin, end) of `text` and appends what it gives to `out`, until `out` is
+// full. Returns where it stopped, `end` when all is done. What is not of the form is skipped
+// (base64, hex) or kept as it is (escapes). `begin` is where a unit (group of four, pair, escape)
+// begins.
+size_t Decode(Form form, std::string_view text, size_t begin, size_t end, DecodedText& out);
+
+struct EscapeSymbol {
+  // Bytes of the escape; 0 when there is none.
+  uint8_t bytes = 0;
+  // What it stands for: a byte of UTF-8 for percent, a code point for the others.
+  uint32_t code = 0;
+};
+// The escape of `form` at `at`: `%41`; `\x41`, `\u0041`, `\u{41}`, `\n` and its like; `&#65;`,
+// `&#x41;`.
+EscapeSymbol EscapeAt(Form form, std::string_view text, size_t at);
+
+// Whether the escape at `at` could be part of an encoded number, or of something encoded that holds
+// one: it stands for a digit, a letter or another escape's beginning, for a separator between
+// digits, or for a sign within base64. Others (`%2F` in a path, `\"`) need not be undone to see a
+// number.
+bool IsTellingEscape(Form form, std::string_view text, size_t at);
+
+// The stretch of `text` around the telling escape at `at` in which escapes of `form` follow each
+// other closely, with some text on both sides. At most [floor, ceiling).
+struct Stretch {
+  size_t begin = 0;
+  size_t end = 0;
+};
+Stretch EscapedStretch(Form form, std::string_view text, size_t at, size_t floor, size_t ceiling);
+
+}  // namespace skimwatch::card
+
+#endif  // SKIMWATCH_AGENT_CARD_DECODERS_H_

@@ -1,0 +1,98 @@
+#include "agent/card/match_list.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <tuple>
+#include <utility>
+
+#include "agent/card/evidence.h"
+
+namespace skimwatch::card {
+namespace {
+
+bool SameNumber(const CardMatch& a, const CardMatch& b) {
+  const auto digits_a = a.digits.Reveal();
+  const auto digits_b = b.digits.Reveal();
+  return std::equal(digits_a.begin(), digits_a.end(), digits_b.begin(), digits_b.end());
+}
+
+// Whether `a` is to stay where both overlap.
+bool IsBetter(const CardMatch& a, const CardMatch& b) {
+  return std::make_tuple(a.confidence, b.encodings.size(), a.score) >
+         std::make_tuple(b.confidence, a.encodings.size(), b.score);
+}
+
+// The bytes and the chain of the one that is shorter, the evidence of the one that is stronger.
+void Join(CardMatch& kept, CardMatch& other) {
+  if (other.encodings.size() < kept.encodings.size()) {
+    std::swap(kept.encodings, other.encodings);
+    std::swap(kept.offset, other.offset);
+    std::swap(kept.length, other.length);
+  }
+  if (other.score > kept.score) {
+    kept.score = other.score;
+    kept.confidence = other.confidence;
+    kept.kind = other.kind;
+    kept.evidence = std::move(other.evidence);
+  }
+}
+
+void VouchForEachOther(std::vector<CardMatch>& matches) {
+  constexpr uint64_t kCloseBytes = 256;
+  // Neighbours are judged by what they were worth alone.
+  const auto vouches = [&](size_t a, size_t b) {
+    const CardMatch& first = matches[std::min(a, b)];
+    const CardMatch& second = matches[std::max(a, b)];
+    return second.offset <= first.offset + first.length + kCloseBytes &&
+           first.encodings == second.encodings && !SameNumber(first, second);
+  };
+  std::vector<bool> vouched(matches.size());
+  for (size_t i = 0; i < matches.size(); ++i) {
+    const auto counts = [&](size_t other) {
+      return matches[other].confidence != Confidence::kLow && vouches(i, other);
+    };
+    if (matches[i].confidence == Confidence::kLow) continue;
+    vouched[i] = (i > 0 && counts(i - 1)) || (i + 1 < matches.size() && counts(i + 1));
+  }
+  for (size_t i = 0; i < matches.size(); ++i) {
+    if (!vouched[i]) continue;
+    matches[i].score = std::min(matches[i].score + kScoreOtherNumbers, kScoreMax);
+    matches[i].confidence = LevelOf(matches[i].score);
+    matches[i].evidence.emplace_back("other_numbers");
+  }
+}
+
+}  // namespace
+
+void MergeMatches(std::vector<CardMatch>& matches) {
+  std::sort(matches.begin(), matches.end(), [](const CardMatch& a, const CardMatch& b) {
+    return std::make_tuple(a.offset, a.length, a.encodings.size(), -a.score) <
+           std::make_tuple(b.offset, b.length, b.encodings.size(), -b.score);
+  });
+  size_t kept = 0;
+  for (size_t i = 0; i < matches.size(); ++i) {
+    CardMatch& next = matches[i];
+    bool take = true;
+    while (kept > 0) {
+      CardMatch& last = matches[kept - 1];
+      if (next.offset >= last.offset + last.length) break;
+      if (SameNumber(last, next)) {
+        Join(last, next);
+        take = false;
+      } else if (IsBetter(next, last)) {
+        --kept;
+        continue;
+      } else {
+        take = false;
+      }
+      break;
+    }
+    if (!take) continue;
+    if (kept != i) matches[kept] = std::move(next);
+    ++kept;
+  }
+  matches.erase(matches.begin() + static_cast<ptrdiff_t>(kept), matches.end());
+  if (matches.size() > 1) VouchForEachOther(matches);
+}
+
+}  // namespace skimwatch::card

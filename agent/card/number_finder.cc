@@ -1,0 +1,373 @@
+#include "agent/card/number_finder.h"
+
+#include <string.h>
+
+#include <algorithm>
+#include <iterator>
+
+#include "agent/card/luhn.h"
+#include "agent/card/symbols.h"
+
+namespace skimwatch::card {
+namespace {
+
+constexpr size_t kDigitsMin = 12;
+constexpr size_t kDigitsMax = SecretDigits::kMax;
+// How far a chain is followed back. Whatever is longer holds no number that begins this early.
+constexpr size_t kBackBytesMax = 256;
+constexpr size_t kTokenBytesMax = 40;
+
+// The beginning of the chain that ends at or goes on at `at`.
+size_t ChainBegin(std::string_view text, size_t at) {
+  const size_t floor = at > kBackBytesMax ? at - kBackBytesMax : 0;
+  // A run of digits is followed on until it is too long for a number.
+  const size_t hard_floor = floor > kDigitsMax * 4 ? floor - kDigitsMax * 4 : 0;
+  size_t begin = at;
+  while (begin > hard_floor) {
+    // `%20` ends in digits, so it is looked for first.
+    const SeparatorSymbol separator = SeparatorBefore(text, begin);
+    if (separator.bytes > 0 && DigitBefore(text, begin - separator.bytes).bytes > 0) {
+      if (begin <= floor) break;
+      begin -= separator.bytes;
+      continue;
+    }
+    const DigitSymbol digit = DigitBefore(text, begin);
+    if (digit.bytes == 0) break;
+    begin -= digit.bytes;
+  }
+  const size_t after_escape = SkipEscapeTail(text, begin);
+  if (after_escape > begin && begin >= 2 && (text[begin - 1] | 0x20) == 'b' &&
+      text[begin - 2] == '%') {
+    // `%B` opens track 1 when a number and `^` follow.
+    size_t end = begin;
+    while (end < text.size() && (IsAsciiDigit(text[end]) || text[end] == ' ')) ++end;
+    if (end - begin >= kDigitsMin && NeighbourAfter(text, end).code == '^') return begin;
+  }
+  return after_escape;
+}
+
+bool IsBlank(uint16_t separator) {
+  return separator != '-' && separator != '.' && separator != '_' && separator != '/' &&
+         (separator < 0x2010 || separator > 0x2013) && separator != 0x2212;
+}
+
+// Whether the word that the number is part of is hexadecimal: a digest, an identifier, a colour.
+bool InHexWord(std::string_view text, size_t begin, size_t end) {
+  size_t letters = 0;
+  const auto add = [&](char c) {
+    if (!IsAsciiAlnum(c)) return 0;
+    if (HexValue(c) < 0) return -1;
+    if (IsAsciiLetter(c)) ++letters;
+    return 1;
+  };
+  size_t first = begin;
+  for (size_t n = 0; n < kTokenBytesMax && first > 0; ++n, --first) {
+    const int result = add(text[first - 1]);
+    if (result < 0) return first >= 2 && text[first - 1] == 'x' && text[first - 2] == '0';
+    if (result == 0) break;
+  }
+  size_t last = end;
+  for (size_t n = 0; n < kTokenBytesMax && last < text.size(); ++n, ++last) {
+    const int result = add(text[last]);
+    if (result < 0) return false;
+    if (result == 0) break;
+  }
+  // `cc` before a number is a name.
+  const std::string_view before = text.substr(first, begin - first);
+  const bool named = last == end && (before == "cc" || before == "CC");
+  return letters > 0 && !named;
+}
+
+// Whether [begin, end) touches a group of a UUID (RFC 4122: 8-4-4-4-12 hexadecimal digits).
+bool InUuid(std::string_view text, size_t begin, size_t end) {
+  const auto part = [&](char c) { return c == '-' || HexValue(c) >= 0; };
+  size_t first = begin;
+  while (first > 0 && begin - first < kTokenBytesMax && part(text[first - 1])) --first;
+  size_t last = end;
+  while (last < text.size() && last - end < kTokenBytesMax && part(text[last])) ++last;
+  const std::string_view token = text.substr(first, last - first);
+  constexpr size_t kUuidBytes = 36;
+  for (size_t at = 0; at + kUuidBytes <= token.size(); ++at) {
+    if (token[at + 8] == '-' && token[at + 13] == '-' && token[at + 18] == '-' &&
+        token[at + 23] == '-' &&
+        std::count(token.begin() + at, token.begin() + at + kUuidBytes, '-') == 4) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool IsExponent(std::string_view text, size_t at) {
+  if (at >= text.size() || (text[at] | 0x20) != 'e') return false;
+  size_t next = at + 1;
+  if (next < text.size() && (text[next] == '+' || text[next] == '-')) ++next;
+  return next < text.size() && IsAsciiDigit(text[next]);
+}
+
+// `D` after a number, then at least expiry and service code: track 2 as chips and terminals have it
+// (EMV tag 57).
+bool IsTrack2Delimiter(std::string_view text, size_t at) {
+  if (at >= text.size() || (text[at] | 0x20) != 'd') return false;
+  constexpr size_t kDigitsAfter = 7;
+  if (text.size() - at <= kDigitsAfter) return false;
+  return std::all_of(text.begin() + at + 1, text.begin() + at + 1 + kDigitsAfter, IsAsciiDigit);
+}
+
+}  // namespace
+
+// Sizes of groups that numbers are printed in; 0 fills up.
+struct NumberFinder::Grouping {
+  std::array<uint8_t, 5> sizes{};
+  uint8_t groups = 0;
+  uint8_t digits = 0;
+  bool (*is_of_brand)(std::string_view brand) = nullptr;
+};
+
+// Longest first. 4-4-4-4 with a rest for 16 to 19 digits; American Express, UATP and Diners Club
+// have groups of their own; Maestro and UnionPay print 19 digits as 6-13.
+const NumberFinder::Grouping NumberFinder::kGroupings[] = {
+    {{4, 4, 4, 4, 3}, 5, 19, [](std::string_view) { return true; }},
+    {{6, 13}, 2, 19, [](std::string_view) { return true; }},
+    {{4, 4, 4, 4, 2}, 5, 18, [](std::string_view) { return true; }},
+    {{4, 4, 4, 4, 1}, 5, 17, [](std::string_view) { return true; }},
+    {{4, 4, 4, 4}, 4, 16, [](std::string_view) { return true; }},
+    {{4, 6, 5}, 3, 15, [](std::string_view brand) { return brand != "uatp"; }},
+    {{4, 5, 6}, 3, 15, [](std::string_view brand) { return brand == "uatp"; }},
+    {{4, 4, 4, 3}, 4, 15, [](std::string_view brand) { return brand != "amex"; }},
+    {{4, 6, 4}, 3, 14, [](std::string_view) { return true; }},
+    {{4, 4, 4, 2}, 4, 14, [](std::string_view brand) { return brand != "diners"; }},
+    {{4, 4, 4, 1}, 4, 13, [](std::string_view) { return false; }},
+    {{4, 3, 3, 3}, 4, 13, [](std::string_view brand) { return brand == "visa"; }},
+    {{4, 4, 5}, 3, 13, [](std::string_view) { return false; }},
+    {{4, 4, 4}, 3, 12, [](std::string_view) { return true; }},
+};
+
+struct NumberFinder::Groups {
+  static constexpr size_t kMax = 64;
+  // A number and the groups on both sides that bear on it.
+  static constexpr size_t kLookAhead = 7;
+
+  std::array<Group, kMax> group;
+  size_t count = 0;
+  // The groups before this are part of a number that was handed over, or were passed over.
+  size_t next = 0;
+  // One past the last group of the number that was handed over last; 0 before the first.
+  size_t taken_end = 0;
+};
+
+void Candidate::Wipe() { explicit_bzero(digits.data(), digits.size()); }
+
+NumberFinder::Group NumberFinder::ReadGroup(std::string_view text, size_t at, uint16_t separator) {
+  Group group = {.begin = at, .end = at, .separator = separator};
+  while (true) {
+    const DigitSymbol digit = DigitAt(text, group.end);
+    if (digit.bytes == 0) return group;
+    group.end += digit.bytes;
+    ++group.digits;
+  }
+}
+
+size_t NumberFinder::FindInChain(std::string_view text, size_t at, Sink sink) const {
+  Groups groups;
+  size_t position = ChainBegin(text, at);
+  uint16_t separator = 0;
+  bool more = true;
+  // A chain that begins after `at` was the tail of an escape.
+  if (DigitAt(text, position).bytes == 0) return std::max(at + 1, position);
+  while (more) {
+    while (groups.count < Groups::kMax) {
+      const Group group = ReadGroup(text, position, separator);
+      groups.group[groups.count++] = group;
+      position = group.end;
+      const SeparatorSymbol next = SeparatorAt(text, position);
+      more = next.bytes > 0 && DigitAt(text, position + next.bytes).bytes > 0;
+      if (!more) break;
+      position += next.bytes;
+      separator = next.kind;
+    }
+    const size_t decided = more ? groups.count - Groups::kLookAhead : groups.count;
+    while (groups.next < decided) {
+      size_t taken = FindGrouped(text, groups, groups.next, sink);
+      if (taken == 0) taken = FindUngrouped(text, groups, groups.next, sink);
+      if (taken == 0) FindOddlyGrouped(text, groups, groups.next, sink);
+      groups.next += std::max<size_t>(taken, 1);
+      if (taken > 0) groups.taken_end = groups.next;
+    }
+    if (more) {
+      // One group that is decided stays, as the neighbour of the next.
+      const size_t keep_from = std::min(groups.next, groups.count) - 1;
+      std::copy(groups.group.begin() + keep_from, groups.group.begin() + groups.count,
+                groups.group.begin());
+      groups.count -= keep_from;
+      groups.next -= keep_from;
+      groups.taken_end -= std::min(groups.taken_end, keep_from);
+    }
+  }
+  return std::max(position, at + 1);
+}
+
+size_t NumberFinder::FindGrouped(std::string_view text, const Groups& groups, size_t index,
+                                 Sink sink) const {
+  const Group* group = &groups.group[index];
+  const size_t available = groups.count - index;
+  if (available < 2 || (group[0].digits != 4 && group[0].digits != 6)) return 0;
+  const uint16_t separator = group[1].separator;
+  for (const Grouping& grouping : kGroupings) {
+    if (grouping.groups > available || grouping.sizes[0] != group[0].digits) continue;
+    bool fits = true;
+    for (size_t i = 1; i < grouping.groups && fits; ++i) {
+      fits = group[i].digits == grouping.sizes[i] && group[i].separator == separator;
+    }
+    if (!fits) continue;
+    // `4111 1111 1111 1111 12/25`: the last group is the month of an expiry date.
+    if (grouping.groups == 5 && available > 5 && group[4].digits == 2 &&
+        group[5].separator != separator && (group[5].digits == 2 || group[5].digits == 4)) {
+      continue;
+    }
+    Candidate candidate;
+    candidate.begin = group[0].begin;
+    candidate.end = group[grouping.groups - 1].end;
+    for (size_t i = 0; i < grouping.groups; ++i) TakeDigits(text, group[i], candidate);
+    if (!Verify(candidate)) continue;
+    candidate.shape =
+        grouping.is_of_brand(candidate.brand.brand) ? Shape::kBrandGroups : Shape::kFours;
+    if (!IsWhole(text, groups, index, index + grouping.groups - 1, candidate)) continue;
+    sink(candidate);
+    if (candidate.luhn_valid) return grouping.groups;
+  }
+  return 0;
+}
+
+size_t NumberFinder::FindUngrouped(std::string_view text, const Groups& groups, size_t index,
+                                   Sink sink) const {
+  const Group& group = groups.group[index];
+  if (group.digits < kDigitsMin || group.digits > kDigitsMax) return 0;
+  Candidate candidate;
+  candidate.begin = group.begin;
+  candidate.end = group.end;
+  TakeDigits(text, group, candidate);
+  if (!Verify(candidate) || !IsWhole(text, groups, index, index, candidate)) return 0;
+  sink(candidate);
+  return 1;
+}
+
+void NumberFinder::FindOddlyGrouped(std::string_view text, const Groups& groups, size_t index,
+                                    Sink sink) const {
+  constexpr size_t kOddGroupsMax = 5;
+  const Group* group = &groups.group[index];
+  const size_t available = groups.count - index;
+  if (available < 2 || group[0].separator == group[1].separator) return;
+  const uint16_t separator = group[1].separator;
+  size_t count = 1;
+  size_t digits = group[0].digits;
+  while (count < available && group[count].separator == separator && digits <= kDigitsMax) {
+    digits += group[count++].digits;
+  }
+  if (count > kOddGroupsMax || digits <= kDigitsMin || digits > kDigitsMax) return;
+  if (std::any_of(group, group + count, [](const Group& g) { return g.digits < 2; })) return;
+  Candidate candidate;
+  candidate.begin = group[0].begin;
+  candidate.end = group[count - 1].end;
+  candidate.shape = Shape::kOddGroups;
+  for (size_t i = 0; i < count; ++i) TakeDigits(text, group[i], candidate);
+  if (Verify(candidate) && candidate.luhn_valid &&
+      IsWhole(text, groups, index, index + count - 1, candidate)) {
+    sink(candidate);
+  }
+}
+
+void NumberFinder::TakeDigits(std::string_view text, const Group& group, Candidate& candidate) {
+  size_t at = group.begin;
+  while (at < group.end && candidate.size < kDigitsMax) {
+    const DigitSymbol digit = DigitAt(text, at);
+    candidate.digits[candidate.size++] = digit.value;
+    at += digit.bytes;
+  }
+}
+
+bool NumberFinder::Verify(Candidate& candidate) const {
+  if (!brands_.Possible(candidate.digits[0], candidate.digits[1], candidate.size)) return false;
+  candidate.luhn_valid = LuhnValid(candidate.span());
+  candidate.brand = brands_.Find(candidate.span());
+  return candidate.brand.found() &&
+         (candidate.luhn_valid || candidate.brand.luhn != LuhnRule::kRequired);
+}
+
+bool NumberFinder::NumberFollows(std::string_view text, const Groups& groups, size_t index) const {
+  constexpr size_t kFours = 4;
+  if (groups.count - index < kFours) return false;
+  Candidate candidate;
+  for (size_t i = 0; i < kFours; ++i) {
+    if (groups.group[index + i].digits != 4) return false;
+    TakeDigits(text, groups.group[index + i], candidate);
+  }
+  return Verify(candidate) && candidate.luhn_valid;
+}
+
+bool NumberFinder::IsWhole(std::string_view text, const Groups& groups, size_t first, size_t last,
+                           Candidate& candidate) const {
+  const Neighbour before = NeighbourBefore(text, candidate.begin);
+  const Neighbour after = NeighbourAfter(text, candidate.end);
+  const auto is_digit = [](uint32_t code) { return code >= '0' && code <= '9'; };
+  const auto is_letter = [](uint32_t code) {
+    return code < 0x80 && IsAsciiLetter(static_cast<char>(code));
+  };
+  // An escaped digit: the number goes on, which is seen when the escapes are undone.
+  if (is_digit(before.code) || is_digit(after.code)) return false;
+
+  // Decimal fractions and exponents.
+  if (before.code == '.') {
+    const Neighbour further = NeighbourBefore(text, candidate.begin - before.bytes);
+    const bool after_word = is_letter(further.code) || further.code == '.';
+    if (!after_word) return false;
+  }
+  if (after.code == '.' && IsAsciiDigit(NeighbourAfter(text, candidate.end + after.bytes).code)) {
+    return false;
+  }
+  if (!after.escaped() && IsExponent(text, candidate.end)) return false;
+
+  const bool letter_before = !before.escaped() && is_letter(before.code);
+  const bool letter_after = !after.escaped() && is_letter(after.code);
+  if (letter_before || letter_after) {
+    const bool track2 = letter_after && IsTrack2Delimiter(text, candidate.end);
+    const bool track1 = letter_before && candidate.begin >= 2 && text[candidate.begin - 2] == '%' &&
+                        after.code == '^';
+    if (!track1 && !track2) {
+      if (InHexWord(text, candidate.begin, candidate.end)) return false;
+      candidate.beside_letter = true;
+    }
+  }
+  if ((before.code == '-' || after.code == '-') && InUuid(text, candidate.begin, candidate.end)) {
+    return false;
+  }
+
+  // Groups like its own on either side, unless they are numbers themselves.
+  if (first != last) {
+    const uint16_t own = groups.group[first + 1].separator;
+    const auto continues = [&](uint16_t separator, uint32_t digits) {
+      return separator == own && (digits == 4 || !IsBlank(own));
+    };
+    const Group* group = groups.group.data();
+    if (first > 0 && first != groups.taken_end &&
+        continues(group[first].separator, group[first - 1].digits)) {
+      candidate.in_longer_run = true;
+    }
+    if (last + 1 < groups.count && continues(group[last + 1].separator, group[last + 1].digits) &&
+        !NumberFollows(text, groups, last + 1)) {
+      candidate.in_longer_run = true;
+    }
+  }
+
+  const uint32_t sign = before.code;
+  if (sign == '-' || sign == '+' || sign == '#' || sign == '$') {
+    const Neighbour further = NeighbourBefore(text, candidate.begin - before.bytes);
+    const bool glued = is_letter(further.code) || is_digit(further.code) || further.code == ')' ||
+                       further.code == ']';
+    // `+` also stands for a space in forms, after `=` and the like.
+    candidate.has_sign = sign != '+' ? !glued || sign == '#' : further.code != '=';
+    if (sign == '+' && glued) candidate.has_sign = false;
+  }
+  return true;
+}
+
+}  // namespace skimwatch::card

@@ -1,0 +1,128 @@
+#include "agent/card/scanner.h"
+
+#include <string.h>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <vector>
+
+#include "agent/card/brand_table.h"
+#include "agent/card/evidence.h"
+#include "agent/card/match_list.h"
+#include "agent/card/text_scan.h"
+
+namespace skimwatch::card {
+namespace {
+
+// The stream is looked at in windows that lie at fixed offsets, whatever pieces it comes in, so the
+// pieces cannot matter. Each window answers for its core; the bytes on both sides are context, and
+// are the core's neighbours of the windows before and after.
+constexpr size_t kWindowBytes = size_t{64} << 10;
+constexpr size_t kContextBytes = size_t{4} << 10;
+constexpr size_t kMatchesKept = 64;
+
+}  // namespace
+
+class ScanStream::Impl {
+ public:
+  Impl(const ScanOptions& options, const BrandTable& brands)
+      : options_(options),
+        scan_(options.decode_depth, brands),
+        buffer_(std::make_unique_for_overwrite<char[]>(kWindowBytes)) {}
+  ~Impl() { Wipe(); }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+
+  void Begin(const ScanContext& context) {
+    Wipe();
+    facts_ = FactsOf(context);
+    offset_ = 0;
+  }
+
+  void Feed(std::string_view bytes, MatchSink& sink) {
+    while (!bytes.empty()) {
+      const size_t count = std::min(bytes.size(), kWindowBytes - filled_);
+      memcpy(buffer_.get() + filled_, bytes.data(), count);
+      filled_ += count;
+      used_ = std::max(used_, filled_);
+      bytes.remove_prefix(count);
+      if (filled_ == kWindowBytes) {
+        Look(kWindowBytes - kContextBytes, /*is_last=*/false, sink);
+        KeepContext();
+      }
+    }
+  }
+
+  void Finish(MatchSink& sink) {
+    if (core_begin_ < filled_) Look(filled_, /*is_last=*/true, sink);
+    Wipe();
+    offset_ = 0;
+  }
+
+  uint64_t bytes_not_decoded() const { return scan_.bytes_not_decoded(); }
+
+ private:
+  // Finds and hands over what begins in [core_begin_, core_end).
+  void Look(size_t core_end, bool is_last, MatchSink& sink) {
+    const TextScan::Window window = {.bytes = {buffer_.get(), filled_},
+                                     .begin = core_begin_,
+                                     .end = core_end,
+                                     .is_first = offset_ == 0,
+                                     .is_last = is_last,
+                                     .offset = offset_};
+    scan_.Scan(window, facts_, matches_);
+    if (!matches_.empty()) {
+      MergeMatches(matches_);
+      for (const CardMatch& match : matches_) {
+        const bool in_core =
+            match.offset >= offset_ + core_begin_ && match.offset < offset_ + core_end;
+        if (in_core && match.confidence >= options_.min_confidence) sink.OnMatch(match);
+      }
+      matches_.clear();
+      if (matches_.capacity() > kMatchesKept) matches_.shrink_to_fit();
+    }
+    core_begin_ = core_end;
+  }
+
+  void KeepContext() {
+    const size_t keep_from = core_begin_ - kContextBytes;
+    memmove(buffer_.get(), buffer_.get() + keep_from, filled_ - keep_from);
+    offset_ += keep_from;
+    filled_ -= keep_from;
+    core_begin_ -= keep_from;
+  }
+
+  void Wipe() {
+    explicit_bzero(buffer_.get(), used_);
+    scan_.Wipe();
+    filled_ = 0;
+    used_ = 0;
+    core_begin_ = 0;
+  }
+
+  const ScanOptions options_;
+  TextScan scan_;
+  StreamFacts facts_;
+  // The bytes of the window so far.
+  std::unique_ptr<char[]> buffer_;
+  size_t filled_ = 0;
+  // How much of the buffer was written since the last wipe.
+  size_t used_ = 0;
+  // Where in the buffer begins what no window answered for.
+  size_t core_begin_ = 0;
+  // Offset of the buffer in the stream.
+  uint64_t offset_ = 0;
+  std::vector<CardMatch> matches_;
+};
+
+ScanStream::ScanStream(const ScanOptions& options, const BrandTable& brands)
+    : impl_(std::make_unique<Impl>(options, brands)) {}
+ScanStream::~ScanStream() = default;
+
+void ScanStream::Begin(const ScanContext& context) { impl_->Begin(context); }
+void ScanStream::Feed(std::string_view bytes, MatchSink& sink) { impl_->Feed(bytes, sink); }
+void ScanStream::Finish(MatchSink& sink) { impl_->Finish(sink); }
+uint64_t ScanStream::bytes_not_decoded() const { return impl_->bytes_not_decoded(); }
+
+}  // namespace skimwatch::card

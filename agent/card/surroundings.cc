@@ -1,0 +1,299 @@
+#include "agent/card/surroundings.h"
+
+#include <string.h>
+
+#include <algorithm>
+
+#include "agent/card/field_words.h"
+#include "agent/card/symbols.h"
+
+namespace skimwatch::card {
+namespace {
+
+constexpr char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
+constexpr bool IsUpper(char c) { return c >= 'A' && c <= 'Z'; }
+constexpr bool IsSpace(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
+
+// Text with percent and backslash escapes undone and `+` as space; wiped in the end, since the text
+// around a number may hold others.
+class PlainText {
+ public:
+  explicit PlainText(std::string_view text) {
+    size_t at = 0;
+    while (at < text.size() && size_ < bytes_.size()) {
+      const char c = text[at];
+      if (c == '%' || c == '\\') {
+        const Neighbour symbol = NeighbourAfter(text, at);
+        if (symbol.escaped()) {
+          bytes_[size_++] = symbol.code < 0x80 ? static_cast<char>(symbol.code) : '?';
+          at += symbol.bytes;
+          continue;
+        }
+      }
+      if (c != 0) bytes_[size_++] = c == '+' ? ' ' : c;
+      ++at;
+    }
+  }
+  ~PlainText() { explicit_bzero(bytes_.data(), size_); }
+  PlainText(const PlainText&) = delete;
+  PlainText& operator=(const PlainText&) = delete;
+
+  std::string_view view() const { return {bytes_.data(), size_}; }
+
+ private:
+  std::array<char, kSurroundingBytes> bytes_;
+  size_t size_ = 0;
+};
+
+// A word in lower case, its letters only.
+class WordText {
+ public:
+  void Add(std::string_view letters) {
+    for (const char c : letters) {
+      if (size_ < bytes_.size()) bytes_[size_++] = Lower(c);
+    }
+  }
+  std::string_view view() const { return {bytes_.data(), size_}; }
+
+ private:
+  std::array<char, 32> bytes_;
+  size_t size_ = 0;
+};
+
+// Whether a word of `text` begins at `at`: a letter after none, or a capital as in `cardNumber` and
+// `PANNumber`.
+bool WordBegins(std::string_view text, size_t at) {
+  if (!IsAsciiLetter(text[at])) return false;
+  if (at == 0 || !IsAsciiLetter(text[at - 1])) return true;
+  if (!IsUpper(text[at])) return false;
+  return !IsUpper(text[at - 1]) ||
+         (at + 1 < text.size() && IsAsciiLetter(text[at + 1]) && !IsUpper(text[at + 1]));
+}
+
+size_t WordEnd(std::string_view text, size_t begin) {
+  size_t end = begin + 1;
+  while (end < text.size() && IsAsciiLetter(text[end]) && !WordBegins(text, end)) ++end;
+  return end;
+}
+
+WordSense SenseAt(std::string_view text, size_t begin, size_t end) {
+  WordText word;
+  word.Add(text.substr(begin, end - begin));
+  return SenseOf(word.view());
+}
+
+// Reads the words before a number from the nearest on, and stops where another field begins.
+class NameReader {
+ public:
+  explicit NameReader(std::string_view before) : text_(before), end_(before.size()) {}
+
+  void Read(Surroundings& result) {
+    SkipValueOpening();
+    while (end_ > 0 && !decided_) {
+      const char c = text_[end_ - 1];
+      if (IsAsciiLetter(c)) {
+        size_t begin = end_ - 1;
+        while (begin > 0 && !WordBegins(text_, begin)) --begin;
+        TakeWord(begin, result);
+        end_ = begin;
+      } else if (EndsField(c)) {
+        // `"key":"cardNumber","value":"4111...`: the name is the field before.
+        if (!only_fillers_ || crossed_ || (c != ',' && c != '&')) break;
+        crossed_ = true;
+        only_fillers_ = false;
+        --end_;
+      } else {
+        --end_;
+      }
+    }
+    if (verdict_ == NameVerdict::kNone) return;
+    result.name = verdict_;
+  }
+
+ private:
+  static bool EndsField(char c) {
+    return c == ',' || c == ';' || c == '&' || c == '{' || c == '}' || c == '|' || c == '<' ||
+           c == '\n' || c == '\t' || c == '?';
+  }
+
+  // Steps over quotes, brackets and the signs of assignment. A line break is crossed only where
+  // what is before leads on to a value, as in a multipart body.
+  void SkipValueOpening() {
+    bool line_broken = false;
+    while (end_ > 0) {
+      const char c = text_[end_ - 1];
+      if (IsAsciiAlnum(c)) break;
+      if (c == '\n') {
+        line_broken = true;
+      } else if (!IsSpace(c)) {
+        if (line_broken && c != ':' && c != '"' && c != '=' && c != '>') {
+          decided_ = true;
+          return;
+        }
+        line_broken = false;
+        if (EndsField(c) && c != ';') return;
+      }
+      --end_;
+    }
+    if (line_broken) decided_ = true;
+  }
+
+  void TakeWord(size_t begin, Surroundings& result) {
+    constexpr int kOtherWordsMax = 3;
+    constexpr int kWordsMax = 8;
+    const WordSense sense = SenseAt(text_, begin, end_);
+    switch (sense) {
+      case WordSense::kFiller:
+        if (words_ == 0) only_fillers_ = true;
+        break;
+      case WordSense::kNumber:
+        if (verdict_ == NameVerdict::kCard && !account_)
+          Decide(NameVerdict::kCardNumber, begin, result);
+        number_begin_ = begin;
+        number_end_ = end_;
+        break;
+      case WordSense::kCardNumber:
+        Decide(NameVerdict::kCardNumber, begin, result);
+        decided_ = true;
+        break;
+      case WordSense::kCard:
+      case WordSense::kAccount:
+        account_ = sense == WordSense::kAccount;
+        if (verdict_ == NameVerdict::kNone) {
+          const bool number = number_end_ > 0 && !account_;
+          Decide(number ? NameVerdict::kCardNumber : NameVerdict::kCard, begin, result);
+          if (number) AddToName(number_begin_, number_end_, result);
+          decided_ = number;
+        }
+        break;
+      case WordSense::kOther:
+        if (verdict_ == NameVerdict::kNone && other_words_ < 2) {
+          Decide(NameVerdict::kOther, begin, result);
+        }
+        decided_ = true;
+        break;
+      case WordSense::kExpiry:
+      case WordSense::kSecurityCode:
+      case WordSense::kHolder:
+        decided_ = true;
+        break;
+      case WordSense::kNothing:
+        if (++other_words_ >= kOtherWordsMax) decided_ = true;
+        break;
+    }
+    if (sense != WordSense::kFiller) only_fillers_ = false;
+    if (++words_ >= kWordsMax) decided_ = true;
+  }
+
+  void Decide(NameVerdict verdict, size_t begin, Surroundings& result) {
+    verdict_ = verdict;
+    result.name_size = 0;
+    AddToName(begin, end_, result);
+  }
+
+  void AddToName(size_t begin, size_t end, Surroundings& result) const {
+    for (size_t i = begin; i < end && result.name_size < Surroundings::kNameBytesMax; ++i) {
+      result.name_bytes[result.name_size++] = Lower(text_[i]);
+    }
+  }
+
+  const std::string_view text_;
+  size_t end_;
+  NameVerdict verdict_ = NameVerdict::kNone;
+  bool decided_ = false;
+  bool account_ = false;
+  bool only_fillers_ = false;
+  bool crossed_ = false;
+  int words_ = 0;
+  int other_words_ = 0;
+  size_t number_begin_ = 0;
+  size_t number_end_ = 0;
+};
+
+// `MM/YY` or `MM/YYYY` at `at`, with nothing longer around it.
+bool IsExpiryDateAt(std::string_view text, size_t at) {
+  constexpr size_t kShort = 5;
+  if (text.size() - at < kShort || text[at + 2] != '/') return false;
+  const int month = (text[at] - '0') * 10 + (text[at + 1] - '0');
+  if (!IsAsciiDigit(text[at]) || !IsAsciiDigit(text[at + 1]) || month < 1 || month > 12)
+    return false;
+  if (at > 0 && (IsAsciiAlnum(text[at - 1]) || text[at - 1] == '/')) return false;
+  size_t end = at + 3;
+  while (end < text.size() && IsAsciiDigit(text[end])) ++end;
+  const size_t year_digits = end - at - 3;
+  if (year_digits != 2 && (year_digits != 4 || text.substr(at + 3, 2) != "20")) return false;
+  return end == text.size() || (text[end] != '/' && !IsAsciiLetter(text[end]));
+}
+
+// Whether a value of three or four digits follows the name that ends at `at`.
+bool SecurityCodeFollows(std::string_view text, size_t at) {
+  constexpr size_t kGapMax = 16;
+  size_t i = at;
+  // `cvv2`
+  if (i + 1 < text.size() && IsAsciiDigit(text[i]) && !IsAsciiDigit(text[i + 1])) ++i;
+  const size_t gap_end = std::min(text.size(), i + kGapMax);
+  while (i < gap_end && !IsAsciiDigit(text[i])) {
+    if (text[i] == ',' || text[i] == '&' || text[i] == ';' || text[i] == '}') return false;
+    ++i;
+  }
+  size_t end = i;
+  while (end < text.size() && IsAsciiDigit(text[end])) ++end;
+  if (end < text.size() && (IsAsciiLetter(text[end]) || text[end] == '.')) return false;
+  return end - i == 3 || end - i == 4;
+}
+
+void ReadFields(std::string_view text, bool after, Surroundings& result) {
+  size_t previous_begin = 0;
+  size_t previous_end = 0;
+  int words = 0;
+  for (size_t at = 0; at < text.size();) {
+    if (IsAsciiDigit(text[at])) {
+      if (IsExpiryDateAt(text, at)) result.expiry = true;
+      do {
+        ++at;
+      } while (at < text.size() && IsAsciiDigit(text[at]));
+      continue;
+    }
+    if (!WordBegins(text, at)) {
+      ++at;
+      continue;
+    }
+    const size_t end = WordEnd(text, at);
+    WordSense sense = SenseAt(text, at, end);
+    if (sense == WordSense::kFiller && previous_end > 0) {
+      // `security code`, `name on card` and the like are two words or more.
+      WordText joined;
+      joined.Add(text.substr(previous_begin, previous_end - previous_begin));
+      joined.Add(text.substr(at, end - at));
+      const WordSense both = SenseOf(joined.view());
+      if (both == WordSense::kSecurityCode || both == WordSense::kHolder) sense = both;
+    }
+    ++words;
+    if (sense == WordSense::kExpiry) result.expiry = true;
+    if (sense == WordSense::kHolder) result.holder = true;
+    if (sense == WordSense::kSecurityCode && SecurityCodeFollows(text, end)) {
+      result.security_code = true;
+    }
+    constexpr int kWordsAfterMax = 3;
+    if (after && sense == WordSense::kCard && words <= kWordsAfterMax)
+      result.card_word_after = true;
+    previous_begin = at;
+    previous_end = end;
+    at = end;
+  }
+}
+
+}  // namespace
+
+Surroundings ReadSurroundings(std::string_view text, size_t begin, size_t end) {
+  Surroundings result;
+  const size_t from = begin > kSurroundingBytes ? begin - kSurroundingBytes : 0;
+  const PlainText before(text.substr(from, begin - from));
+  const PlainText after(text.substr(end, kSurroundingBytes));
+  NameReader(before.view()).Read(result);
+  ReadFields(before.view(), /*after=*/false, result);
+  ReadFields(after.view(), /*after=*/true, result);
+  return result;
+}
+
+}  // namespace skimwatch::card

@@ -1,0 +1,43 @@
+#ifndef SKIMWATCH_AGENT_CARD_SURROUNDINGS_H_
+#define SKIMWATCH_AGENT_CARD_SURROUNDINGS_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace skimwatch::card {
+
+// How far around a number the text is read.
+inline constexpr size_t kSurroundingBytes = 128;
+
+// What the name of the field that holds a number says.
+enum class NameVerdict : uint8_t { kNone, kCardNumber, kCard, kOther };
+
+// What the text around a number says about it.
+struct Surroundings {
+  NameVerdict name = NameVerdict::kNone;
+  // The words that decided, joined; letters only, at most kNameBytesMax of them.
+  static constexpr size_t kNameBytesMax = 24;
+  std::array<char, kNameBytesMax> name_bytes{};
+  uint8_t name_size = 0;
+  std::string_view name_text() const { return {name_bytes.data(), name_size}; }
+
+  // A card's expiry date, or a field for one.
+  bool expiry = false;
+  // A field for the card's verification code (CVV, CVC, CID) that holds three or four digits.
+  bool security_code = false;
+  bool holder = false;
+  // A card's name or a word for card stands after the number.
+  bool card_word_after = false;
+};
+
+// Reads up to kSurroundingBytes before and after [begin, end) of `text`. A name is what leads to
+// the number in JSON (`"cardNumber":"`), forms (`cc=`, multipart `name="cc"`), XML and HTML
+// (`<pan>`, `name="pan" value="`), headers and plain words (`Card number is `); percent and
+// backslash escapes are seen through.
+Surroundings ReadSurroundings(std::string_view text, size_t begin, size_t end);
+
+}  // namespace skimwatch::card
+
+#endif  // SKIMWATCH_AGENT_CARD_SURROUNDINGS_H_

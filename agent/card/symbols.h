@@ -1,0 +1,74 @@
+#ifndef SKIMWATCH_AGENT_CARD_SYMBOLS_H_
+#define SKIMWATCH_AGENT_CARD_SYMBOLS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+// The signs that numbers are written with in UTF-8 text: digits of any script, the separators
+// between groups, and the escapes that may stand directly beside a number.
+namespace skimwatch::card {
+
+constexpr bool IsAsciiDigit(char c) { return c >= '0' && c <= '9'; }
+constexpr bool IsAsciiLetter(char c) { return (c | 0x20) >= 'a' && (c | 0x20) <= 'z'; }
+constexpr bool IsAsciiAlnum(char c) { return IsAsciiDigit(c) || IsAsciiLetter(c); }
+// Value of a hexadecimal digit, -1 for others.
+constexpr int HexValue(char c) {
+  if (IsAsciiDigit(c)) return c - '0';
+  const char lower = static_cast<char>(c | 0x20);
+  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+struct DigitSymbol {
+  // Length of the sign; 0 when there is no digit.
+  uint8_t bytes = 0;
+  uint8_t value = 0;
+};
+
+// The decimal digit at `at`: ASCII, or Unicode general category Nd in UTF-8 (full-width,
+// Arabic-Indic, the Indic scripts, Thai, mathematical and others).
+DigitSymbol WideDigitAt(std::string_view text, size_t at);
+inline DigitSymbol DigitAt(std::string_view text, size_t at) {
+  if (at >= text.size()) return {};
+  const char c = text[at];
+  if (IsAsciiDigit(c)) return {1, static_cast<uint8_t>(c - '0')};
+  return static_cast<unsigned char>(c) < 0x80 ? DigitSymbol{} : WideDigitAt(text, at);
+}
+// The digit that ends just before `end`.
+DigitSymbol DigitBefore(std::string_view text, size_t end);
+
+struct SeparatorSymbol {
+  // Length of the sign; 0 when there is no separator.
+  uint8_t bytes = 0;
+  // Tells separators apart: the code point, or kEscapedSpace, kNamedSpace.
+  uint16_t kind = 0;
+};
+inline constexpr uint16_t kEscapedSpace = 1;  // `%20`
+inline constexpr uint16_t kNamedSpace = 2;    // `&nbsp;`
+
+// The separator at `at`: space, `-` `.` `_` `/` `+`, `%20`, `&nbsp;`, and in UTF-8 the no-break
+// space, the soft hyphen, U+2000 to U+200A, U+2010 to U+2013, U+202F, U+205F, U+2212 and U+3000.
+SeparatorSymbol SeparatorAt(std::string_view text, size_t at);
+// The separator that ends just before `end`.
+SeparatorSymbol SeparatorBefore(std::string_view text, size_t end);
+
+// What stands directly before or after a number, an escape undone.
+struct Neighbour {
+  // 0 where the text ends.
+  uint32_t code = 0;
+  // Bytes it takes; 0 where the text ends.
+  uint8_t bytes = 0;
+
+  bool escaped() const { return bytes > 1; }
+};
+Neighbour NeighbourBefore(std::string_view text, size_t begin);
+Neighbour NeighbourAfter(std::string_view text, size_t end);
+
+// The end of a percent, `\x` or `\u` escape that begins before `begin` and whose last hexadecimal
+// digits are what seems to be the beginning of a number; `begin` when there is none. In
+// `%224111...` the number begins at the first 4.
+size_t SkipEscapeTail(std::string_view text, size_t begin);
+
+}  // namespace skimwatch::card
+
+#endif  // SKIMWATCH_AGENT_CARD_SYMBOLS_H_

@@ -1,0 +1,437 @@
+#include "agent/card/text_scan.h"
+
+#include <string.h>
+
+#include <algorithm>
+#include <bit>
+#include <optional>
+
+#include "agent/card/base64_alphabet.h"
+#include "agent/card/symbols.h"
+
+namespace skimwatch::card {
+namespace {
+
+// Twelve digits, and the separators that a grouped number of twelve has at least are not counted.
+constexpr int kDigitRunMin = 12;
+// Twelve digits in base64 and in hex.
+constexpr int kBase64RunMin = 16;
+constexpr int kHexRunMin = 24;
+constexpr size_t kBase64Group = 4;
+constexpr size_t kNumberBytesMin = 12;
+// Encoded runs are followed this far out of the part of a level that is asked for.
+constexpr size_t kRunContextBytes = 2048;
+// Text around the part of a piece that it answers for.
+constexpr size_t kPieceContextBytes = 1024;
+// Places just outside that are looked at too, so that what begins just inside is recognised.
+constexpr size_t kSlackBytes = 256;
+
+// Calls `visit` with the index of every set bit, lowest first.
+template <typename Visit>
+void ForEachBit(uint64_t bits, Visit visit) {
+  for (; bits != 0; bits &= bits - 1) visit(static_cast<size_t>(std::countr_zero(bits)));
+}
+
+bool IsLineBreak(char c) { return c == '\n' || c == '\r'; }
+
+// Where the line after the one that ends at `at` begins, indents left out; `at` when the line does
+// not end there.
+size_t NextLine(std::string_view text, size_t at) {
+  size_t next = at;
+  while (next < text.size() && next - at < 2 && IsLineBreak(text[next])) ++next;
+  if (next == at) return at;
+  while (next < text.size() && (text[next] == ' ' || text[next] == '\t')) ++next;
+  return next;
+}
+
+size_t Base64End(std::string_view text, size_t at) {
+  while (at < text.size() && IsBase64(text[at])) ++at;
+  return at;
+}
+
+std::optional<Encoding> EncodingOf(Form form) {
+  switch (form) {
+    case Form::kBase64:
+      return Encoding::kBase64;
+    case Form::kHex:
+      return Encoding::kHex;
+    case Form::kPercent:
+      return Encoding::kPercent;
+    case Form::kBackslash:
+      return Encoding::kJsonEscape;
+    case Form::kEntity:
+      return Encoding::kHtmlEntity;
+    case Form::kUtf16Le:
+    case Form::kUtf16Be:
+      return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+TextScan::TextScan(int decode_depth, const BrandTable& brands)
+    : decode_depth_(std::clamp(decode_depth, 0, static_cast<int>(kLevelsMax) - 2)),
+      finder_(brands) {
+  // One level for each encoding, and one for UTF-16.
+  for (int level = 0; level <= decode_depth_; ++level) {
+    decoded_[level] = std::make_unique<DecodedText>();
+  }
+}
+
+void TextScan::Scan(const Window& window, const StreamFacts& facts,
+                    std::vector<CardMatch>& matches) {
+  facts_ = &facts;
+  matches_ = &matches;
+  offset_ = window.offset;
+  decode_budget_ = kDecodedPerByteMax * window.bytes.size() + DecodedText::kCapacity;
+  const Level level = {.text = window.bytes,
+                       .begin = window.begin,
+                       .end = window.end,
+                       .is_first = window.is_first,
+                       .is_last = window.is_last,
+                       .depth_left = decode_depth_};
+  ScanLevel(level);
+}
+
+void TextScan::Wipe() {
+  for (const auto& decoded : decoded_) {
+    if (decoded != nullptr) decoded->Wipe();
+  }
+}
+
+void TextScan::ScanLevel(const Level& level) {
+  const std::string_view text = level.text;
+  const size_t from = level.begin > kSlackBytes ? level.begin - kSlackBytes : 0;
+  const size_t to = std::min(text.size(), level.end + kSlackBytes);
+  Progress progress;
+  RunFinder digit_runs;
+  RunFinder base64_runs;
+  RunFinder hex_runs;
+  uint64_t digit_before = from > 0 && IsAsciiDigit(text[from - 1]) ? 1 : 0;
+  for (size_t block = from; block < to; block += kBlockBytes) {
+    BlockClasses classes;
+    if (block + kBlockBytes <= text.size()) {
+      classes = ClassifyBlock(text.data() + block);
+    } else {
+      // A byte of no class fills up, so that the text seems to end as it does.
+      std::array<char, kBlockBytes> last;
+      last.fill('\x01');
+      std::copy(text.begin() + static_cast<ptrdiff_t>(block), text.end(), last.begin());
+      classes = ClassifyBlock(last.data());
+      explicit_bzero(last.data(), last.size());
+    }
+    const size_t next = block + kBlockBytes;
+    const uint64_t digit_after = next < text.size() && IsAsciiDigit(text[next]) ? 1 : 0;
+    const uint64_t after_digit = classes.digit << 1 | digit_before;
+    const uint64_t before_digit = classes.digit >> 1 | digit_after << 63;
+    digit_before = classes.digit >> 63;
+
+    const uint64_t chained = classes.digit | (classes.separator & after_digit & before_digit);
+    if (const uint64_t places = digit_runs.Next<kDigitRunMin>(chained); places != 0) {
+      ScanDigits(level, places, block, progress);
+    }
+    if (const uint64_t places = classes.wide_digit | (classes.wide_separator & after_digit);
+        places != 0) {
+      ScanWideDigits(level, places, block, progress);
+    }
+    if (classes.escape != 0) ScanEscapes(level, classes.escape, block, progress);
+    if (const uint64_t places =
+            classes.base64 & classes.nul >> 1 & classes.base64 >> 2 & classes.nul >> 3;
+        places != 0) {
+      ScanUtf16(level, places, block, progress);
+    }
+    if (level.depth_left == 0) continue;
+    if (const uint64_t places = base64_runs.Next<kBase64RunMin>(classes.base64); places != 0) {
+      ScanBase64Runs(level, places, block, progress);
+    }
+    if (const uint64_t places = hex_runs.Next<kHexRunMin>(classes.hex); places != 0) {
+      ScanHexRuns(level, places, block, progress);
+    }
+  }
+}
+
+void TextScan::ScanChain(const Level& level, size_t at, Progress& progress) {
+  progress.digits = finder_.FindInChain(
+      level.text, at, [&](const Candidate& candidate) { Report(level, candidate); });
+}
+
+void TextScan::ScanDigits(const Level& level, uint64_t places, size_t block, Progress& progress) {
+  ForEachBit(places, [&](size_t bit) {
+    if (block + bit >= progress.digits) ScanChain(level, block + bit, progress);
+  });
+}
+
+void TextScan::ScanWideDigits(const Level& level, uint64_t places, size_t block,
+                              Progress& progress) {
+  ForEachBit(places, [&](size_t bit) {
+    const size_t at = block + bit;
+    if (at < progress.digits || at >= level.text.size()) return;
+    if (WideDigitAt(level.text, at).bytes > 0) {
+      ScanChain(level, at, progress);
+    } else if (const SeparatorSymbol separator = SeparatorAt(level.text, at);
+               separator.bytes > 0 && DigitAt(level.text, at + separator.bytes).bytes > 0) {
+      ScanChain(level, at, progress);
+    }
+  });
+}
+
+void TextScan::ScanEscapes(const Level& level, uint64_t places, size_t block, Progress& progress) {
+  const std::string_view text = level.text;
+  ForEachBit(places, [&](size_t bit) {
+    const size_t at = block + bit;
+    if (at >= text.size()) return;
+    const char mark = text[at];
+    // `%20` and `&nbsp;` between digits separate groups of a plain number.
+    if (mark != '\\' && at >= progress.digits && at > 0 && IsAsciiDigit(text[at - 1])) {
+      const SeparatorSymbol separator = SeparatorAt(text, at);
+      if (separator.bytes > 0 && DigitAt(text, at + separator.bytes).bytes > 0) {
+        ScanChain(level, at, progress);
+      }
+    }
+    if (level.depth_left == 0) return;
+    const Form form = mark == '%'    ? Form::kPercent
+                      : mark == '\\' ? Form::kBackslash
+                                     : Form::kEntity;
+    size_t& done =
+        progress.escapes[static_cast<size_t>(form) - static_cast<size_t>(Form::kPercent)];
+    if (at < done || !IsTellingEscape(form, text, at)) return;
+    const size_t floor = level.begin > kRunContextBytes ? level.begin - kRunContextBytes : 0;
+    const size_t ceiling = std::min(text.size(), level.end + kRunContextBytes);
+    const Stretch stretch = EscapedStretch(form, text, at, floor, ceiling);
+    done = stretch.end;
+    ScanEncoded(level, form, stretch.begin, stretch.end, level.is_first && stretch.begin == 0,
+                level.is_last && stretch.end == text.size());
+  });
+}
+
+void TextScan::ScanHexRuns(const Level& level, uint64_t places, size_t block, Progress& progress) {
+  const std::string_view text = level.text;
+  ForEachBit(places, [&](size_t bit) {
+    const size_t at = block + bit;
+    if (at < progress.hex) return;
+    const size_t floor =
+        std::max(progress.hex, level.begin > kRunContextBytes ? level.begin - kRunContextBytes : 0);
+    const size_t ceiling = std::min(text.size(), level.end + kRunContextBytes);
+    size_t begin = at;
+    while (begin > floor && HexValue(text[begin - 1]) >= 0) --begin;
+    size_t end = at;
+    while (end < ceiling && HexValue(text[end]) >= 0) ++end;
+    progress.hex = std::max(end, at + 1);
+    const bool is_first = begin > floor || begin == 0;
+    const bool is_last = end < ceiling || end == text.size();
+    ScanEncoded(level, Form::kHex, begin, end, is_first, is_last);
+    ScanEncoded(level, Form::kHex, begin + 1, end, is_first, is_last);
+  });
+}
+
+void TextScan::ScanUtf16(const Level& level, uint64_t places, size_t block, Progress& progress) {
+  if (level.within_utf16) return;
+  const std::string_view text = level.text;
+  const size_t floor = level.begin > kRunContextBytes ? level.begin - kRunContextBytes : 0;
+  const size_t ceiling = std::min(text.size(), level.end + kRunContextBytes);
+  // The high byte of a sign of Latin text, or of a wide space or hyphen.
+  const auto is_pair = [&](size_t low) {
+    return text[low] != 0 && (text[low + 1] == 0 || text[low + 1] == 0x20);
+  };
+  ForEachBit(places, [&](size_t bit) {
+    const size_t at = block + bit;
+    if (at < progress.utf16) return;
+    size_t begin = at;
+    while (begin >= floor + 2 && is_pair(begin - 2)) begin -= 2;
+    size_t end = at;
+    while (end + 2 <= ceiling && is_pair(end)) end += 2;
+    progress.utf16 = std::max(end, at + 1);
+    const bool nul_before = begin > 0 && text[begin - 1] == 0;
+    const bool sign_after = end < text.size() && text[end] != 0;
+    // Between NULs both orders read the same; code units stand at even offsets then.
+    const bool big_endian =
+        nul_before && (sign_after || ((level.parent == nullptr ? offset_ : 0) + begin) % 2 != 0);
+    if (big_endian) {
+      ScanEncoded(level, Form::kUtf16Be, begin - 1, sign_after ? end + 1 : end, true, true);
+    } else {
+      ScanEncoded(level, Form::kUtf16Le, begin, end, true, true);
+    }
+  });
+}
+
+void TextScan::ScanBase64Runs(const Level& level, uint64_t places, size_t block,
+                              Progress& progress) {
+  const std::string_view text = level.text;
+  ForEachBit(places, [&](size_t bit) {
+    const size_t at = block + bit;
+    if (at < progress.base64) return;
+    const size_t floor = std::max(
+        progress.base64, level.begin > kRunContextBytes ? level.begin - kRunContextBytes : 0);
+    const size_t ceiling = std::min(text.size(), level.end + kRunContextBytes);
+    size_t begin = at;
+    while (begin > floor && IsBase64(text[begin - 1])) --begin;
+    const size_t end = Base64End(text.substr(0, ceiling), at);
+    progress.base64 = std::max(end, at + 1);
+    const bool begins_here = begin == 0 ? level.is_first : !IsBase64(text[begin - 1]);
+    ScanBase64Run(level, begin, end, begins_here);
+    if (begin < progress.lines) return;
+    const size_t lines_end = EndOfLines(text.substr(0, ceiling), begin, end);
+    if (lines_end == end) return;
+    progress.lines = lines_end;
+    ScanEncoded(level, Form::kBase64, begin, lines_end, begins_here, true);
+  });
+}
+
+size_t TextScan::EndOfLines(std::string_view text, size_t begin, size_t end) {
+  const size_t line_bytes = end - begin;
+  size_t last = end;
+  size_t next = NextLine(text, last);
+  while (next > last) {
+    const size_t line_end = Base64End(text, next);
+    // Lines are equally long but for the last.
+    if (line_end == next || line_end - next > line_bytes) break;
+    const bool shorter = line_end - next < line_bytes;
+    last = line_end;
+    if (shorter) break;
+    next = NextLine(text, last);
+  }
+  return last;
+}
+
+void TextScan::ScanBase64Run(const Level& level, size_t begin, size_t end, bool begins_here) {
+  if (begins_here) ScanEncoded(level, Form::kBase64, begin, end, true, true);
+  FindShiftedBase64(level, begin, end, begins_here);
+}
+
+void TextScan::FindShiftedBase64(const Level& level, size_t begin, size_t end, bool begins_here) {
+  // A run may hold base64 that does not begin where the run does. At every place, three groups in a
+  // row that decode to ASCII are a sign of it; letters at random are one in 512 times.
+  constexpr size_t kGroup = kBase64Group;
+  const std::string_view text = level.text.substr(0, end);
+  std::array<size_t, kGroup> done{};
+  uint64_t ok_before = 0;
+  const auto is_ascii_group = [&](size_t at) {
+    return (SextetOf(text[at]) & 0x20) == 0 && (SextetOf(text[at + 1]) & 0x08) == 0 &&
+           (SextetOf(text[at + 2]) & 0x02) == 0;
+  };
+  for (size_t block = begin; block + kGroup <= end; block += kBlockBytes) {
+    AsciiSextets sextets;
+    constexpr size_t kLookAhead = 2;
+    if (block + kBlockBytes <= level.text.size()) {
+      sextets = ClassifySextets(level.text.data() + block);
+    } else {
+      std::array<char, kBlockBytes> last;
+      last.fill('\x01');
+      std::copy(text.begin() + static_cast<ptrdiff_t>(block), text.end(), last.begin());
+      sextets = ClassifySextets(last.data());
+      explicit_bzero(last.data(), last.size());
+    }
+    uint64_t second = sextets.second >> 1;
+    uint64_t third = sextets.third >> 2;
+    if (block + kBlockBytes + kLookAhead <= end) {
+      const uint8_t next = SextetOf(text[block + kBlockBytes]);
+      const uint8_t after = SextetOf(text[block + kBlockBytes + 1]);
+      if ((next & 0x08) == 0) second |= uint64_t{1} << 63;
+      if ((next & 0x02) == 0) third |= uint64_t{1} << 62;
+      if ((after & 0x02) == 0) third |= uint64_t{1} << 63;
+    }
+    const uint64_t ok = sextets.first & second & third;
+    const uint64_t three = ok & (ok << kGroup | ok_before >> (64 - kGroup)) &
+                           (ok << 2 * kGroup | ok_before >> (64 - 2 * kGroup));
+    ok_before = ok;
+    ForEachBit(three, [&](size_t bit) {
+      const size_t at = block + bit;
+      const size_t phase = (at - begin) % kGroup;
+      if (at < done[phase] || at + kGroup > end || (begins_here && phase == 0)) return;
+      const size_t first = at - 2 * kGroup;
+      size_t last = at + kGroup;
+      while (last + kGroup <= end && is_ascii_group(last)) last += kGroup;
+      done[phase] = last;
+      // The groups on both sides may hold a digit or two yet.
+      const size_t from = first >= begin + kGroup ? first - kGroup : first;
+      const size_t to = std::min(last + kGroup, end);
+      ScanEncoded(level, Form::kBase64, from, to, true, true);
+    });
+  }
+}
+
+void TextScan::ScanEncoded(const Level& level, Form form, size_t begin, size_t end, bool is_first,
+                           bool is_last) {
+  if (end < begin + kNumberBytesMin) return;
+  const bool utf16 = form == Form::kUtf16Le || form == Form::kUtf16Be;
+  DecodedText& decoded = *decoded_[level.index];
+  Level piece = {.parent = &level,
+                 .decoded = &decoded,
+                 .form = form,
+                 .index = level.index + 1,
+                 .depth_left = utf16 ? level.depth_left : level.depth_left - 1,
+                 .within_utf16 = level.within_utf16 || utf16};
+  size_t at = begin;
+  // Where in the piece the part begins that no piece before answered for.
+  size_t answered = 0;
+  bool first = true;
+  while (true) {
+    decoded.Clear();
+    const size_t stopped = Decode(form, level.text, at, end, decoded);
+    const bool last = stopped >= end;
+    if (decoded.size() > decode_budget_) {
+      bytes_not_decoded_ += end - at;
+      return;
+    }
+    decode_budget_ -= decoded.size();
+    piece.text = decoded.view();
+    piece.is_first = first && is_first;
+    piece.is_last = last && is_last;
+    piece.begin = answered;
+    piece.end = last ? decoded.size() : decoded.size() - kPieceContextBytes;
+    if (decoded.size() >= kNumberBytesMin) ScanLevel(piece);
+    if (last) return;
+    // The next piece begins with context for what this one leaves, where a unit begins.
+    size_t keep = piece.end - kPieceContextBytes;
+    while (keep > 0 && decoded.Source(keep - 1) == decoded.Source(keep)) --keep;
+    answered = piece.end - keep;
+    at = decoded.Source(keep);
+    first = false;
+  }
+}
+
+void TextScan::Report(const Level& level, const Candidate& candidate) {
+  // What touches a cut may go on beyond it.
+  if (candidate.begin == 0 && !level.is_first) return;
+  if (candidate.end == level.text.size() && !level.is_last) return;
+  size_t begin = candidate.begin;
+  size_t end = candidate.end;
+  absl::InlinedVector<Encoding, 4> encodings;
+  for (const Level* at = &level;; at = at->parent) {
+    if (at->parent == nullptr) {
+      const bool asked_for = begin + kSlackBytes >= at->begin && begin < at->end + kSlackBytes;
+      if (!asked_for) return;
+      break;
+    }
+    if (begin < at->begin || begin >= at->end) return;
+    const size_t source_begin = at->decoded->Source(begin);
+    size_t source_end = at->decoded->SourceEnd(end - 1);
+    if (at->form == Form::kBase64) {
+      // The line break after a line is not part of its last group, but padding is.
+      const std::string_view parent = at->parent->text;
+      while (source_end > source_begin && !IsBase64(parent[source_end - 1])) --source_end;
+      const size_t group_end = at->decoded->Source(end - 1) + kBase64Group;
+      while (source_end < std::min(group_end, parent.size()) && parent[source_end] == '=') {
+        ++source_end;
+      }
+    }
+    // Escapes were undone around the number, not in it.
+    const bool untouched = IsEscape(at->form) && source_end - source_begin == end - begin;
+    if (const auto encoding = EncodingOf(at->form); encoding.has_value() && !untouched) {
+      encodings.insert(encodings.begin(), *encoding);
+    }
+    begin = source_begin;
+    end = source_end;
+  }
+  CardMatch match;
+  if (!Weigh(level.text, candidate, *facts_, match)) return;
+  match.offset = offset_ + begin;
+  match.length = static_cast<uint32_t>(end - begin);
+  match.brand = candidate.brand.brand;
+  match.digits = SecretDigits(candidate.span());
+  match.encodings = std::move(encodings);
+  matches_->push_back(std::move(match));
+}
+
+}  // namespace skimwatch::card

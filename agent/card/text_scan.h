@@ -1,0 +1,124 @@
+#ifndef SKIMWATCH_AGENT_CARD_TEXT_SCAN_H_
+#define SKIMWATCH_AGENT_CARD_TEXT_SCAN_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "agent/card/byte_classes.h"
+#include "agent/card/card_match.h"
+#include "agent/card/decoded_text.h"
+#include "agent/card/decoders.h"
+#include "agent/card/evidence.h"
+#include "agent/card/number_finder.h"
+
+namespace skimwatch::card {
+
+// Finds the numbers of one window of bytes, plain and encoded.
+//
+// The first pass (byte_classes.h) leads to three kinds of place: chains of digits, which the number
+// finder reads; runs in the alphabets of base64 and hex; and escapes. What is encoded is decoded
+// into a piece of text of its own, which is searched the same way one level deeper. A match is
+// followed back through the levels to the bytes of the window.
+//
+// Work a byte is bounded: every run is decoded a fixed number of times, and in all at most
+// kDecodedPerByteMax bytes are decoded for each byte of the window. Thread-compatible.
+class TextScan {
+ public:
+  // `brands` must outlive the scan. `decode_depth` is 0 to 4.
+  TextScan(int decode_depth, const BrandTable& brands);
+
+  // A part of a stream.
+  struct Window {
+    std::string_view bytes;
+    // Where matches begin that are asked for. What is before and after is context.
+    size_t begin = 0;
+    size_t end = 0;
+    // The stream begins, or ends, with the window.
+    bool is_first = false;
+    bool is_last = false;
+    // Offset of the window's first byte in the stream.
+    uint64_t offset = 0;
+  };
+
+  // Adds what is found to `matches`, in no order and with numbers found twice where they can be
+  // decoded in two ways (match_list.h).
+  void Scan(const Window& window, const StreamFacts& facts, std::vector<CardMatch>& matches);
+
+  // Overwrites all that was decoded.
+  void Wipe();
+
+  // Bytes that were left undecoded because a window asked for too much of it.
+  uint64_t bytes_not_decoded() const { return bytes_not_decoded_; }
+
+  static constexpr uint64_t kDecodedPerByteMax = 16;
+
+ private:
+  static constexpr size_t kLevelsMax = 6;
+
+  // A text that is being searched: the window, or what was decoded from the level above.
+  struct Level {
+    std::string_view text;
+    // Null for the window.
+    const Level* parent = nullptr;
+    const DecodedText* decoded = nullptr;
+    Form form = Form::kBase64;
+    // Matches that begin in [begin, end) are of this piece; others are found in another piece.
+    size_t begin = 0;
+    size_t end = 0;
+    bool is_first = false;
+    bool is_last = false;
+    // Index of the level, and how many encodings may still be undone below.
+    size_t index = 0;
+    int depth_left = 0;
+    bool within_utf16 = false;
+  };
+
+  // How far each kind of thing in a level has been dealt with.
+  struct Progress {
+    size_t digits = 0;
+    size_t base64 = 0;
+    size_t hex = 0;
+    size_t lines = 0;
+    size_t utf16 = 0;
+    std::array<size_t, 3> escapes{};
+  };
+
+  void ScanLevel(const Level& level);
+  void ScanDigits(const Level& level, uint64_t places, size_t block, Progress& progress);
+  void ScanWideDigits(const Level& level, uint64_t places, size_t block, Progress& progress);
+  void ScanEscapes(const Level& level, uint64_t places, size_t block, Progress& progress);
+  void ScanBase64Runs(const Level& level, uint64_t places, size_t block, Progress& progress);
+  void ScanHexRuns(const Level& level, uint64_t places, size_t block, Progress& progress);
+  void ScanUtf16(const Level& level, uint64_t places, size_t block, Progress& progress);
+
+  void ScanBase64Run(const Level& level, size_t begin, size_t end, bool begins_here);
+  void FindShiftedBase64(const Level& level, size_t begin, size_t end, bool begins_here);
+  // Where the base64 that fills lines from `begin` on ends; `end` when there is one line only.
+  static size_t EndOfLines(std::string_view text, size_t begin, size_t end);
+
+  // Decodes [begin, end) of a level piece by piece and searches each.
+  void ScanEncoded(const Level& level, Form form, size_t begin, size_t end, bool is_first,
+                   bool is_last);
+  void ScanChain(const Level& level, size_t at, Progress& progress);
+  void Report(const Level& level, const Candidate& candidate);
+
+  const int decode_depth_;
+  const NumberFinder finder_;
+  // Of the levels below the window.
+  std::array<std::unique_ptr<DecodedText>, kLevelsMax> decoded_;
+
+  // Of the scan under way.
+  const StreamFacts* facts_ = nullptr;
+  std::vector<CardMatch>* matches_ = nullptr;
+  uint64_t offset_ = 0;
+  uint64_t decode_budget_ = 0;
+  uint64_t bytes_not_decoded_ = 0;
+};
+
+}  // namespace skimwatch::card
+
+#endif  // SKIMWATCH_AGENT_CARD_TEXT_SCAN_H_
