@@ -57,7 +57,7 @@ struct TrafficDecoderOptions {
 //   TrafficDecoder decoder(options, *SiteMap::Create(config.sites(), local), coverage, sink);
 //   auto file = PcapFile::Open("capture.pcapng");
 //   absl::Status status = (*file)->Run(decoder);   // OnPacket for each, then Flush
-//   decoder.stats().messages;
+//   decoder.stats().requests;
 class TrafficDecoder final : public PacketHandler {
  public:
   // Counters from the start, and gauges.
@@ -72,10 +72,15 @@ class TrafficDecoder final : public PacketHandler {
     uint64_t flows_sampled_out = 0;
     // Flows ended because the table was full of them (the oldest without data went).
     uint64_t flows_evicted = 0;
-    // Pieces of streams that never came, and their bytes.
+    // Pieces of streams that were given up as lost, and their bytes, which are not in coverage.
     uint64_t gaps = 0;
     uint64_t gap_bytes = 0;
+    // Bytes of those that came after all, and bytes from before the first packet of a flow that was
+    // open when the capture began: counted in coverage as shed.
+    uint64_t late_bytes = 0;
     uint64_t retransmitted_bytes = 0;
+    // Retransmitted bytes that differ from the first copy, as far as that was still at hand.
+    uint64_t conflicting_bytes = 0;
     // Gauge: out-of-order data now held.
     uint64_t reassembly_bytes = 0;
     // HTTP messages whose head was complete.
@@ -83,12 +88,14 @@ class TrafficDecoder final : public PacketHandler {
     uint64_t responses = 0;
     // Data that began as HTTP and broke its rules; it is scanned as a stream from there.
     uint64_t http_errors = 0;
-    // Bodies cut by the body limit, the decompression limits, or with a broken or unknown coding.
+    // Bodies cut by the body limit, cut by the decompression limit, and with a content coding that
+    // is broken or not known.
     uint64_t bodies_truncated = 0;
     uint64_t bodies_cut_as_bomb = 0;
     uint64_t bodies_undecodable = 0;
-    // Directions of flows found to be TLS; scanned as streams of no known protocol.
+    // Directions of flows found to be TLS.
     uint64_t tls_streams = 0;
+    // Directions of flows scanned as streams of no known protocol.
     uint64_t raw_streams = 0;
   };
 

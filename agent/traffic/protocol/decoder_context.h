@@ -1,0 +1,27 @@
+#ifndef SKIMWATCH_AGENT_TRAFFIC_PROTOCOL_DECODER_CONTEXT_H_
+#define SKIMWATCH_AGENT_TRAFFIC_PROTOCOL_DECODER_CONTEXT_H_
+
+#include "agent/traffic/coverage.h"
+#include "agent/traffic/message.h"
+#include "agent/traffic/protocol/content_decoder.h"
+#include "agent/traffic/protocol/decoder_counters.h"
+#include "agent/traffic/protocol/http_config.h"
+#include "agent/traffic/protocol/traffic_decoder.h"
+#include "agent/traffic/site_map.h"
+
+namespace skimwatch::traffic {
+
+// What all flows of a decoder share. Thread-compatible.
+struct DecoderContext {
+  const TrafficDecoderOptions& options;
+  const SiteMap& sites;
+  Coverage& coverage;
+  MessageSink& sink;
+  DecoderCounters& counters;
+  ContentDecoding content_decoding;
+  HttpConfig http;
+};
+
+}  // namespace skimwatch::traffic
+
+#endif  // SKIMWATCH_AGENT_TRAFFIC_PROTOCOL_DECODER_CONTEXT_H_

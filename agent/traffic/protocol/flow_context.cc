@@ -1,0 +1,31 @@
+#include "agent/traffic/protocol/flow_context.h"
+
+namespace skimwatch::traffic {
+
+Direction FlowContext::DirectionOf(Sender sender) const {
+  if (service_site != nullptr) {
+    return sender == Sender::kClient ? Direction::kInboundRequest : Direction::kOutboundResponse;
+  }
+  return sender == Sender::kClient ? Direction::kOutboundRequest : Direction::kInboundResponse;
+}
+
+bool FlowContext::Scans(Sender sender) const {
+  return decoder.options.scan_inbound || (service_site == nullptr) == (sender == Sender::kClient);
+}
+
+Provenance FlowContext::ProvenanceOf(Sender sender, std::string_view host) const {
+  Provenance provenance;
+  provenance.source = decoder.options.source;
+  provenance.direction = DirectionOf(sender);
+  provenance.client = client;
+  provenance.server = server;
+  provenance.host = host;
+  const std::string* site = service_site;
+  if (site == nullptr && !host.empty()) site = decoder.sites.SiteOfHost(host);
+  provenance.site = site == nullptr ? decoder.options.default_site : *site;
+  provenance.seen_at = now;
+  provenance.sampling_probability = decoder.options.flow_ratio;
+  return provenance;
+}
+
+}  // namespace skimwatch::traffic

@@ -1,0 +1,48 @@
+#ifndef SKIMWATCH_AGENT_TRAFFIC_PROTOCOL_FLOW_CONTEXT_H_
+#define SKIMWATCH_AGENT_TRAFFIC_PROTOCOL_FLOW_CONTEXT_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "absl/time/time.h"
+#include "agent/traffic/coverage.h"
+#include "agent/traffic/message.h"
+#include "agent/traffic/protocol/decoder_context.h"
+
+namespace skimwatch::traffic {
+
+// The end of a flow that bytes come from.
+enum class Sender : uint8_t { kClient, kServer };
+
+// What is known of a flow as a whole, for whatever follows its bytes.
+struct FlowContext {
+  explicit FlowContext(DecoderContext& context) : decoder(context) {}
+
+  DecoderContext& decoder;
+  Address client;
+  Address server;
+  // The site whose service the server is; null where it is nobody's.
+  const std::string* service_site = nullptr;
+  // Of the packet that is looked at.
+  absl::Time now;
+
+  // Which way bytes from `sender` go, seen from the watched host: a service is on it, and so is the
+  // client of everything that is no service.
+  Direction DirectionOf(Sender sender) const;
+  // Whether bytes from `sender` are to be scanned.
+  bool Scans(Sender sender) const;
+  // What to count delivered bytes from `sender` as.
+  Reason ReasonOf(Sender sender) const {
+    return Scans(sender) ? Reason::kScanned : Reason::kInbound;
+  }
+  void Count(Reason reason, uint64_t bytes) const {
+    if (bytes > 0) decoder.coverage.Add(reason, bytes);
+  }
+  // All that does not depend on a message; `host` decides on the site, besides the service.
+  Provenance ProvenanceOf(Sender sender, std::string_view host) const;
+};
+
+}  // namespace skimwatch::traffic
+
+#endif  // SKIMWATCH_AGENT_TRAFFIC_PROTOCOL_FLOW_CONTEXT_H_

@@ -1,0 +1,240 @@
+#include "agent/traffic/protocol/flow_streams.h"
+
+#include <utility>
+
+#include "agent/traffic/protocol/http_parser.h"
+
+namespace skimwatch::traffic {
+
+FlowStreams::FlowStreams(DecoderContext& context, const Endpoint& end0, const Endpoint& end1)
+    : flow_(context), ends_{end0, end1} {}
+
+FlowStreams::~FlowStreams() {
+  for (int end : {0, 1}) End(end, flow_.now);
+}
+
+void FlowStreams::SetClient(int end) {
+  if (client_.has_value()) return;
+  TakeClient(end);
+  for (Side& side : sides_) side.may_resume = false;
+}
+
+void FlowStreams::TakeClient(int end) {
+  client_ = end;
+  const Endpoint& client = ends_[static_cast<size_t>(end)];
+  const Endpoint& server = ends_[static_cast<size_t>(1 - end)];
+  flow_.client = {client.ip.ToString(), client.port};
+  flow_.server = {server.ip.ToString(), server.port};
+  flow_.service_site = flow_.decoder.sites.SiteOfService(server);
+}
+
+void FlowStreams::GuessClient() {
+  const SiteMap& sites = flow_.decoder.sites;
+  const bool service0 = sites.SiteOfService(ends_[0]) != nullptr;
+  const bool service1 = sites.SiteOfService(ends_[1]) != nullptr;
+  if (service0 != service1) return TakeClient(service0 ? 1 : 0);
+  TakeClient(ends_[0].port < ends_[1].port ? 1 : 0);
+}
+
+void FlowStreams::Data(int end, std::string_view bytes, absl::Time now) {
+  flow_.now = now;
+  Feed(end, bytes);
+}
+
+void FlowStreams::Feed(int end, std::string_view bytes) {
+  switch (sides_[static_cast<size_t>(end)].mode) {
+    case Mode::kDetect:
+      return FeedDetection(end, bytes);
+    case Mode::kParser:
+      return FeedParser(end, bytes);
+    case Mode::kStream:
+      return FeedStream(end, bytes);
+    case Mode::kEncrypted:
+      return flow_.Count(Reason::kUndecodableEncrypted, bytes.size());
+  }
+}
+
+void FlowStreams::FeedDetection(int end, std::string_view bytes) {
+  Side& side = sides_[static_cast<size_t>(end)];
+  std::string all;
+  if (!side.prefix.empty()) {
+    all = std::exchange(side.prefix, std::string());
+    all += bytes;
+    bytes = all;
+  }
+  const Detection detection = side.tls_only ? DetectTls(bytes) : Detect(bytes);
+  if (detection == Detection::kMore && bytes.size() < kDetectionBytesMax) {
+    side.prefix = bytes;
+    return;
+  }
+  Decide(end, detection);
+  Feed(end, bytes);
+}
+
+void FlowStreams::Decide(int end, Detection detection) {
+  if (!client_.has_value()) {
+    switch (detection) {
+      case Detection::kHttpRequest:
+      case Detection::kTlsClient:
+        TakeClient(end);
+        break;
+      case Detection::kHttpResponse:
+      case Detection::kTlsServer:
+        TakeClient(1 - end);
+        break;
+      default:
+        GuessClient();
+    }
+  }
+  Side& side = sides_[static_cast<size_t>(end)];
+  const Sender sender = SenderOf(end);
+  switch (detection) {
+    case Detection::kHttpRequest:
+    case Detection::kHttpResponse:
+      if ((detection == Detection::kHttpRequest) != (sender == Sender::kClient)) break;
+      CloseConsumer(side);
+      if (parser_ == nullptr) parser_ = CreateHttpParser(flow_);
+      parser_->Begin(sender);
+      side.mode = Mode::kParser;
+      side.after_gap = false;
+      return;
+    case Detection::kTls:
+    case Detection::kTlsClient:
+    case Detection::kTlsServer:
+      CloseConsumer(side);
+      side.mode = Mode::kEncrypted;
+      flow_.decoder.counters.tls_streams.Add();
+      return;
+    case Detection::kMore:
+    case Detection::kUnknown:
+      break;
+  }
+  BecomeStream(end);
+}
+
+void FlowStreams::BecomeStream(int end) {
+  Side& side = sides_[static_cast<size_t>(end)];
+  if (side.mode == Mode::kStream) return;
+  side.mode = Mode::kStream;
+  flow_.decoder.counters.raw_streams.Add();
+}
+
+void FlowStreams::FeedParser(int end, std::string_view bytes) {
+  const size_t taken = parser_->Data(SenderOf(end), bytes);
+  if (taken == bytes.size()) return;
+  Side& side = sides_[static_cast<size_t>(end)];
+  side.mode = Mode::kDetect;
+  side.tls_only = true;
+  TakeBack(end);
+  Feed(end, bytes.substr(taken));
+}
+
+void FlowStreams::TakeBack(int end) {
+  // A copy, for the bytes may come back to the parser.
+  const std::string held(parser_->TakeHeld(SenderOf(end)));
+  if (!held.empty()) Feed(end, held);
+}
+
+void FlowStreams::FeedStream(int end, std::string_view bytes) {
+  Side& side = sides_[static_cast<size_t>(end)];
+  Detection detection = DetectTlsInStream(bytes);
+  if (detection == Detection::kUnknown && side.may_resume) detection = DetectHttpInStream(bytes);
+  if (detection != Detection::kUnknown) {
+    Decide(end, detection);
+    if (side.mode != Mode::kStream) return Feed(end, bytes);
+  }
+  const Sender sender = SenderOf(end);
+  flow_.Count(flow_.ReasonOf(sender), bytes.size());
+  if (!flow_.Scans(sender)) return;
+  if (side.consumer == nullptr) {
+    side.consumer =
+        flow_.decoder.sink.BeginPart(flow_.ProvenanceOf(sender, std::string_view()), Part::kStream);
+  } else if (side.after_gap) {
+    side.consumer->Gap();
+  }
+  side.after_gap = false;
+  side.consumer->Data(bytes);
+}
+
+void FlowStreams::Cut(int end, uint64_t bytes, absl::Time now) {
+  flow_.Count(Reason::kTruncatedSnapshot, bytes);
+  Gap(end, bytes, now);
+}
+
+void FlowStreams::Gap(int end, uint64_t bytes, absl::Time now) {
+  flow_.now = now;
+  Side& side = sides_[static_cast<size_t>(end)];
+  switch (side.mode) {
+    case Mode::kDetect:
+      EndDetection(end);
+      break;
+    case Mode::kParser:
+      if (parser_->Gap(SenderOf(end), bytes)) return;
+      BecomeStream(end);
+      TakeBack(end);
+      break;
+    case Mode::kStream:
+      break;
+    case Mode::kEncrypted:
+      return;
+  }
+  side.after_gap = true;
+  side.may_resume = true;
+}
+
+void FlowStreams::EndDetection(int end) {
+  Side& side = sides_[static_cast<size_t>(end)];
+  if (side.prefix.empty()) return;
+  const std::string prefix = std::exchange(side.prefix, std::string());
+  Decide(end, Detection::kUnknown);
+  Feed(end, prefix);
+}
+
+void FlowStreams::Counted(int end, uint64_t bytes) {
+  const Side& side = sides_[static_cast<size_t>(end)];
+  flow_.Count(
+      side.mode == Mode::kEncrypted ? Reason::kUndecodableEncrypted : flow_.ReasonOf(SenderOf(end)),
+      bytes);
+}
+
+bool FlowStreams::WantsBytes(int end) const {
+  const Side& side = sides_[static_cast<size_t>(end)];
+  switch (side.mode) {
+    case Mode::kDetect:
+    case Mode::kParser:
+      return true;
+    case Mode::kStream:
+      return side.may_resume || flow_.Scans(SenderOf(end));
+    case Mode::kEncrypted:
+      return false;
+  }
+  return true;
+}
+
+bool FlowStreams::AnswersNeedRequests() const {
+  if (!client_.has_value()) return false;
+  for (const Side& side : sides_) {
+    if (side.mode == Mode::kEncrypted) return false;
+  }
+  return parser_ == nullptr || parser_->AnswersNeedRequests();
+}
+
+void FlowStreams::End(int end, absl::Time now) {
+  flow_.now = now;
+  Side& side = sides_[static_cast<size_t>(end)];
+  if (side.mode == Mode::kDetect) EndDetection(end);
+  if (side.mode == Mode::kParser) {
+    parser_->End(SenderOf(end));
+    // What comes yet comes out of order.
+    side.mode = Mode::kStream;
+  }
+  CloseConsumer(side);
+}
+
+void FlowStreams::CloseConsumer(Side& side) {
+  if (side.consumer == nullptr) return;
+  side.consumer->End();
+  side.consumer = nullptr;
+}
+
+}  // namespace skimwatch::traffic

@@ -1,0 +1,94 @@
+#ifndef SKIMWATCH_AGENT_TRAFFIC_PROTOCOL_FLOW_STREAMS_H_
+#define SKIMWATCH_AGENT_TRAFFIC_PROTOCOL_FLOW_STREAMS_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "agent/traffic/ip_address.h"
+#include "agent/traffic/protocol/flow_context.h"
+#include "agent/traffic/protocol/protocol_detector.h"
+#include "agent/traffic/protocol/stream_parser.h"
+
+namespace skimwatch::traffic {
+
+// Follows the two ordered streams of one flow: finds out by content what each is, has its
+// protocol's parser take it, passes on what no parser knows as a stream, and counts TLS.
+//
+// Ends of the flow are called 0 and 1 here, for which is the client may show only in the content:
+// it is who sent the SYN, else who sends an HTTP request or a TLS ClientHello, else not the
+// service, else the one with the higher port.
+class FlowStreams {
+ public:
+  FlowStreams(DecoderContext& context, const Endpoint& end0, const Endpoint& end1);
+  ~FlowStreams();
+  FlowStreams(const FlowStreams&) = delete;
+  FlowStreams& operator=(const FlowStreams&) = delete;
+
+  // End `end` opened the connection. No effect once the client is known.
+  void SetClient(int end);
+  std::optional<int> client() const { return client_; }
+
+  // The next bytes, or the lack of some, from `end`, in a packet of time `now`.
+  void Data(int end, std::string_view bytes, absl::Time now);
+  // Bytes that were on the wire and not captured; they are counted. Like a gap to what follows.
+  void Cut(int end, uint64_t bytes, absl::Time now);
+  void Gap(int end, uint64_t bytes, absl::Time now);
+  // Bytes for which WantsBytes was false.
+  void Counted(int end, uint64_t bytes);
+  // Nothing more comes from `end`.
+  void End(int end, absl::Time now);
+
+  // False when the number of bytes from `end` will do for Counted.
+  bool WantsBytes(int end) const;
+  // Whether data from the server must not be delivered before what it acknowledges.
+  bool AnswersNeedRequests() const;
+
+ private:
+  enum class Mode : uint8_t { kDetect, kParser, kStream, kEncrypted };
+
+  struct Side {
+    Mode mode = Mode::kDetect;
+    // A parser gave it back: only TLS is looked for, and all else is a stream.
+    bool tls_only = false;
+    // Something is missing before the next byte.
+    bool after_gap = false;
+    // The stream was not seen from its beginning, or its parser lost it: a segment may yet begin an
+    // HTTP message.
+    bool may_resume = true;
+    // What waits for detection.
+    std::string prefix;
+    // The open part of a stream.
+    PartConsumer* consumer = nullptr;
+  };
+
+  Sender SenderOf(int end) const { return end == *client_ ? Sender::kClient : Sender::kServer; }
+  void TakeClient(int end);
+  // Decides by service and port.
+  void GuessClient();
+  void Feed(int end, std::string_view bytes);
+  void FeedDetection(int end, std::string_view bytes);
+  void FeedParser(int end, std::string_view bytes);
+  void FeedStream(int end, std::string_view bytes);
+  // Sets the mode for bytes that begin as `detection` says.
+  void Decide(int end, Detection detection);
+  void BecomeStream(int end);
+  void TakeBack(int end);
+  // What waits for detection is a stream.
+  void EndDetection(int end);
+  void CloseConsumer(Side& side);
+
+  FlowContext flow_;
+  const std::array<Endpoint, 2> ends_;
+  std::optional<int> client_;
+  std::array<Side, 2> sides_;
+  std::unique_ptr<StreamParser> parser_;
+};
+
+}  // namespace skimwatch::traffic
+
+#endif  // SKIMWATCH_AGENT_TRAFFIC_PROTOCOL_FLOW_STREAMS_H_

@@ -1,0 +1,227 @@
+#include "agent/traffic/protocol/http_parser.h"
+
+#include <htp/htp.h>
+
+#include <algorithm>
+#include <new>
+#include <utility>
+#include <vector>
+
+#include "agent/traffic/protocol/http_stream.h"
+#include "agent/traffic/protocol/protocol_detector.h"
+
+namespace skimwatch::traffic {
+namespace {
+
+constexpr size_t kMethodBytesMax = 24;
+constexpr int kStatusSwitchingProtocols = 101;
+constexpr int kStatusNoContent = 204;
+constexpr int kStatusNotModified = 304;
+
+// What the two directions know of each other.
+struct Exchange {
+  // Requests without an answer are not kept beyond this number, the oldest go.
+  static constexpr size_t kUnansweredMax = 64;
+
+  // Waiting for their answers, in order.
+  std::vector<HttpRequest> unanswered;
+  // Answers were missed; which requests are still without one is not known.
+  bool answers_lost = false;
+  // The flow is not HTTP any more: CONNECT or an upgrade has succeeded.
+  bool tunnel = false;
+
+  void Add(HttpRequest request) {
+    if (std::exchange(answers_lost, false)) unanswered.clear();
+    if (unanswered.size() == kUnansweredMax) unanswered.erase(unanswered.begin());
+    unanswered.push_back(std::move(request));
+  }
+  bool WaitsFor(std::string_view method) const {
+    return std::any_of(unanswered.begin(), unanswered.end(),
+                       [method](const HttpRequest& request) { return request.method == method; });
+  }
+};
+
+htp_connp_t* CreateConnectionParser(htp_cfg_t* config) {
+  htp_connp_t* parser = htp_connp_create(config);
+  if (parser == nullptr) throw std::bad_alloc();
+  return parser;
+}
+
+class HttpRequests final : public HttpStream {
+ public:
+  HttpRequests(FlowContext& flow, Exchange& exchange)
+      : HttpStream(flow, Sender::kClient), exchange_(exchange) {}
+
+  int OnLine(htp_tx_t* tx) override {
+    const std::string_view method = View(tx->request_method);
+    const bool is_method =
+        !method.empty() && method.size() <= kMethodBytesMax &&
+        std::all_of(method.begin(), method.end(), [](char c) {
+          return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-' || c == '_';
+        });
+    // HTTP/0.9, which libhtp sees in any line, is not followed.
+    if (!is_method || (tx->request_protocol_number != HTP_PROTOCOL_1_0 &&
+                       tx->request_protocol_number != HTP_PROTOCOL_1_1)) {
+      return HTP_ERROR;
+    }
+    MarkHeadersBegin();
+    return HTP_OK;
+  }
+
+  int OnHead(htp_tx_t* tx) override {
+    flow().decoder.counters.requests.Add();
+    request_.method = View(tx->request_method);
+    request_.host = HostName(View(tx->request_hostname));
+    const bool connect = tx->request_method_number == HTP_M_CONNECT;
+    request_.path = connect ? std::string() : PathOfTarget(View(tx->request_uri));
+    request_.referrer = OriginOf(HeaderValue(tx->request_headers, "origin"));
+    if (request_.referrer.empty()) {
+      request_.referrer = OriginOf(HeaderValue(tx->request_headers, "referer"));
+    }
+    Deliver(Part::kRequestTarget, View(tx->request_uri));
+    Deliver(Part::kRequestHeaders, HeaderBytes());
+    Settle();
+    exchange_.Add(request_);
+    if (connect) {
+      // The answer decides on what follows.
+      awaits_answer_ = true;
+      Stop();
+      return HTP_STOP;
+    }
+    if ((tx->flags & HTP_REQUEST_INVALID) == 0) {
+      BeginBody(tx->request_transfer_coding, tx->request_content_length, tx->request_headers);
+    }
+    return HTP_OK;
+  }
+
+  int OnComplete(htp_tx_t* tx) override {
+    // No response will come to this parser: the transaction is over.
+    tx->response_progress = HTP_RESPONSE_COMPLETE;
+    return HttpStream::OnComplete(tx);
+  }
+
+  // Goes on after CONNECT, or not.
+  void ResolveConnect(std::string_view bytes) {
+    if (!std::exchange(awaits_answer_, false) || exchange_.tunnel) return;
+    // Unanswered, it may be that nothing is captured of the server.
+    if (!exchange_.WaitsFor("CONNECT") || Detect(bytes) == Detection::kHttpRequest) Begin();
+  }
+
+ private:
+  htp_connp_t* CreateParser() override {
+    return CreateConnectionParser(flow().decoder.http.requests());
+  }
+  int Feed(htp_connp_t* parser, std::string_view bytes) override {
+    return htp_connp_req_data(parser, nullptr, bytes.data(), bytes.size());
+  }
+  Part HeaderPart() const override { return Part::kRequestHeaders; }
+  Part BodyPart() const override { return Part::kRequestBody; }
+
+  Exchange& exchange_;
+  bool awaits_answer_ = false;
+};
+
+class HttpResponses final : public HttpStream {
+ public:
+  HttpResponses(FlowContext& flow, Exchange& exchange)
+      : HttpStream(flow, Sender::kServer), exchange_(exchange) {}
+
+  int OnLine(htp_tx_t* tx) override {
+    if ((tx->flags & HTP_STATUS_LINE_INVALID) != 0) return HTP_ERROR;
+    // No request will come to this parser: that half of the transaction is over. libhtp allows one
+    // interim response.
+    tx->request_progress = HTP_REQUEST_COMPLETE;
+    tx->seen_100continue = 0;
+    request_ = exchange_.unanswered.empty() ? HttpRequest() : exchange_.unanswered.front();
+    // RFC 9112 6.3, where libhtp believes a Content-Length that means nothing there.
+    const int status = tx->response_status_number;
+    const bool interim = status > 101 && status < 200;
+    if (request_.method == "HEAD" || status == kStatusNoContent || status == kStatusNotModified ||
+        interim) {
+      tx->request_method_number = HTP_M_HEAD;
+    }
+    return HTP_OK;
+  }
+
+  int OnHead(htp_tx_t* tx) override {
+    const int status = tx->response_status_number;
+    const bool tunnel = status == kStatusSwitchingProtocols ||
+                        (request_.method == "CONNECT" && status >= 200 && status < 300);
+    if (status >= 200 || tunnel) {
+      flow().decoder.counters.responses.Add();
+      if (!exchange_.unanswered.empty()) exchange_.unanswered.erase(exchange_.unanswered.begin());
+    }
+    Deliver(Part::kResponseHeaders, HeaderBytes());
+    Settle();
+    if (tunnel) {
+      exchange_.tunnel = true;
+      Stop();
+      return HTP_STOP;
+    }
+    BeginBody(tx->response_transfer_coding, tx->response_content_length, tx->response_headers);
+    return HTP_OK;
+  }
+
+ private:
+  htp_connp_t* CreateParser() override {
+    return CreateConnectionParser(flow().decoder.http.responses());
+  }
+  int Feed(htp_connp_t* parser, std::string_view bytes) override {
+    return htp_connp_res_data(parser, nullptr, bytes.data(), bytes.size());
+  }
+  Part HeaderPart() const override { return Part::kResponseHeaders; }
+  Part BodyPart() const override { return Part::kResponseBody; }
+
+  Exchange& exchange_;
+};
+
+class HttpParser final : public StreamParser {
+ public:
+  explicit HttpParser(FlowContext& flow)
+      : requests_(flow, exchange_), responses_(flow, exchange_) {}
+
+  void Begin(Sender sender) override { StreamOf(sender).Begin(); }
+
+  size_t Data(Sender sender, std::string_view bytes) override {
+    if (sender == Sender::kClient) {
+      requests_.ResolveConnect(bytes);
+      if (exchange_.tunnel) {
+        requests_.End();
+        return 0;
+      }
+    }
+    return StreamOf(sender).Data(bytes);
+  }
+
+  bool Gap(Sender sender, uint64_t bytes) override {
+    if (StreamOf(sender).Gap(bytes)) return true;
+    if (sender == Sender::kClient) {
+      exchange_.unanswered.clear();
+    } else {
+      exchange_.answers_lost = true;
+    }
+    return false;
+  }
+
+  void End(Sender sender) override { StreamOf(sender).End(); }
+  std::string_view TakeHeld(Sender sender) override { return StreamOf(sender).TakeHeld(); }
+  bool AnswersNeedRequests() const override { return !exchange_.tunnel; }
+
+ private:
+  HttpStream& StreamOf(Sender sender) {
+    if (sender == Sender::kClient) return requests_;
+    return responses_;
+  }
+
+  Exchange exchange_;
+  HttpRequests requests_;
+  HttpResponses responses_;
+};
+
+}  // namespace
+
+std::unique_ptr<StreamParser> CreateHttpParser(FlowContext& flow) {
+  return std::make_unique<HttpParser>(flow);
+}
+
+}  // namespace skimwatch::traffic

@@ -1,0 +1,117 @@
+#ifndef SKIMWATCH_AGENT_TRAFFIC_PROTOCOL_HTTP_STREAM_H_
+#define SKIMWATCH_AGENT_TRAFFIC_PROTOCOL_HTTP_STREAM_H_
+
+#include <htp/htp.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "agent/traffic/protocol/flow_context.h"
+#include "agent/traffic/protocol/http_body.h"
+#include "agent/traffic/protocol/http_request.h"
+
+namespace skimwatch::traffic {
+
+// Follows the messages of one direction of an HTTP/1 flow; see http_parser.h. What differs between
+// requests and responses is in the classes derived.
+class HttpStream {
+ public:
+  HttpStream(FlowContext& flow, Sender sender);
+  virtual ~HttpStream();
+  HttpStream(const HttpStream&) = delete;
+  HttpStream& operator=(const HttpStream&) = delete;
+
+  // As in StreamParser.
+  void Begin();
+  size_t Data(std::string_view bytes);
+  bool Gap(uint64_t bytes);
+  void End();
+  std::string_view TakeHeld();
+
+  // Called by libhtp; see http_config.cc.
+  virtual int OnLine(htp_tx_t* tx) = 0;
+  virtual int OnHead(htp_tx_t* tx) = 0;
+  int OnBody(const htp_tx_data_t& data);
+  virtual int OnComplete(htp_tx_t* tx);
+
+ protected:
+  // What the next bytes are.
+  enum class Expect : uint8_t {
+    kHead,
+    // `left_` bytes of a body or of a chunk.
+    kLength,
+    kChunkLength,
+    kUntilEnd,
+    kChunkSize,
+    kChunkEnd,
+    kTrailers,
+    // Given back, or waiting for the other direction's word.
+    kStopped,
+  };
+
+  FlowContext& flow() { return flow_; }
+  Expect expect() const { return expect_; }
+  // The head, as it stands so far, from where the headers begin.
+  std::string_view HeaderBytes() const { return std::string_view(held_).substr(headers_begin_); }
+  void MarkHeadersBegin() { headers_begin_ = held_.size(); }
+  // Passes on one part, where this direction is scanned.
+  void Deliver(Part part, std::string_view bytes);
+  // All that is held was passed on: counts it.
+  void Settle();
+  // The message in progress has a body of `coding` and, if that is identity, `length` bytes, where
+  // -1 means all to the end of the stream.
+  void BeginBody(htp_transfer_coding_t coding, int64_t length, const htp_table_t* headers);
+  // From here on it is not HTTP.
+  void Stop() { expect_ = Expect::kStopped; }
+
+  // Request of the message in progress.
+  HttpRequest request_;
+
+ private:
+  virtual htp_connp_t* CreateParser() = 0;
+  virtual int Feed(htp_connp_t* parser, std::string_view bytes) = 0;
+  virtual Part HeaderPart() const = 0;
+  virtual Part BodyPart() const = 0;
+
+  // Gives `bytes` to libhtp; false, with all torn down, when it finds an error.
+  bool Parse(std::string_view bytes);
+  // The rules are broken: from here on it is not HTTP.
+  void Fail();
+  size_t TakeLine(std::string_view bytes);
+  void ParseLine(std::string_view line);
+  void ParseChunkSize(std::string_view line);
+  void ParseBody(std::string_view bytes);
+  void Advance(uint64_t bytes);
+  // Framing is counted at once, unless it carries more than it must: then it is scanned as headers.
+  void TakeFraming(std::string_view line, bool scan);
+  Provenance PartProvenance() const;
+  void DropParser();
+
+  FlowContext& flow_;
+  const Sender sender_;
+  htp_connp_t* parser_ = nullptr;
+  Expect expect_ = Expect::kHead;
+  uint64_t left_ = 0;
+  // Lines of the head or of framing that are not counted yet; the last may be incomplete.
+  std::string held_;
+  // What TakeHeld returned last.
+  std::string taken_;
+  size_t line_begin_ = 0;
+  size_t headers_begin_ = 0;
+  bool settled_ = false;
+  bool in_gap_ = false;
+  // What libhtp took for body of what it was given last.
+  uint64_t body_bytes_ = 0;
+  uint32_t messages_ = 0;
+  HttpBody body_;
+};
+
+// The value of a header as libhtp keeps it; that of repeated ones is joined by `, `.
+std::string_view HeaderValue(const htp_table_t* headers, const char* name);
+std::string_view View(const bstr* text);
+
+}  // namespace skimwatch::traffic
+
+#endif  // SKIMWATCH_AGENT_TRAFFIC_PROTOCOL_HTTP_STREAM_H_

@@ -1,0 +1,134 @@
+#include "agent/traffic/protocol/protocol_detector.h"
+
+#include <algorithm>
+#include <array>
+
+namespace skimwatch::traffic {
+namespace {
+
+constexpr std::array<std::string_view, 16> kMethods = {
+    "GET",      "POST",      "HEAD",  "PUT",  "OPTIONS", "PATCH", "DELETE", "CONNECT",
+    "PROPFIND", "PROPPATCH", "MKCOL", "COPY", "MOVE",    "LOCK",  "UNLOCK", "REPORT"};
+constexpr size_t kMethodBytesMax = 24;
+constexpr std::string_view kHttpVersion = "HTTP/1.";
+
+// Content types of TLS records.
+constexpr uint8_t kChangeCipherSpec = 20;
+constexpr uint8_t kAlert = 21;
+constexpr uint8_t kHandshake = 22;
+constexpr uint8_t kApplicationData = 23;
+constexpr size_t kRecordHeaderBytes = 5;
+// 2^14 and what encryption may add, of TLS 1.2 and before.
+constexpr size_t kRecordBytesMax = (1 << 14) + 2048;
+
+bool IsMethodCharacter(char c) { return (c >= 'A' && c <= 'Z') || c == '-' || c == '_'; }
+
+Detection DetectRequest(std::string_view bytes) {
+  const size_t end = static_cast<size_t>(
+      std::find_if_not(bytes.begin(), bytes.end(), IsMethodCharacter) - bytes.begin());
+  if (end > kMethodBytesMax) return Detection::kUnknown;
+  if (end == bytes.size()) return Detection::kMore;
+  if (end == 0 || bytes[end] != ' ') return Detection::kUnknown;
+  if (std::find(kMethods.begin(), kMethods.end(), bytes.substr(0, end)) != kMethods.end()) {
+    return Detection::kHttpRequest;
+  }
+  const size_t line_end = bytes.find('\n');
+  if (line_end == std::string_view::npos) {
+    return bytes.size() < kDetectionBytesMax ? Detection::kMore : Detection::kUnknown;
+  }
+  const std::string_view line = bytes.substr(0, line_end);
+  const size_t space = line.rfind(' ');
+  return space > end && line.substr(space + 1).starts_with(kHttpVersion) ? Detection::kHttpRequest
+                                                                         : Detection::kUnknown;
+}
+
+Detection DetectResponse(std::string_view bytes) {
+  const size_t common = std::min(bytes.size(), kHttpVersion.size());
+  if (bytes.substr(0, common) != kHttpVersion.substr(0, common)) return Detection::kUnknown;
+  return bytes.size() < kHttpVersion.size() ? Detection::kMore : Detection::kHttpResponse;
+}
+
+}  // namespace
+
+Detection DetectTls(std::string_view bytes) {
+  if (bytes.empty()) return Detection::kMore;
+  const auto at = [bytes](size_t i) { return static_cast<uint8_t>(bytes[i]); };
+  const uint8_t type = at(0);
+  if (type < kChangeCipherSpec || type > kApplicationData) return Detection::kUnknown;
+  // SSL 3.0 to TLS 1.3 (which calls its records 1.2).
+  if (bytes.size() > 1 && at(1) != 3) return Detection::kUnknown;
+  if (bytes.size() > 2 && at(2) > 4) return Detection::kUnknown;
+  if (bytes.size() < kRecordHeaderBytes) return Detection::kMore;
+  const size_t length = static_cast<size_t>(at(3)) << 8 | at(4);
+  if (length == 0 || length > kRecordBytesMax) return Detection::kUnknown;
+  switch (type) {
+    case kChangeCipherSpec:
+      return length == 1 ? Detection::kTls : Detection::kUnknown;
+    case kAlert:
+      return length < 256 ? Detection::kTls : Detection::kUnknown;
+    case kApplicationData:
+      return Detection::kTls;
+    default:
+      break;
+  }
+  if (bytes.size() == kRecordHeaderBytes) return Detection::kMore;
+  constexpr uint8_t kClientHello = 1;
+  constexpr uint8_t kServerHello = 2;
+  if (at(kRecordHeaderBytes) == kClientHello) return Detection::kTlsClient;
+  if (at(kRecordHeaderBytes) == kServerHello) return Detection::kTlsServer;
+  return Detection::kTls;
+}
+
+Detection Detect(std::string_view bytes) {
+  if (bytes.empty()) return Detection::kMore;
+  bool more = false;
+  for (const auto& detect : {DetectTls, DetectResponse, DetectRequest}) {
+    const Detection detection = detect(bytes);
+    if (detection == Detection::kMore) {
+      more = true;
+    } else if (detection != Detection::kUnknown) {
+      return detection;
+    }
+  }
+  return more ? Detection::kMore : Detection::kUnknown;
+}
+
+Detection DetectTlsInStream(std::string_view bytes) {
+  // A record's head and that of a Hello in it.
+  if (bytes.size() < kRecordHeaderBytes + 6) return Detection::kUnknown;
+  const Detection detection = DetectTls(bytes);
+  switch (detection) {
+    case Detection::kTlsClient:
+    case Detection::kTlsServer:
+      // A Hello's length is below 2^16; its version follows.
+      return bytes[6] == 0 && bytes[9] == 3 ? detection : Detection::kUnknown;
+    case Detection::kTls:
+      // Data in TLS 1.2 and 1.3. What else there is in midstream is too short to tell.
+      return static_cast<uint8_t>(bytes[0]) == kApplicationData && bytes[2] == 3
+                 ? detection
+                 : Detection::kUnknown;
+    default:
+      return Detection::kUnknown;
+  }
+}
+
+Detection DetectHttpInStream(std::string_view bytes) {
+  // `HTTP/1.1 200`
+  constexpr size_t kStatusEnd = 12;
+  if (bytes.size() >= kStatusEnd && bytes.starts_with(kHttpVersion) && bytes[8] == ' ' &&
+      bytes[9] >= '1' && bytes[9] <= '5') {
+    return Detection::kHttpResponse;
+  }
+  if (bytes.empty() || !IsMethodCharacter(bytes.front())) return Detection::kUnknown;
+  const size_t line_end = bytes.substr(0, kDetectionBytesMax).find('\n');
+  if (line_end == std::string_view::npos) return Detection::kUnknown;
+  const std::string_view line = bytes.substr(0, line_end);
+  const size_t space = line.rfind(' ');
+  if (space == std::string_view::npos || !line.substr(space + 1).starts_with(kHttpVersion)) {
+    return Detection::kUnknown;
+  }
+  return DetectRequest(bytes) == Detection::kHttpRequest ? Detection::kHttpRequest
+                                                         : Detection::kUnknown;
+}
+
+}  // namespace skimwatch::traffic

@@ -1,0 +1,213 @@
+#include "agent/traffic/protocol/traffic_decoder.h"
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "agent/traffic/protocol/decoder_context.h"
+#include "agent/traffic/protocol/decoder_counters.h"
+#include "agent/traffic/protocol/flow.h"
+#include "agent/traffic/protocol/flow_key.h"
+#include "agent/traffic/protocol/flow_list.h"
+#include "agent/traffic/protocol/packet_decode.h"
+#include "agent/traffic/protocol/segment_pool.h"
+
+namespace skimwatch::traffic {
+namespace {
+
+// How long a flow that has ended is remembered, for its last segments to be retransmitted.
+constexpr absl::Duration kClosedWait = absl::Seconds(30);
+
+// Time since `then`; a clock that was set back must not keep flows for ever.
+absl::Duration Age(absl::Time then, absl::Time now) { return absl::AbsDuration(now - then); }
+
+}  // namespace
+
+// The table of flows, with what moves them on: packets, time, and limits.
+class TrafficDecoder::Impl {
+ public:
+  Impl(TrafficDecoderOptions options, std::shared_ptr<const SiteMap> sites, Coverage& coverage,
+       MessageSink& sink)
+      : options_(std::move(options)),
+        sites_(std::move(sites)),
+        sampler_(options_.flow_ratio),
+        context_{.options = options_,
+                 .sites = *sites_,
+                 .coverage = coverage,
+                 .sink = sink,
+                 .counters = counters_} {}
+
+  ~Impl() { Flush(); }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+
+  void OnPacket(const PacketView& packet) {
+    now_ = packet.time;
+    const uint64_t wire_bytes = std::max<uint64_t>(packet.wire_bytes, packet.bytes.size());
+    counters_.packets.Add();
+    counters_.packet_bytes.Add(wire_bytes);
+    if (const std::optional<TcpSegment> segment = DecodePacket(packet); segment.has_value()) {
+      OnSegment(*segment);
+    } else {
+      counters_.packets_undecodable.Add();
+      context_.coverage.Add(Reason::kUndecodablePacket, wire_bytes);
+    }
+    OnTime(packet.time);
+  }
+
+  void OnTime(absl::Time now) {
+    now_ = now;
+    while (!waiting_.empty() && Age(waiting_.front()->waiting_since, now) > options_.gap_wait) {
+      GiveUp(*waiting_.front());
+    }
+    Expire(Flow::State::kClosed, std::min(kClosedWait, options_.flow_idle));
+    Expire(Flow::State::kWithoutData, options_.flow_idle);
+    Expire(Flow::State::kWithData, options_.flow_idle);
+    counters_.reassembly_bytes.Set(pool_.used_bytes());
+  }
+
+  void Flush() {
+    while (!flows_.empty()) Remove(*flows_.begin()->second);
+    counters_.reassembly_bytes.Set(pool_.used_bytes());
+  }
+
+  Stats stats() const {
+    const DecoderCounters& c = counters_;
+    return {.packets = c.packets.value(),
+            .packet_bytes = c.packet_bytes.value(),
+            .packets_undecodable = c.packets_undecodable.value(),
+            .flows = c.flows.value(),
+            .flows_active = c.flows_active.value(),
+            .flows_sampled_out = c.flows_sampled_out.value(),
+            .flows_evicted = c.flows_evicted.value(),
+            .gaps = c.gaps.value(),
+            .gap_bytes = c.gap_bytes.value(),
+            .late_bytes = c.late_bytes.value(),
+            .retransmitted_bytes = c.retransmitted_bytes.value(),
+            .conflicting_bytes = c.conflicting_bytes.value(),
+            .reassembly_bytes = c.reassembly_bytes.value(),
+            .requests = c.requests.value(),
+            .responses = c.responses.value(),
+            .http_errors = c.http_errors.value(),
+            .bodies_truncated = c.bodies_truncated.value(),
+            .bodies_cut_as_bomb = c.bodies_cut_as_bomb.value(),
+            .bodies_undecodable = c.bodies_undecodable.value(),
+            .tls_streams = c.tls_streams.value(),
+            .raw_streams = c.raw_streams.value()};
+  }
+
+ private:
+  void OnSegment(const TcpSegment& segment) {
+    const FlowKey key(segment.source, segment.destination);
+    auto it = flows_.find(key);
+    // What carries nothing begins nothing.
+    const bool begins = segment.payload_wire_bytes > 0 || (segment.syn && !segment.rst);
+    if (it == flows_.end() && !begins) return;
+    Flow* flow = it == flows_.end() ? &Create(key) : it->second.get();
+    if (!flow->Take(segment, now_)) {
+      Remove(*flow);
+      flow = &Create(key);
+      flow->Take(segment, now_);
+    }
+    flow->last_seen = now_;
+    while (flow->waiting() && flow->held_bytes() > options_.flow_reassembly_bytes_max) {
+      flow->GiveUp(now_);
+    }
+    List(*flow);
+    while (!waiting_.empty() && pool_.used_bytes() > options_.reassembly_bytes_max) {
+      GiveUp(*waiting_.front());
+    }
+  }
+
+  Flow& Create(const FlowKey& key) {
+    if (flows_.size() >= options_.flows_max) MakeRoom();
+    const bool sampled = sampler_.Chooses(key);
+    auto flow = std::make_unique<Flow>(context_, pool_, key, sampled);
+    counters_.flows.Add();
+    counters_.flows_active.Add();
+    if (!sampled) counters_.flows_sampled_out.Add();
+    Flow& created = *flow;
+    flows_.emplace(key, std::move(flow));
+    return created;
+  }
+
+  // Ended flows go first, then those without data (a flood of SYNs must not push out the rest),
+  // then the others; of each the one that was seen longest ago.
+  void MakeRoom() {
+    for (FlowList& list : by_age_) {
+      if (list.empty()) continue;
+      Flow& flow = *list.front();
+      if (flow.state() != Flow::State::kClosed) {
+        counters_.flows_evicted.Add();
+        flow.Evict(now_);
+      }
+      return Remove(flow);
+    }
+  }
+
+  void Remove(Flow& flow) {
+    if (flow.state() != Flow::State::kClosed) flow.Close(now_);
+    if (!flow.counted_as_closed) counters_.flows_active.Subtract(1);
+    const FlowKey key = flow.key();
+    flows_.erase(key);
+  }
+
+  void GiveUp(Flow& flow) {
+    flow.GiveUp(now_);
+    flow.waiting_link.Unlink();
+    ListWaiting(flow);
+  }
+
+  void List(Flow& flow) {
+    by_age_[static_cast<size_t>(flow.state())].Append(flow.age_link);
+    if (flow.state() == Flow::State::kClosed && !flow.counted_as_closed) {
+      flow.counted_as_closed = true;
+      counters_.flows_active.Subtract(1);
+    }
+    ListWaiting(flow);
+  }
+
+  void ListWaiting(Flow& flow) {
+    if (!flow.waiting()) return flow.waiting_link.Unlink();
+    if (flow.waiting_link.linked() && flow.waiting_position == flow.position()) return;
+    flow.waiting_since = now_;
+    flow.waiting_position = flow.position();
+    waiting_.Append(flow.waiting_link);
+  }
+
+  void Expire(Flow::State state, absl::Duration age_max) {
+    FlowList& list = by_age_[static_cast<size_t>(state)];
+    while (!list.empty() && Age(list.front()->last_seen, now_) > age_max) Remove(*list.front());
+  }
+
+  const TrafficDecoderOptions options_;
+  const std::shared_ptr<const SiteMap> sites_;
+  const FlowSampler sampler_;
+  DecoderCounters counters_;
+  DecoderContext context_;
+  SegmentPool pool_;
+  absl::Time now_;
+  // By Flow::State, the flow seen longest ago first.
+  std::array<FlowList, 3> by_age_;
+  // Of data waiting for something missing, the longest first.
+  FlowList waiting_;
+  absl::flat_hash_map<FlowKey, std::unique_ptr<Flow>> flows_;
+};
+
+TrafficDecoder::TrafficDecoder(TrafficDecoderOptions options, std::shared_ptr<const SiteMap> sites,
+                               Coverage& coverage, MessageSink& sink)
+    : impl_(std::make_unique<Impl>(std::move(options), std::move(sites), coverage, sink)) {}
+
+TrafficDecoder::~TrafficDecoder() = default;
+
+void TrafficDecoder::OnPacket(const PacketView& packet) { impl_->OnPacket(packet); }
+
+void TrafficDecoder::OnIdle(absl::Time now) { impl_->OnTime(now); }
+
+void TrafficDecoder::Flush() { impl_->Flush(); }
+
+TrafficDecoder::Stats TrafficDecoder::stats() const { return impl_->stats(); }
+
+}  // namespace skimwatch::traffic
