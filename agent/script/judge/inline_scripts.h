@@ -8,20 +8,32 @@
 
 namespace skimwatch::script {
 
-// Code inside a page: a `script` element without `src`, or an event-handler attribute.
+// Code inside a page: a `script` element without `src`, an event-handler attribute, or a
+// `javascript:` address.
 struct InlineScript {
   // From 1, in document order, over both kinds.
   int number = 0;
-  // Position in the page, in bytes.
+  // Position of the text in the page, in bytes.
   uint64_t offset = 0;
+  // Of an element the bytes as they stand; of an attribute the value with its character references
+  // undone, unless server code is in it.
   std::string text;
 };
 
 // The scripts that a browser would run from `html` itself (HTML Living Standard, 4.12.1): elements
 // whose `type` is absent, empty, a JavaScript media type, `module`, `importmap` or
-// `speculationrules`, and `on...` attributes and `javascript:` addresses. Data blocks such as
-// `application/json` are not scripts. Never fails: a browser has no invalid HTML either. Depth and
-// memory are bounded by the size of the page. Thread-safe.
+// `speculationrules`, `on...` attributes and `javascript:` addresses, also inside `template` and
+// `srcdoc`. Data blocks such as `application/json` are not scripts, nor is what stands in
+// `noscript`. Elements of nothing but white space are left out.
+//
+// Server templates are taken as the pages they make: code between `<?` and `?>` or `<%` and `%>`
+// counts as white space outside of scripts and as part of the text inside them, and the strings in
+// such code are searched for scripts as well.
+//
+// Never fails: a browser has no invalid HTML either. Time and memory are linear in the page: one
+// that would take a parser too long (elements nested hundreds of thousands deep) or too much memory
+// is searched tag by tag, which finds every script and may take for one what stands inside a text
+// area. Thread-safe.
 std::vector<InlineScript> ExtractInlineScripts(std::string_view html);
 
 }  // namespace skimwatch::script
