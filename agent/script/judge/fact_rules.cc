@@ -28,7 +28,7 @@ const std::vector<FactRule>& FactRules() {
       {.name = "card_number_pattern",
        .triggers = {"[0-9]", "\\d"},
        .pattern =
-           R"(\((?:\?:)?(?:\[0-9\]|\\{1,2}d)(?:\[[^\]]{1,12}\]|\\{1,2}s| )[*?]\)\{1[2-8],1[3-9]\})",
+           R"(\((?:\?:)?(?:\[0-9\]|\\{1,2}d)(?:\[[^\]]{1,12}\]|\\{1,2}s| )[*?]{1,2}\)\{1[2-8],1[3-9]\})",
        .before_bytes = 4},
       // JavaScript that asks for the length instead.
       {.name = "card_number_pattern",

@@ -240,13 +240,34 @@ class Extractor {
       if (node->type != GUMBO_NODE_ELEMENT && node->type != GUMBO_NODE_TEMPLATE) continue;
       const GumboElement& element = node->v.element;
       ReadElement(element);
-      // A browser that runs scripts takes this for text.
-      if (element.tag == GUMBO_TAG_NOSCRIPT) continue;
+      if (element.tag == GUMBO_TAG_NOSCRIPT) {
+        ScanBehindNoscript(element);
+        continue;
+      }
       for (unsigned i = 0; i < element.children.length; ++i) {
         pending.push_back(static_cast<const GumboNode*>(element.children.data[i]));
       }
     }
     return true;
+  }
+
+  // A browser that runs scripts takes what is in a `noscript` for text and its first end tag for
+  // its end, even where gumbo, which reads it as elements, sees that tag inside an attribute.
+  void ScanBehindNoscript(const GumboElement& element) {
+    if (element.original_tag.length == 0) return;
+    const size_t begin =
+        OffsetIn(blanked_, element.original_tag.data) + element.original_tag.length;
+    const size_t end = element.original_end_tag.length == 0
+                           ? blanked_.size()
+                           : OffsetIn(blanked_, element.original_end_tag.data);
+    constexpr std::string_view kEndTag = "</noscript";
+    for (size_t at = blanked_.find("</", begin); at < end; at = blanked_.find("</", at + 1)) {
+      if (!EqualsIgnoringCase(std::string_view(blanked_).substr(at, kEndTag.size()), kEndTag)) {
+        continue;
+      }
+      ScanTags(std::string_view(blanked_).substr(at, end - at));
+      return;
+    }
   }
 
   void ReadElement(const GumboElement& element) {
