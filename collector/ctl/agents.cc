@@ -7,7 +7,8 @@
 #include "absl/strings/str_join.h"
 #include "collector/ctl/describe.h"
 #include "collector/ctl/session.h"
-#include "collector/ctl/table.h"
+#include "proto/text/table.h"
+#include "proto/text/units.h"
 
 namespace skimwatch::ctl {
 namespace {
@@ -23,7 +24,7 @@ std::string Coverage(const v1::Coverage& coverage) {
 
 std::string Spool(const v1::SpoolState& spool) {
   if (spool.bytes_max() == 0) return "";
-  return absl::StrCat(Bytes(spool.bytes()), " of ", Bytes(spool.bytes_max()));
+  return absl::StrCat(text::Bytes(spool.bytes()), " of ", text::Bytes(spool.bytes_max()));
 }
 
 uint64_t Lost(const v1::SpoolState& spool) {
@@ -42,18 +43,18 @@ absl::StatusOr<int> ListAgents(const Options& options, Session& session) {
     session.output.Json(*answer);
     return 0;
   }
-  Table table({{.name = "STATE"},
-               {.name = "IDENTITY", .shrinks = true},
-               {.name = "VERSION"},
-               {.name = "SITES", .shrinks = true},
-               {.name = "LAST SEEN"},
-               {.name = "SCANNED", .right = true},
-               {.name = "SAMPLED", .right = true},
-               {.name = "SPOOL", .right = true},
-               {.name = "LOST", .right = true},
-               {.name = "FINDINGS", .right = true},
-               {.name = "CERTIFICATE UNTIL"},
-               {.name = "REASON", .shrinks = true}});
+  text::Table table({{.name = "STATE"},
+                     {.name = "IDENTITY", .shrinks = true},
+                     {.name = "VERSION"},
+                     {.name = "SITES", .shrinks = true},
+                     {.name = "LAST SEEN"},
+                     {.name = "SCANNED", .right = true},
+                     {.name = "SAMPLED", .right = true},
+                     {.name = "SPOOL", .right = true},
+                     {.name = "LOST", .right = true},
+                     {.name = "FINDINGS", .right = true},
+                     {.name = "CERTIFICATE UNTIL"},
+                     {.name = "REASON", .shrinks = true}});
   for (const v1::Agent& agent : answer->agents()) {
     const std::string sampled =
         agent.sample_ratio() > 0 ? absl::StrFormat("%.4g%%", 100 * agent.sample_ratio()) : "";

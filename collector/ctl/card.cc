@@ -9,8 +9,8 @@
 #include "collector/ctl/describe.h"
 #include "collector/ctl/json.h"
 #include "collector/ctl/session.h"
-#include "collector/ctl/table.h"
 #include "proto/fingerprint/fingerprint.h"
+#include "proto/text/table.h"
 
 namespace skimwatch::ctl {
 namespace {
@@ -79,14 +79,14 @@ absl::StatusOr<int> CheckCard(const Options&, Session& session) {
       absl::StrCat("This card was seen leaving on ", answer->sightings_size(),
                    answer->sightings_size() == 1 ? " way" : " ways",
                    expected == 0 ? "" : absl::StrCat(", ", expected, " of them expected"), ":"));
-  Table table({{.name = "FIRST SEEN"},
-               {.name = "LAST SEEN"},
-               {.name = "TIMES", .right = true},
-               {.name = "SITE", .shrinks = true},
-               {.name = "KIND"},
-               {.name = "CHANNEL", .shrinks = true},
-               {.name = "DESTINATION", .shrinks = true},
-               {.name = "EXPOSURE", .right = true}});
+  text::Table table({{.name = "FIRST SEEN"},
+                     {.name = "LAST SEEN"},
+                     {.name = "TIMES", .right = true},
+                     {.name = "SITE", .shrinks = true},
+                     {.name = "KIND"},
+                     {.name = "CHANNEL", .shrinks = true},
+                     {.name = "DESTINATION", .shrinks = true},
+                     {.name = "EXPOSURE", .right = true}});
   for (const v1::CardSighting& sighting : answer->sightings()) {
     const std::string exposure = sighting.expected() ? "expected"
                                  : sighting.exposure_id() == 0

@@ -1,13 +1,11 @@
 #include "collector/ctl/describe.h"
 
-#include <array>
 #include <cstddef>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 
@@ -123,17 +121,6 @@ std::string Channel(const v1::Finding& finding) {
   }
   if (!from.file().empty()) return from.file();
   return from.part();
-}
-
-std::string Bytes(uint64_t bytes) {
-  constexpr std::array<absl::string_view, 6> kUnits = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
-  auto value = static_cast<double>(bytes);
-  size_t unit = 0;
-  while (value >= 1024 && unit + 1 < kUnits.size()) {
-    value /= 1024;
-    ++unit;
-  }
-  return unit == 0 ? absl::StrCat(bytes, " B") : absl::StrFormat("%.1f %s", value, kUnits[unit]);
 }
 
 }  // namespace skimwatch::ctl

@@ -37,9 +37,6 @@ std::string What(const v1::Finding& finding);
 // What it left through: `POST /collect`, a file.
 std::string Channel(const v1::Finding& finding);
 
-// A count of bytes with a unit: `1.5 MiB`.
-std::string Bytes(uint64_t bytes);
-
 }  // namespace skimwatch::ctl
 
 #endif  // SKIMWATCH_COLLECTOR_CTL_DESCRIBE_H_

@@ -8,7 +8,7 @@
 #include "collector/ctl/describe.h"
 #include "collector/ctl/findings.h"
 #include "collector/ctl/session.h"
-#include "collector/ctl/table.h"
+#include "proto/text/table.h"
 
 namespace skimwatch::ctl {
 namespace {
@@ -69,17 +69,17 @@ absl::StatusOr<int> ListExposures(const Options& options, Session& session) {
     session.output.Json(*answer);
     return 0;
   }
-  Table table({{.name = "ID", .right = true},
-               {.name = "STATE"},
-               {.name = "SEVERITY"},
-               {.name = "KIND"},
-               {.name = "SITE", .shrinks = true},
-               {.name = "CHANNEL", .shrinks = true},
-               {.name = "DESTINATION", .shrinks = true},
-               {.name = "CARDS", .right = true},
-               {.name = "SEEN", .right = true},
-               {.name = "FIRST SEEN"},
-               {.name = "LAST SEEN"}});
+  text::Table table({{.name = "ID", .right = true},
+                     {.name = "STATE"},
+                     {.name = "SEVERITY"},
+                     {.name = "KIND"},
+                     {.name = "SITE", .shrinks = true},
+                     {.name = "CHANNEL", .shrinks = true},
+                     {.name = "DESTINATION", .shrinks = true},
+                     {.name = "CARDS", .right = true},
+                     {.name = "SEEN", .right = true},
+                     {.name = "FIRST SEEN"},
+                     {.name = "LAST SEEN"}});
   for (const v1::Exposure& exposure : answer->exposures()) {
     table.AddRow(
         {absl::StrCat(exposure.id()), Word(*v1::Exposure::State_descriptor(), exposure.state()),
@@ -105,7 +105,7 @@ absl::StatusOr<int> ShowExposure(const Options& options, Session& session) {
   Show(answer->exposure(), session.output);
   if (answer->findings_size() > 0) {
     session.output.Line("");
-    Table table(FindingColumns(/*streaming=*/false));
+    text::Table table(FindingColumns(/*streaming=*/false));
     for (const v1::StoredFinding& finding : answer->findings()) table.AddRow(FindingRow(finding));
     session.output.Rows(table);
   }

@@ -35,7 +35,7 @@ v1::Confidence ConfidenceMin(const Options& options) {
 
 }  // namespace
 
-std::vector<Table::Column> FindingColumns(bool streaming) {
+std::vector<text::Table::Column> FindingColumns(bool streaming) {
   const auto wide = [&](size_t columns) { return streaming ? columns : 0; };
   return {{.name = "STORED", .columns_min = wide(20)},
           {.name = "SITE", .shrinks = true, .columns_min = wide(12)},
@@ -85,7 +85,7 @@ absl::StatusOr<int> ListFindings(const Options& options, Session& session) {
     session.output.Json(*answer);
     return 0;
   }
-  Table table(FindingColumns(/*streaming=*/false));
+  text::Table table(FindingColumns(/*streaming=*/false));
   for (const v1::StoredFinding& finding : answer->findings()) table.AddRow(FindingRow(finding));
   session.output.Rows(table);
   return 0;
@@ -107,7 +107,8 @@ absl::StatusOr<int> WatchFindings(const Options& options, Session& session) {
     if (!stands) {
       stands = true;
       if (IsInteractive()) Output::Note("Watching for findings; Ctrl-C ends it.");
-      if (!session.output.json()) session.output.Rows(Table(FindingColumns(/*streaming=*/true)));
+      if (!session.output.json())
+        session.output.Rows(text::Table(FindingColumns(/*streaming=*/true)));
       continue;
     }
     if (session.output.json()) {
@@ -119,7 +120,7 @@ absl::StatusOr<int> WatchFindings(const Options& options, Session& session) {
     }
     if (!response.has_finding()) continue;
     if (!session.output.json()) {
-      Table row(FindingColumns(/*streaming=*/true));
+      text::Table row(FindingColumns(/*streaming=*/true));
       row.AddRow(FindingRow(response.finding()));
       session.output.Raw(row.Render(OutputColumns(), /*headers=*/false));
     }

@@ -15,7 +15,7 @@ void Output::Json(const google::protobuf::Message& message) {
 
 void Output::Raw(std::string_view text) { std::cout << text << std::flush; }
 
-void Output::Rows(const Table& table) {
+void Output::Rows(const text::Table& table) {
   std::cout << table.Render(OutputColumns(), headers_) << std::flush;
 }
 

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "collector/ctl/table.h"
 #include "google/protobuf/message.h"
+#include "proto/text/table.h"
 
 namespace skimwatch::ctl {
 
@@ -23,7 +23,7 @@ class Output {
   // One JSON object in a line.
   void Json(const google::protobuf::Message& message);
   void Raw(std::string_view text);
-  void Rows(const Table& table);
+  void Rows(const text::Table& table);
   // Names and values, one pair a line; pairs without a value are left out.
   void Pairs(const std::vector<std::pair<std::string, std::string>>& pairs);
   // A line of our own words.

@@ -14,8 +14,9 @@
 #include "absl/strings/str_split.h"
 #include "collector/ctl/describe.h"
 #include "collector/ctl/session.h"
-#include "collector/ctl/table.h"
 #include "proto/text/printable.h"
+#include "proto/text/table.h"
+#include "proto/text/units.h"
 
 namespace skimwatch::ctl {
 namespace {
@@ -129,7 +130,7 @@ void ShowVersion(const v1::Script& script, const v1::ScriptRecord& record, Outpu
       {"State", Word(*v1::Script::State_descriptor(), script.state())},
       {"SHA-256", Hex(record.version().sha256(), /*is_short=*/false)},
       {"Integrity", record.version().integrity()},
-      {"Size", Bytes(record.version().size_bytes())},
+      {"Size", text::Bytes(record.version().size_bytes())},
       {"Served", is_served ? "now" : "no longer, or not everywhere"},
       {"First seen", Describe(record.first_seen())},
       {"Last seen", Describe(record.last_seen())},
@@ -155,18 +156,19 @@ absl::StatusOr<int> ListScripts(const Options& options, Session& session) {
     session.output.Json(*answer);
     return 0;
   }
-  Table table({{.name = "STATE"},
-               {.name = "SITE", .shrinks = true},
-               {.name = "NAME", .shrinks = true},
-               {.name = "SHA-256"},
-               {.name = "SIZE", .right = true},
-               {.name = "FIRST SEEN"},
-               {.name = "LAST SEEN"}});
+  text::Table table({{.name = "STATE"},
+                     {.name = "SITE", .shrinks = true},
+                     {.name = "NAME", .shrinks = true},
+                     {.name = "SHA-256"},
+                     {.name = "SIZE", .right = true},
+                     {.name = "FIRST SEEN"},
+                     {.name = "LAST SEEN"}});
   for (const v1::Script& script : answer->scripts()) {
-    table.AddRow({Word(*v1::Script::State_descriptor(), script.state()), script.site(),
-                  script.name(), Hex(script.current().sha256(), /*is_short=*/true),
-                  script.current().sha256().empty() ? "" : Bytes(script.current().size_bytes()),
-                  Describe(script.first_seen()), Describe(script.last_seen())});
+    table.AddRow(
+        {Word(*v1::Script::State_descriptor(), script.state()), script.site(), script.name(),
+         Hex(script.current().sha256(), /*is_short=*/true),
+         script.current().sha256().empty() ? "" : text::Bytes(script.current().size_bytes()),
+         Describe(script.first_seen()), Describe(script.last_seen())});
   }
   session.output.Rows(table);
   return 0;

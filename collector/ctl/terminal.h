@@ -16,11 +16,6 @@ bool IsInteractive();
 // pipe.
 size_t OutputColumns();
 
-// Columns that printable UTF-8 text takes.
-size_t Columns(std::string_view text);
-// The longest beginning of `text` that fits in `columns`, with an ellipsis when that is not all.
-std::string Cut(std::string_view text, size_t columns);
-
 // Asks a person for a line. FAILED_PRECONDITION when there is none to ask.
 absl::StatusOr<std::string> Ask(std::string_view question);
 

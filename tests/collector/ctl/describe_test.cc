@@ -32,13 +32,6 @@ TEST(Describe, TimesAndAges) {
   EXPECT_EQ(Describe(google::protobuf::Timestamp()), "");
 }
 
-TEST(Describe, BytesHaveUnits) {
-  EXPECT_EQ(Bytes(0), "0 B");
-  EXPECT_EQ(Bytes(1023), "1023 B");
-  EXPECT_EQ(Bytes(1536), "1.5 KiB");
-  EXPECT_EQ(Bytes(UINT64_MAX), "16384.0 PiB");
-}
-
 TEST(Describe, HashesAreHex) {
   EXPECT_EQ(Hex("\x01\xab", false), "01ab");
   EXPECT_EQ(Hex(std::string(32, '\xab'), true), "abababababab");

@@ -1,12 +1,12 @@
-#ifndef SKIMWATCH_COLLECTOR_CTL_TABLE_H_
-#define SKIMWATCH_COLLECTOR_CTL_TABLE_H_
+#ifndef SKIMWATCH_PROTO_TEXT_TABLE_H_
+#define SKIMWATCH_PROTO_TEXT_TABLE_H_
 
 #include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
 
-namespace skimwatch::ctl {
+namespace skimwatch::text {
 
 // Rows in aligned columns. Cells are data from outside: what could steer a terminal is escaped.
 // Where the rows are wider than the terminal, the columns that may shrink are cut, widest first,
@@ -41,6 +41,6 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
-}  // namespace skimwatch::ctl
+}  // namespace skimwatch::text
 
-#endif  // SKIMWATCH_COLLECTOR_CTL_TABLE_H_
+#endif  // SKIMWATCH_PROTO_TEXT_TABLE_H_

@@ -1,11 +1,11 @@
-#include "collector/ctl/table.h"
+#include "proto/text/table.h"
 
 #include <clocale>
 
-#include "collector/ctl/terminal.h"
 #include "gtest/gtest.h"
+#include "proto/text/columns.h"
 
-namespace skimwatch::ctl {
+namespace skimwatch::text {
 namespace {
 
 TEST(Table, AlignsColumnsAndShowsADashForNothing) {
@@ -48,4 +48,4 @@ TEST(Table, EscapesCells) {
 }
 
 }  // namespace
-}  // namespace skimwatch::ctl
+}  // namespace skimwatch::text

@@ -1,11 +1,11 @@
-#include "collector/ctl/table.h"
+#include "proto/text/table.h"
 
 #include <algorithm>
 
-#include "collector/ctl/terminal.h"
+#include "proto/text/columns.h"
 #include "proto/text/printable.h"
 
-namespace skimwatch::ctl {
+namespace skimwatch::text {
 namespace {
 
 constexpr std::string_view kGap = "  ";
@@ -17,8 +17,8 @@ constexpr size_t kShrunkMin = 8;
 void Table::AddRow(const std::vector<std::string>& cells) {
   std::vector<std::string>& row = rows_.emplace_back();
   for (size_t i = 0; i < columns_.size(); ++i) {
-    row.push_back(i < cells.size() ? text::Printable(cells[i]) : "");
-    if (row.back().empty()) row.back() = "-";
+    row.push_back(i < cells.size() ? Printable(cells[i]) : "");
+    if (row.back().empty()) row.back().push_back('-');
   }
 }
 
@@ -69,4 +69,4 @@ std::string Table::Render(size_t columns, bool headers) const {
   return out;
 }
 
-}  // namespace skimwatch::ctl
+}  // namespace skimwatch::text
