@@ -38,6 +38,7 @@ class ScanStream::Impl {
     Wipe();
     facts_ = FactsOf(context);
     offset_ = 0;
+    settled_.clear();
   }
 
   void Feed(std::string_view bytes, MatchSink& sink) {
@@ -49,15 +50,24 @@ class ScanStream::Impl {
       bytes.remove_prefix(count);
       if (filled_ == kWindowBytes) {
         Look(kWindowBytes - kContextBytes, /*is_last=*/false, sink);
+        core_begin_ = kWindowBytes - kContextBytes;
         KeepContext();
       }
     }
+  }
+
+  void Settle(MatchSink& sink) {
+    if (core_begin_ == filled_) return;
+    is_settling_ = true;
+    Look(filled_, /*is_last=*/true, sink);
+    is_settling_ = false;
   }
 
   void Finish(MatchSink& sink) {
     if (core_begin_ < filled_) Look(filled_, /*is_last=*/true, sink);
     Wipe();
     offset_ = 0;
+    settled_.clear();
   }
 
   uint64_t bytes_not_decoded() const { return scan_.bytes_not_decoded(); }
@@ -77,12 +87,20 @@ class ScanStream::Impl {
       for (const CardMatch& match : matches_) {
         const bool in_core =
             match.offset >= offset_ + core_begin_ && match.offset < offset_ + core_end;
-        if (in_core && match.confidence >= options_.min_confidence) sink.OnMatch(match);
+        if (!in_core || match.confidence < options_.min_confidence || IsSettled(match)) continue;
+        if (is_settling_) settled_.push_back({match.offset, match.offset + match.length});
+        sink.OnMatch(match);
       }
       matches_.clear();
       if (matches_.capacity() > kMatchesKept) matches_.shrink_to_fit();
     }
-    core_begin_ = core_end;
+  }
+
+  // More bytes can change what is known about a number, not where it is.
+  bool IsSettled(const CardMatch& match) const {
+    return std::any_of(settled_.begin(), settled_.end(), [&](const Range& range) {
+      return match.offset < range.end && range.begin < match.offset + match.length;
+    });
   }
 
   void KeepContext() {
@@ -91,6 +109,7 @@ class ScanStream::Impl {
     offset_ += keep_from;
     filled_ -= keep_from;
     core_begin_ -= keep_from;
+    std::erase_if(settled_, [&](const Range& range) { return range.end <= offset_; });
   }
 
   void Wipe() {
@@ -114,6 +133,14 @@ class ScanStream::Impl {
   // Offset of the buffer in the stream.
   uint64_t offset_ = 0;
   std::vector<CardMatch> matches_;
+
+  struct Range {
+    uint64_t begin = 0;
+    uint64_t end = 0;
+  };
+  // What Settle handed over of the bytes that are still here.
+  std::vector<Range> settled_;
+  bool is_settling_ = false;
 };
 
 ScanStream::ScanStream(const ScanOptions& options, const BrandTable& brands)
@@ -122,6 +149,7 @@ ScanStream::~ScanStream() = default;
 
 void ScanStream::Begin(const ScanContext& context) { impl_->Begin(context); }
 void ScanStream::Feed(std::string_view bytes, MatchSink& sink) { impl_->Feed(bytes, sink); }
+void ScanStream::Settle(MatchSink& sink) { impl_->Settle(sink); }
 void ScanStream::Finish(MatchSink& sink) { impl_->Finish(sink); }
 uint64_t ScanStream::bytes_not_decoded() const { return impl_->bytes_not_decoded(); }
 

@@ -57,6 +57,9 @@ class ScanStream {
   // Starts a new stream at offset 0, forgetting the one before.
   void Begin(const ScanContext& context);
   void Feed(std::string_view bytes, MatchSink& sink);
+  // Decides what waits for more bytes as if the stream ended here, for a stream that stays open and
+  // silent. It may go on: what was handed over is not handed over again.
+  void Settle(MatchSink& sink);
   // The stream ends here; matches that waited for what follows are decided.
   void Finish(MatchSink& sink);
 
