@@ -33,7 +33,7 @@ constexpr ClassTable kByteClasses = [] {
   return table;
 }();
 
-constexpr ClassTable kAsciiSextets = [] {
+constexpr ClassTable kSextetClasses = [] {
   ClassTable table{};
   for (int c = 0; c < 256; ++c) {
     const uint8_t sextet = kSextets[c];
@@ -41,6 +41,12 @@ constexpr ClassTable kAsciiSextets = [] {
     if ((sextet & 0x20) == 0) table[c] |= 1;
     if ((sextet & 0x08) == 0) table[c] |= uint64_t{1} << 8;
     if ((sextet & 0x02) == 0) table[c] |= uint64_t{1} << 16;
+    // The upper six bits of 0x30 to 0x3B, and of 0xEF, 0xBC, 0x90 to 0x99.
+    if (sextet >= 0x30 >> 2 && sextet <= 0x3B >> 2) table[c] |= uint64_t{1} << 24;
+    if (sextet == 0xEF >> 2 || sextet == 0xBC >> 2 ||
+        (sextet >= 0x90 >> 2 && sextet <= 0x99 >> 2)) {
+      table[c] |= uint64_t{1} << 32;
+    }
   }
   return table;
 }();
@@ -79,10 +85,10 @@ BlockClasses ClassifyBlock(const char* block) {
   return {rows[0], rows[1], rows[2], rows[3], rows[4], rows[5], rows[6], rows[7]};
 }
 
-AsciiSextets ClassifySextets(const char* block) {
-  Rows rows = ClassRows(kAsciiSextets, block);
+SextetClasses ClassifySextets(const char* block) {
+  Rows rows = ClassRows(kSextetClasses, block);
   Transpose(rows);
-  return {rows[0], rows[1], rows[2]};
+  return {rows[0], rows[1], rows[2], rows[3], rows[4]};
 }
 
 }  // namespace skimwatch::card

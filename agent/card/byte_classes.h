@@ -26,15 +26,19 @@ struct BlockClasses {
 // Classifies the kBlockBytes bytes at `block`.
 BlockClasses ClassifyBlock(const char* block);
 
-// Which characters of base64 could stand at each place of a group of four whose three bytes are
-// ASCII: bit n of `first` says that character n has the top bit of byte one clear if it opens a
-// group, and so on.
-struct AsciiSextets {
-  uint64_t first = 0;
-  uint64_t second = 0;
-  uint64_t third = 0;
+// What characters of base64 say about the bytes behind them, by their place in a group of four.
+struct SextetClasses {
+  // Bit n: the first, second, third byte of a group is ASCII if character n is the group's first,
+  // second, third.
+  uint64_t ascii_first = 0;
+  uint64_t ascii_second = 0;
+  uint64_t ascii_third = 0;
+  // The first byte is 0x30 to 0x3B, if character n opens a group: most of these are digits.
+  uint64_t digit_first = 0;
+  // The first byte is one of those that full-width digits are made of in UTF-8.
+  uint64_t wide_first = 0;
 };
-AsciiSextets ClassifySextets(const char* block);
+SextetClasses ClassifySextets(const char* block);
 
 // Finds runs of set bits in a sequence of masks, one block after another.
 class RunFinder {

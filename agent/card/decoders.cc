@@ -1,5 +1,8 @@
 #include "agent/card/decoders.h"
 
+#include <algorithm>
+#include <array>
+
 #include "agent/card/base64_alphabet.h"
 #include "agent/card/symbols.h"
 
@@ -29,6 +32,19 @@ void AppendUtf8(uint32_t code, size_t source, DecodedText& out) {
 size_t DecodeBase64(std::string_view text, size_t begin, size_t end, DecodedText& out) {
   size_t at = begin;
   while (at < end && out.HasRoom()) {
+    if (end - at >= 4) {
+      const uint32_t s0 = SextetOf(text[at]);
+      const uint32_t s1 = SextetOf(text[at + 1]);
+      const uint32_t s2 = SextetOf(text[at + 2]);
+      const uint32_t s3 = SextetOf(text[at + 3]);
+      if ((s0 | s1 | s2 | s3) < 64) {
+        out.Append(static_cast<char>(s0 << 2 | s1 >> 4), at);
+        out.Append(static_cast<char>(s1 << 4 | s2 >> 2), at);
+        out.Append(static_cast<char>(s2 << 6 | s3), at);
+        at += 4;
+        continue;
+      }
+    }
     // Gathers a group, over a line break where there is one.
     uint32_t bits = 0;
     int count = 0;
@@ -57,11 +73,20 @@ size_t DecodeBase64(std::string_view text, size_t begin, size_t end, DecodedText
   return at;
 }
 
+constexpr std::array<uint8_t, 256> kNibbles = [] {
+  std::array<uint8_t, 256> nibbles{};
+  for (int c = 0; c < 128; ++c) {
+    const int value = HexValue(static_cast<char>(c));
+    nibbles[c] = static_cast<uint8_t>(value < 0 ? 0 : value);
+  }
+  return nibbles;
+}();
+
 size_t DecodeHex(std::string_view text, size_t begin, size_t end, DecodedText& out) {
   size_t at = begin;
   while (at + 2 <= end && out.HasRoom()) {
-    const int high = HexValue(text[at]);
-    const int low = HexValue(text[at + 1]);
+    const uint8_t high = kNibbles[static_cast<uint8_t>(text[at])];
+    const uint8_t low = kNibbles[static_cast<uint8_t>(text[at + 1])];
     out.Append(static_cast<char>(high << 4 | low), at);
     at += 2;
   }

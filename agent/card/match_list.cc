@@ -65,10 +65,15 @@ void VouchForEachOther(std::vector<CardMatch>& matches) {
 }  // namespace
 
 void MergeMatches(std::vector<CardMatch>& matches) {
-  std::sort(matches.begin(), matches.end(), [](const CardMatch& a, const CardMatch& b) {
-    return std::make_tuple(a.offset, a.length, a.encodings.size(), -a.score) <
-           std::make_tuple(b.offset, b.length, b.encodings.size(), -b.score);
-  });
+  const auto in_order = [](const CardMatch& a, const CardMatch& b) {
+    if (a.offset != b.offset) return a.offset < b.offset;
+    return std::make_tuple(a.length, a.encodings.size(), -a.score) <
+           std::make_tuple(b.length, b.encodings.size(), -b.score);
+  };
+  // Where nothing is encoded they are in order.
+  if (!std::is_sorted(matches.begin(), matches.end(), in_order)) {
+    std::sort(matches.begin(), matches.end(), in_order);
+  }
   size_t kept = 0;
   for (size_t i = 0; i < matches.size(); ++i) {
     CardMatch& next = matches[i];

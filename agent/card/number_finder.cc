@@ -24,6 +24,9 @@ size_t ChainBegin(std::string_view text, size_t at) {
   const size_t hard_floor = floor > kDigitsMax * 4 ? floor - kDigitsMax * 4 : 0;
   size_t begin = at;
   while (begin > hard_floor) {
+    // Most of it is plain digits; `%20` ends in one too.
+    while (begin > hard_floor && text[begin - 1] > '0' && text[begin - 1] <= '9') --begin;
+    if (begin <= hard_floor) break;
     // `%20` ends in digits, so it is looked for first.
     const SeparatorSymbol separator = SeparatorBefore(text, begin);
     if (separator.bytes > 0 && DigitBefore(text, begin - separator.bytes).bytes > 0) {
@@ -143,7 +146,7 @@ const NumberFinder::Grouping NumberFinder::kGroupings[] = {
 };
 
 struct NumberFinder::Groups {
-  static constexpr size_t kMax = 64;
+  static constexpr size_t kMax = 32;
   // A number and the groups on both sides that bear on it.
   static constexpr size_t kLookAhead = 7;
 
@@ -157,10 +160,23 @@ struct NumberFinder::Groups {
 
 void Candidate::Wipe() { explicit_bzero(digits.data(), digits.size()); }
 
+size_t NumberFinder::DigitsIn(const Groups& groups) {
+  size_t digits = 0;
+  for (size_t i = 0; i < groups.count; ++i) digits += groups.group[i].digits;
+  return digits;
+}
+
 NumberFinder::Group NumberFinder::ReadGroup(std::string_view text, size_t at, uint16_t separator) {
-  Group group = {.begin = at, .end = at, .separator = separator};
+  Group group = {.begin = at, .end = at, .digits = 0, .separator = separator};
   while (true) {
-    const DigitSymbol digit = DigitAt(text, group.end);
+    while (group.end < text.size() && IsAsciiDigit(text[group.end])) {
+      ++group.end;
+      ++group.digits;
+    }
+    if (group.end >= text.size() || static_cast<unsigned char>(text[group.end]) < 0x80) {
+      return group;
+    }
+    const DigitSymbol digit = WideDigitAt(text, group.end);
     if (digit.bytes == 0) return group;
     group.end += digit.bytes;
     ++group.digits;
@@ -185,6 +201,8 @@ size_t NumberFinder::FindInChain(std::string_view text, size_t at, Sink sink) co
       position += next.bytes;
       separator = next.kind;
     }
+    // Most chains are times and versions, too short for a number.
+    if (!more && groups.taken_end == 0 && groups.next == 0 && DigitsIn(groups) < kDigitsMin) break;
     const size_t decided = more ? groups.count - Groups::kLookAhead : groups.count;
     while (groups.next < decided) {
       size_t taken = FindGrouped(text, groups, groups.next, sink);
@@ -242,6 +260,9 @@ size_t NumberFinder::FindUngrouped(std::string_view text, const Groups& groups, 
                                    Sink sink) const {
   const Group& group = groups.group[index];
   if (group.digits < kDigitsMin || group.digits > kDigitsMax) return 0;
+  const DigitSymbol first = DigitAt(text, group.begin);
+  const DigitSymbol second = DigitAt(text, group.begin + first.bytes);
+  if (!brands_.Possible(first.value, second.value, group.digits)) return 0;
   Candidate candidate;
   candidate.begin = group.begin;
   candidate.end = group.end;

@@ -70,17 +70,18 @@ class NumberFinder {
  private:
   // Digits without a separator.
   struct Group {
-    size_t begin = 0;
-    size_t end = 0;
-    uint32_t digits = 0;
+    size_t begin;
+    size_t end;
+    uint32_t digits;
     // SeparatorSymbol::kind of what stands before it; 0 at the beginning of the chain.
-    uint16_t separator = 0;
+    uint16_t separator;
   };
   struct Grouping;
   static const Grouping kGroupings[];
   // Groups of a chain, as many as are looked at together.
   struct Groups;
 
+  static size_t DigitsIn(const Groups& groups);
   static Group ReadGroup(std::string_view text, size_t at, uint16_t separator);
   // Both return how many groups the number takes, 0 when none begins at `index`.
   size_t FindGrouped(std::string_view text, const Groups& groups, size_t index, Sink sink) const;

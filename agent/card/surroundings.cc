@@ -283,13 +283,22 @@ void ReadFields(std::string_view text, bool after, Surroundings& result) {
   }
 }
 
+// Whether there is anything to read: a letter, or the slash of a date. Lists of numbers have none.
+bool SaysSomething(std::string_view text) {
+  bool says = false;
+  for (const char c : text) says |= IsAsciiLetter(c) || c == '/';
+  return says;
+}
+
 }  // namespace
 
 Surroundings ReadSurroundings(std::string_view text, size_t begin, size_t end) {
   Surroundings result;
   const size_t from = begin > kSurroundingBytes ? begin - kSurroundingBytes : 0;
+  const std::string_view after_raw = text.substr(end, kSurroundingBytes);
+  if (!SaysSomething(text.substr(from, begin - from)) && !SaysSomething(after_raw)) return result;
   const PlainText before(text.substr(from, begin - from));
-  const PlainText after(text.substr(end, kSurroundingBytes));
+  const PlainText after(after_raw);
   NameReader(before.view()).Read(result);
   ReadFields(before.view(), /*after=*/false, result);
   ReadFields(after.view(), /*after=*/true, result);

@@ -26,10 +26,48 @@ constexpr size_t kPieceContextBytes = 1024;
 // Places just outside that are looked at too, so that what begins just inside is recognised.
 constexpr size_t kSlackBytes = 256;
 
-// Calls `visit` with the index of every set bit, lowest first.
+// Calls `visit` with the position of every set bit of a block's mask from `done` on, lowest first.
+// `done` may grow meanwhile.
 template <typename Visit>
-void ForEachBit(uint64_t bits, Visit visit) {
-  for (; bits != 0; bits &= bits - 1) visit(static_cast<size_t>(std::countr_zero(bits)));
+void ForEachPlace(uint64_t places, size_t block, const size_t& done, Visit visit) {
+  while (places != 0) {
+    if (done > block) {
+      if (done - block >= kBlockBytes) return;
+      places &= ~uint64_t{0} << (done - block);
+      if (places == 0) return;
+    }
+    const size_t at = block + static_cast<size_t>(std::countr_zero(places));
+    places &= places - 1;
+    visit(at);
+  }
+}
+
+// Whether some twelve pairs of hexadecimal digits in a row, or in all when they are digits between
+// other things, could be the digits of a number or of text around it.
+bool MayHoldNumberInHex(std::string_view text, size_t begin, size_t end) {
+  size_t ascii = 0;
+  size_t digits = 0;
+  size_t wide = 0;
+  for (size_t at = begin; at + 2 <= end; at += 2) {
+    const char high = text[at];
+    ascii = high < '8' ? ascii + 1 : 0;
+    if (ascii >= kNumberBytesMin) return true;
+    if (high == '3' && IsAsciiDigit(text[at + 1])) ++digits;
+    if ((high | 0x20) == 'e' && (text[at + 1] | 0x20) == 'f') ++wide;
+  }
+  return digits >= kNumberBytesMin || wide >= kNumberBytesMin;
+}
+
+// Classifies the rest of a text that fills no block.
+template <typename Classes>
+Classes ClassifyPadded(std::string_view text, size_t at, Classes (*classify)(const char*)) {
+  // A byte of no class fills up, so that the text seems to end as it does.
+  std::array<char, kBlockBytes> block;
+  block.fill('\x01');
+  std::copy(text.begin() + static_cast<ptrdiff_t>(at), text.end(), block.begin());
+  const Classes classes = classify(block.data());
+  explicit_bzero(block.data(), block.size());
+  return classes;
 }
 
 bool IsLineBreak(char c) { return c == '\n' || c == '\r'; }
@@ -114,12 +152,7 @@ void TextScan::ScanLevel(const Level& level) {
     if (block + kBlockBytes <= text.size()) {
       classes = ClassifyBlock(text.data() + block);
     } else {
-      // A byte of no class fills up, so that the text seems to end as it does.
-      std::array<char, kBlockBytes> last;
-      last.fill('\x01');
-      std::copy(text.begin() + static_cast<ptrdiff_t>(block), text.end(), last.begin());
-      classes = ClassifyBlock(last.data());
-      explicit_bzero(last.data(), last.size());
+      classes = ClassifyPadded(text, block, ClassifyBlock);
     }
     const size_t next = block + kBlockBytes;
     const uint64_t digit_after = next < text.size() && IsAsciiDigit(text[next]) ? 1 : 0;
@@ -157,16 +190,12 @@ void TextScan::ScanChain(const Level& level, size_t at, Progress& progress) {
 }
 
 void TextScan::ScanDigits(const Level& level, uint64_t places, size_t block, Progress& progress) {
-  ForEachBit(places, [&](size_t bit) {
-    if (block + bit >= progress.digits) ScanChain(level, block + bit, progress);
-  });
+  ForEachPlace(places, block, progress.digits, [&](size_t at) { ScanChain(level, at, progress); });
 }
 
 void TextScan::ScanWideDigits(const Level& level, uint64_t places, size_t block,
                               Progress& progress) {
-  ForEachBit(places, [&](size_t bit) {
-    const size_t at = block + bit;
-    if (at < progress.digits || at >= level.text.size()) return;
+  ForEachPlace(places, block, progress.digits, [&](size_t at) {
     if (WideDigitAt(level.text, at).bytes > 0) {
       ScanChain(level, at, progress);
     } else if (const SeparatorSymbol separator = SeparatorAt(level.text, at);
@@ -178,9 +207,8 @@ void TextScan::ScanWideDigits(const Level& level, uint64_t places, size_t block,
 
 void TextScan::ScanEscapes(const Level& level, uint64_t places, size_t block, Progress& progress) {
   const std::string_view text = level.text;
-  ForEachBit(places, [&](size_t bit) {
-    const size_t at = block + bit;
-    if (at >= text.size()) return;
+  constexpr size_t kNothingDone = 0;
+  ForEachPlace(places, block, kNothingDone, [&](size_t at) {
     const char mark = text[at];
     // `%20` and `&nbsp;` between digits separate groups of a plain number.
     if (mark != '\\' && at >= progress.digits && at > 0 && IsAsciiDigit(text[at - 1])) {
@@ -207,9 +235,7 @@ void TextScan::ScanEscapes(const Level& level, uint64_t places, size_t block, Pr
 
 void TextScan::ScanHexRuns(const Level& level, uint64_t places, size_t block, Progress& progress) {
   const std::string_view text = level.text;
-  ForEachBit(places, [&](size_t bit) {
-    const size_t at = block + bit;
-    if (at < progress.hex) return;
+  ForEachPlace(places, block, progress.hex, [&](size_t at) {
     const size_t floor =
         std::max(progress.hex, level.begin > kRunContextBytes ? level.begin - kRunContextBytes : 0);
     const size_t ceiling = std::min(text.size(), level.end + kRunContextBytes);
@@ -220,8 +246,11 @@ void TextScan::ScanHexRuns(const Level& level, uint64_t places, size_t block, Pr
     progress.hex = std::max(end, at + 1);
     const bool is_first = begin > floor || begin == 0;
     const bool is_last = end < ceiling || end == text.size();
-    ScanEncoded(level, Form::kHex, begin, end, is_first, is_last);
-    ScanEncoded(level, Form::kHex, begin + 1, end, is_first, is_last);
+    for (const size_t from : {begin, begin + 1}) {
+      if (MayHoldNumberInHex(text, from, end)) {
+        ScanEncoded(level, Form::kHex, from, end, is_first, is_last);
+      }
+    }
   });
 }
 
@@ -234,9 +263,7 @@ void TextScan::ScanUtf16(const Level& level, uint64_t places, size_t block, Prog
   const auto is_pair = [&](size_t low) {
     return text[low] != 0 && (text[low + 1] == 0 || text[low + 1] == 0x20);
   };
-  ForEachBit(places, [&](size_t bit) {
-    const size_t at = block + bit;
-    if (at < progress.utf16) return;
+  ForEachPlace(places, block, progress.utf16, [&](size_t at) {
     size_t begin = at;
     while (begin >= floor + 2 && is_pair(begin - 2)) begin -= 2;
     size_t end = at;
@@ -258,9 +285,7 @@ void TextScan::ScanUtf16(const Level& level, uint64_t places, size_t block, Prog
 void TextScan::ScanBase64Runs(const Level& level, uint64_t places, size_t block,
                               Progress& progress) {
   const std::string_view text = level.text;
-  ForEachBit(places, [&](size_t bit) {
-    const size_t at = block + bit;
-    if (at < progress.base64) return;
+  ForEachPlace(places, block, progress.base64, [&](size_t at) {
     const size_t floor = std::max(
         progress.base64, level.begin > kRunContextBytes ? level.begin - kRunContextBytes : 0);
     const size_t ceiling = std::min(text.size(), level.end + kRunContextBytes);
@@ -295,60 +320,78 @@ size_t TextScan::EndOfLines(std::string_view text, size_t begin, size_t end) {
 }
 
 void TextScan::ScanBase64Run(const Level& level, size_t begin, size_t end, bool begins_here) {
-  if (begins_here) ScanEncoded(level, Form::kBase64, begin, end, true, true);
-  FindShiftedBase64(level, begin, end, begins_here);
-}
-
-void TextScan::FindShiftedBase64(const Level& level, size_t begin, size_t end, bool begins_here) {
-  // A run may hold base64 that does not begin where the run does. At every place, three groups in a
-  // row that decode to ASCII are a sign of it; letters at random are one in 512 times.
-  constexpr size_t kGroup = kBase64Group;
+  // The groups of what is encoded may begin at any of four places, the run being longer than it. At
+  // each, three groups in a row that decode to ASCII are a sign of text; random characters show it
+  // once in 512 times. Where the run begins with the encoded text, digits of other kinds, or
+  // between other bytes, are looked for too.
+  constexpr uint64_t kOwnGroups = 0x1111111111111111u;
+  constexpr int kDigitGroupsMin = 4;
+  constexpr int kWideGroupsMin = 6;
   const std::string_view text = level.text.substr(0, end);
-  std::array<size_t, kGroup> done{};
-  uint64_t ok_before = 0;
-  const auto is_ascii_group = [&](size_t at) {
-    return (SextetOf(text[at]) & 0x20) == 0 && (SextetOf(text[at + 1]) & 0x08) == 0 &&
-           (SextetOf(text[at + 2]) & 0x02) == 0;
-  };
-  for (size_t block = begin; block + kGroup <= end; block += kBlockBytes) {
-    AsciiSextets sextets;
-    constexpr size_t kLookAhead = 2;
+  std::array<size_t, kBase64Group> done{};
+  SextetClasses before;
+  uint64_t ascii_before = 0;
+  for (size_t block = begin; block + kBase64Group <= end; block += kBlockBytes) {
+    SextetClasses classes;
     if (block + kBlockBytes <= level.text.size()) {
-      sextets = ClassifySextets(level.text.data() + block);
+      classes = ClassifySextets(level.text.data() + block);
     } else {
-      std::array<char, kBlockBytes> last;
-      last.fill('\x01');
-      std::copy(text.begin() + static_cast<ptrdiff_t>(block), text.end(), last.begin());
-      sextets = ClassifySextets(last.data());
-      explicit_bzero(last.data(), last.size());
+      classes = ClassifyPadded(text, block, ClassifySextets);
     }
-    uint64_t second = sextets.second >> 1;
-    uint64_t third = sextets.third >> 2;
-    if (block + kBlockBytes + kLookAhead <= end) {
+    uint64_t second = classes.ascii_second >> 1;
+    uint64_t third = classes.ascii_third >> 2;
+    if (block + kBlockBytes + 2 <= end) {
       const uint8_t next = SextetOf(text[block + kBlockBytes]);
       const uint8_t after = SextetOf(text[block + kBlockBytes + 1]);
       if ((next & 0x08) == 0) second |= uint64_t{1} << 63;
       if ((next & 0x02) == 0) third |= uint64_t{1} << 62;
       if ((after & 0x02) == 0) third |= uint64_t{1} << 63;
     }
-    const uint64_t ok = sextets.first & second & third;
-    const uint64_t three = ok & (ok << kGroup | ok_before >> (64 - kGroup)) &
-                           (ok << 2 * kGroup | ok_before >> (64 - 2 * kGroup));
-    ok_before = ok;
-    ForEachBit(three, [&](size_t bit) {
-      const size_t at = block + bit;
-      const size_t phase = (at - begin) % kGroup;
-      if (at < done[phase] || at + kGroup > end || (begins_here && phase == 0)) return;
-      const size_t first = at - 2 * kGroup;
-      size_t last = at + kGroup;
-      while (last + kGroup <= end && is_ascii_group(last)) last += kGroup;
-      done[phase] = last;
-      // The groups on both sides may hold a digit or two yet.
-      const size_t from = first >= begin + kGroup ? first - kGroup : first;
-      const size_t to = std::min(last + kGroup, end);
-      ScanEncoded(level, Form::kBase64, from, to, true, true);
+    const uint64_t ascii = classes.ascii_first & second & third;
+    const uint64_t three =
+        ascii & (ascii << 4 | ascii_before >> 60) & (ascii << 8 | ascii_before >> 56);
+    ascii_before = ascii;
+    constexpr size_t kNothingDone = 0;
+    ForEachPlace(three, block, kNothingDone, [&](size_t at) {
+      const size_t phase = (at - begin) % kBase64Group;
+      if (at < done[phase] || at + kBase64Group > end) return;
+      done[phase] = ScanBase64Text(level, begin, at - 2 * kBase64Group, at + kBase64Group, end);
     });
+    if (begins_here && done[0] <= block) {
+      const auto count = [&](uint64_t SextetClasses::*kind) {
+        return std::popcount(classes.*kind & kOwnGroups) + std::popcount(before.*kind & kOwnGroups);
+      };
+      if (count(&SextetClasses::digit_first) >= kDigitGroupsMin ||
+          count(&SextetClasses::wide_first) >= kWideGroupsMin) {
+        const size_t from = block - begin > 2 * kBlockBytes ? block - 2 * kBlockBytes : begin;
+        const size_t to = std::min(block + 3 * kBlockBytes, end);
+        ScanEncoded(level, Form::kBase64, from, to, from == begin, to == end);
+        done[0] = block + kBlockBytes;
+      }
+    }
+    before = classes;
   }
+}
+
+size_t TextScan::ScanBase64Text(const Level& level, size_t begin, size_t first, size_t last,
+                                size_t end) {
+  // Signs beyond ASCII here and there in a text do not end it.
+  constexpr size_t kGapMax = 4 * kBase64Group;
+  const std::string_view text = level.text;
+  size_t text_end = last;
+  for (size_t at = last; at + kBase64Group <= end && at <= text_end + kGapMax; at += kBase64Group) {
+    const bool is_ascii = (SextetOf(text[at]) & 0x20) == 0 &&
+                          (SextetOf(text[at + 1]) & 0x08) == 0 &&
+                          (SextetOf(text[at + 2]) & 0x02) == 0;
+    if (is_ascii) text_end = at + kBase64Group;
+  }
+  // The groups on both sides may hold a digit or two yet.
+  const size_t from = std::max(begin + (first - begin) % kBase64Group,
+                               first > kGapMax ? first - kGapMax : size_t{0});
+  const size_t aligned = from + (first - from) % kBase64Group;
+  const size_t to = std::min(text_end + kGapMax, end);
+  ScanEncoded(level, Form::kBase64, aligned, to, true, true);
+  return text_end;
 }
 
 void TextScan::ScanEncoded(const Level& level, Form form, size_t begin, size_t end, bool is_first,

@@ -96,7 +96,9 @@ class TextScan {
   void ScanUtf16(const Level& level, uint64_t places, size_t block, Progress& progress);
 
   void ScanBase64Run(const Level& level, size_t begin, size_t end, bool begins_here);
-  void FindShiftedBase64(const Level& level, size_t begin, size_t end, bool begins_here);
+  // Decodes what shows as text from `first` on, in a run of [begin, end); it goes on to `last` at
+  // least. Returns where it ends.
+  size_t ScanBase64Text(const Level& level, size_t begin, size_t first, size_t last, size_t end);
   // Where the base64 that fills lines from `begin` on ends; `end` when there is one line only.
   static size_t EndOfLines(std::string_view text, size_t begin, size_t end);
 
