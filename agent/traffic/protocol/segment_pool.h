@@ -9,7 +9,8 @@ namespace skimwatch::traffic {
 
 // A piece of a stream that waits for its turn. Positions are sequence numbers unwrapped to 64 bits.
 struct HeldSegment {
-  static constexpr size_t kBytesMax = 2000;
+  static constexpr size_t kBytesMax = 1968;
+  static constexpr size_t kSeamsMax = 8;
 
   enum class Kind : uint8_t {
     kData,
@@ -26,6 +27,9 @@ struct HeldSegment {
   // How far the other direction must have come before this is delivered.
   uint64_t after = 0;
   Kind kind = Kind::kData;
+  // Where in `data` another packet's bytes begin, as far as there is room for it.
+  uint8_t seam_count = 0;
+  std::array<uint16_t, kSeamsMax> seams;
   std::array<char, kBytesMax> data;
 };
 

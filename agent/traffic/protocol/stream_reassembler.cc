@@ -23,16 +23,6 @@ void StreamReassembler::Start(uint32_t sequence, bool from_syn) {
   if (!from_syn) Skip(next_ - kOvertakenBytesMax, next_);
 }
 
-void StreamReassembler::Reset() {
-  Discard();
-  skipped_.clear();
-  started_ = false;
-  count_only_ = false;
-  finish_known_ = false;
-  next_ = 0;
-  not_after_ = 0;
-}
-
 void StreamReassembler::CountOnly() {
   count_only_ = true;
   for (HeldSegment* at = first_; at != nullptr;) {
@@ -208,6 +198,7 @@ HeldSegment* StreamReassembler::Append(HeldSegment* at, uint64_t begin, uint64_t
       segment->begin = segment->end = begin;
       segment->kind = kind;
       segment->after = after;
+      segment->seam_count = 0;
       segment->previous = at;
       segment->next = at == nullptr ? first_ : at->next;
       (at == nullptr ? first_ : at->next) = segment;
@@ -217,6 +208,9 @@ HeldSegment* StreamReassembler::Append(HeldSegment* at, uint64_t begin, uint64_t
     uint64_t bytes = end - begin;
     if (is_data) {
       const uint64_t filled = at->end - at->begin;
+      if (filled > 0 && at->seam_count < HeldSegment::kSeamsMax) {
+        at->seams[at->seam_count++] = static_cast<uint16_t>(filled);
+      }
       bytes = std::min(bytes, HeldSegment::kBytesMax - filled);
       std::memcpy(at->data.data() + filled, data, bytes);
       data += bytes;
@@ -235,9 +229,15 @@ void StreamReassembler::PopFirst(StreamReceiver& receiver) {
   next_ = segment->end;
   const uint64_t bytes = segment->end - segment->begin;
   switch (segment->kind) {
-    case HeldSegment::Kind::kData:
-      receiver.OnData({segment->data.data(), bytes});
+    case HeldSegment::Kind::kData: {
+      size_t from = 0;
+      for (size_t i = 0; i < segment->seam_count; ++i) {
+        receiver.OnData({segment->data.data() + from, segment->seams[i] - from});
+        from = segment->seams[i];
+      }
+      receiver.OnData({segment->data.data() + from, bytes - from});
       break;
+    }
     case HeldSegment::Kind::kCounted:
       receiver.OnCounted(bytes);
       break;

@@ -16,6 +16,7 @@ namespace skimwatch::traffic {
 class StreamReceiver {
  public:
   virtual ~StreamReceiver() = default;
+  // In pieces that begin where packets began, mostly.
   virtual void OnData(std::string_view bytes) = 0;
   // Bytes whose content was not asked for.
   virtual void OnCounted(uint64_t bytes) = 0;
@@ -45,8 +46,6 @@ class StreamReassembler {
   bool started() const { return started_; }
   // Begins at `sequence`: the one after a SYN's, or that of the first segment seen.
   void Start(uint32_t sequence, bool from_syn);
-  // Forgets everything; the stream may start anew.
-  void Reset();
 
   // From now on only the number of bytes matters; data that waits is reduced to its number.
   void CountOnly();
