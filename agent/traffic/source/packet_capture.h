@@ -16,6 +16,13 @@ namespace skimwatch::traffic {
 // kernel, and flows spread over the threads by PACKET_FANOUT. Only looks: packets are never held
 // up or altered, and when the reader is slow the kernel drops from the ring, which is counted.
 //
+// On loopback each packet is seen once, not as sent and as received. A VLAN tag, which the kernel
+// takes off before the filter sees a frame, is put back into what handlers get: `tcp` matches
+// tagged frames too.
+//
+// Goes on when the interface goes down and comes up, also when another takes its name. Then one
+// thread captures where there were several: a fanout can't be made anew without CAP_NET_RAW.
+//
 // Owns its sockets, rings and threads. Needs CAP_NET_RAW at Open only.
 //
 //   auto capture = PacketCapture::Open(options, [&](uint32_t thread) {
@@ -32,6 +39,8 @@ class PacketCapture {
     std::string filter = "tcp";
     uint32_t threads = 1;
     uint32_t ring_mib = 16;
+    // Taken of each packet, from the network header on; the link header comes on top, so that the
+    // default takes whole IPv4 packets, also those that the kernel merged.
     uint32_t snapshot_bytes = 65535;
 
     // Unset fields take the defaults above.
@@ -52,7 +61,8 @@ class PacketCapture {
   using HandlerFactory = std::function<std::unique_ptr<PacketHandler>(uint32_t thread)>;
 
   // PERMISSION_DENIED without CAP_NET_RAW, NOT_FOUND for an unknown interface, INVALID_ARGUMENT for
-  // a filter that does not compile or options out of range; each names the interface.
+  // a filter that does not compile, options out of range or an interface that is neither Ethernet,
+  // loopback nor raw IP; each names the interface. One that is down is awaited.
   static absl::StatusOr<std::unique_ptr<PacketCapture>> Open(const Options& options,
                                                              const HandlerFactory& make_handler);
   // Stops.

@@ -66,12 +66,12 @@ std::vector<PacketRecorder::Packet> PacketRecorder::packets() const {
 
 bool PacketRecorder::Await(const std::function<bool(const Packet&)>& wanted) const {
   absl::MutexLock lock(&mutex_);
+  // Each packet is looked at once, but the mutex may ask again after a yes.
   size_t looked_at = 0;
+  bool seen = false;
   const auto found = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    while (looked_at < packets_.size()) {
-      if (wanted(packets_[looked_at++])) return true;
-    }
-    return false;
+    while (!seen && looked_at < packets_.size()) seen = wanted(packets_[looked_at++]);
+    return seen;
   };
   return mutex_.AwaitWithTimeout(absl::Condition(&found), kAwait);
 }
