@@ -53,7 +53,8 @@ build=build/$preset
 log=build/$preset-build.log
 mkdir -p build
 printf 'building %s\n' "$build"
-cmake --preset "$preset" >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
+# The quickstart may have configured the folder without tests.
+cmake --preset "$preset" -DSKIMWATCH_BUILD_TESTS=ON >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
 # A line now and then shows that it lives; all of it is in the log.
 if ! ninja -C "$build" 2>&1 | tee -a "$log" | awk '
     /^\[[0-9]+\/[0-9]+\]/ {
