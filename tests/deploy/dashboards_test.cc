@@ -1,6 +1,7 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <regex>
 #include <set>
 #include <string>
 #include <vector>
@@ -23,6 +24,7 @@ namespace skimwatch {
 namespace {
 
 using nlohmann::json;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 using testing::ReadFile;
@@ -56,6 +58,16 @@ std::vector<json> Panels(const json& dashboard) {
 std::string Expression(const json& target) {
   return absl::StrReplaceAll(target["expr"].get<std::string>(),
                              {{"$__rate_interval", "10s"}, {"$site", ".*"}, {"$agent", ".*"}});
+}
+
+// The names of Skimwatch's metrics in an expression.
+std::set<std::string> MetricsIn(const std::string& expression) {
+  std::set<std::string> names;
+  const std::regex name("skimwatch_[a-z_]+");
+  for (std::sregex_iterator it(expression.begin(), expression.end(), name), end; it != end; ++it) {
+    names.insert(it->str());
+  }
+  return names;
 }
 
 TEST(Dashboards, ExplainsEveryPanelAndGivesItsUnit) {
@@ -157,9 +169,13 @@ TEST(WatchedCollector, FillsEveryPanelKeepsEveryRuleAndPassesPromtool) {
       RunProgram({"curl", "-sf", watched.prometheus() + "/api/v1/rules"});
   const json groups = json::parse(rules.output)["data"]["groups"];
   EXPECT_THAT(groups, SizeIs(2));
+  const std::string page = watched.collector().Get("/metrics");
   for (const json& group : groups) {
     for (const json& rule : group["rules"]) {
       EXPECT_EQ(rule["health"], "ok") << rule["name"] << ": " << rule["lastError"];
+      for (const std::string& metric : MetricsIn(rule["query"])) {
+        EXPECT_THAT(page, HasSubstr("\n" + metric)) << rule["name"] << " reads what is not there";
+      }
     }
   }
   for (const char* const alert :
@@ -172,7 +188,6 @@ TEST(WatchedCollector, FillsEveryPanelKeepsEveryRuleAndPassesPromtool) {
   EXPECT_THAT(watched.Query("ALERTS{alertname=~\"CollectorDown|StoreFailing|FindingsDropped\"}"),
               IsEmpty());
 
-  const std::string page = watched.collector().Get("/metrics");
   const testing::TempFolder folder;
   std::ofstream(folder.File("metrics")) << page.substr(page.find("\r\n\r\n") + 4);
   const testing::Outcome check =
