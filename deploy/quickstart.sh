@@ -6,7 +6,8 @@ trap '((BASH_SUBSHELL > 0)) || printf "quickstart: failed: %s\n" "$BASH_COMMAND"
 
 usage() {
   cat <<'TEXT'
-usage: deploy/quickstart.sh [--once] [--keep] [--port-base N] [--bin-dir DIR] [--max-delay-ms N]
+usage: deploy/quickstart.sh [--once] [--keep] [--port-base N] [--bin-dir DIR] [--no-node]
+                            [--max-delay-ms N]
 
 Installs what is missing, builds the programs, makes throw-away certificates, starts a collector, a
 real nginx with a small shop, and an agent that watches it, and tells a story: normal checkouts; a
@@ -17,13 +18,15 @@ It goes on with a little traffic until Ctrl-C, and removes everything in the end
   --keep            leave the temporary folder (logs, store, configurations) and say where it is
   --port-base N     take the six ports from N on; by default free ones are found
   --bin-dir DIR     use the programs in DIR; nothing is installed or built
+  --no-node         let curl send what the pages' scripts would send, even where Node.js is there to
+                    run them
   --max-delay-ms N  a finding must be shown within N milliseconds of its cause (default 1000)
 
 Needs the right to capture packets on loopback: run it as root, or with sudo.
 TEXT
 }
 
-once=no keep=no port_base='' bin_dir='' delay_max_ms=1000
+once=no keep=no port_base='' bin_dir='' use_node=yes delay_max_ms=1000
 original_arguments=$*
 usage_error() {
   printf 'quickstart: %s (try --help)\n' "$*" >&2
@@ -33,6 +36,7 @@ while [[ $# -gt 0 ]]; do
   case $1 in
     --once) once=yes ;;
     --keep) keep=yes ;;
+    --no-node) use_node=no ;;
     --port-base | --bin-dir | --max-delay-ms)
       [[ $# -ge 2 ]] || usage_error "$1 needs a value"
       case $1 in

@@ -65,7 +65,7 @@ browser_note() {
     say "(There is no browser here: Node.js loads the shop's page and runs its scripts, with as much of a"
     say "document around them as they use. See deploy/demo/scripts/browser.mjs.)"
   else
-    say "(There is no browser here, and no Node.js: curl sends what the page's scripts would send.)"
+    say "(There is no browser here: curl sends what the page's scripts would send.)"
   fi
 }
 

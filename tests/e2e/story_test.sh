@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# The story, twice in a row: everything that was planted is found, and nothing is left behind.
+# The story, twice in a row, with Node.js running the pages' scripts where it is there, and with curl
+# in their place: everything that was planted is found, and nothing is left behind.
 # shellcheck source=tests/e2e/support.sh
 source "$(dirname "${BASH_SOURCE[0]}")/support.sh"
 trap 'rm -rf "$scratch"' EXIT
 
-for round in 1 2; do
-  echo "run $round"
-  "$quickstart" --once --bin-dir "$bin_dir" --max-delay-ms "$delay_max_ms" ||
-    fail "run $round ended with $?"
+for option in '' --no-node; do
+  "$quickstart" --once --bin-dir "$bin_dir" --max-delay-ms "$delay_max_ms" $option ||
+    fail "with the option '$option' it ended with $?"
   expect_clean
 done
 

@@ -4,7 +4,8 @@
 # With Node.js, deploy/demo/scripts/browser.mjs loads the page from the shop and runs its scripts, the
 # chat's among them. Without, curl sends what these scripts would.
 
-node_program=$(command -v node || true)
+node_program=
+[[ $use_node == no ]] || node_program=$(command -v node || true)
 
 # The fields of the payment form, as a browser has them, for a card.
 form_of() { printf '{"name":"Demo Shopper","number":"%s","expiry":"11/29"}' "$1"; }
