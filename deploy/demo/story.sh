@@ -73,8 +73,9 @@ alter_the_script() {
   chapter "Somebody alters the chat script on the server"
   set_mark
   put_script chat-skimmer.js
-  expect_finding "the change was seen" \
-    '.script_change.script == "vendor/chat.js" and .script_change.change == "CHANGE_CHANGED"'
+  expect_finding "the change was seen, and is graded critical" \
+    '.script_change.script == "vendor/chat.js" and .script_change.change == "CHANGE_CHANGED" and
+     .severity == "SEVERITY_CRITICAL"'
   wait_until 5 script_is $chat STATE_CHANGED || true
   expect_equal "state of the script" STATE_CHANGED "$(script_state $chat)"
   command_line skimwatchctl scripts diff $chat
@@ -208,8 +209,9 @@ decide_on_an_update() {
   chapter "The vendor publishes an update: read, approved, and the approval taken back"
   set_mark
   put_script chat-1.1.js
-  expect_finding "the update was seen" \
-    '.script_change.script == "vendor/chat.js" and .script_change.change == "CHANGE_CHANGED"'
+  expect_finding "the update was seen, and is graded less" \
+    '.script_change.script == "vendor/chat.js" and .script_change.change == "CHANGE_CHANGED" and
+     .severity != "SEVERITY_CRITICAL"'
   wait_until 5 script_is $chat STATE_CHANGED || true
   local hash
   hash=$(script_hash $chat)
