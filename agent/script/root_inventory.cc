@@ -1,0 +1,392 @@
+#include "agent/script/root_inventory.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "agent/script/judge/card_redaction.h"
+#include "agent/script/judge/inline_match.h"
+#include "agent/script/judge/script_version.h"
+#include "agent/script/judge/text_diff.h"
+#include "agent/script/judge/verdict.h"
+#include "agent/script/script_name.h"
+#include "agent/script/source/folder_watches.h"
+
+namespace skimwatch::script {
+namespace {
+
+// Facts of one name that are kept to compare with, so that a skimmer can't hide behind the first
+// twenty requests of a large script.
+constexpr int kKeptFactsPerName = 1000;
+// A difference in a finding.
+constexpr size_t kDiffBytesMax = size_t{64} << 10;
+// Files that are gone and had an approved version. Builds that name files by their content leave
+// one behind with every deployment.
+constexpr uint64_t kGoneFilesMax = 4096;
+
+const std::string& NoHash() {
+  static const std::string& none = *new std::string;
+  return none;
+}
+
+// An inline script as it stands in a page now.
+struct SeenInline {
+  int number = 0;
+  v1::ScriptVersion version;
+  std::string text;
+};
+
+// Without repeats, in document order.
+std::vector<SeenInline> ReadInline(std::string_view html) {
+  std::vector<SeenInline> seen;
+  absl::flat_hash_set<std::string> hashes;
+  for (InlineScript& script : ExtractInlineScripts(html)) {
+    v1::ScriptVersion version = VersionOf(script.text);
+    if (!hashes.insert(version.sha256()).second) continue;
+    seen.push_back({script.number, std::move(version), std::move(script.text)});
+  }
+  return seen;
+}
+
+}  // namespace
+
+RootInventory::RootInventory(Options options,
+                             const google::protobuf::RepeatedPtrField<FileState>& files)
+    : options_(std::move(options)), approvals_(std::make_shared<Approvals>()) {
+  for (const FileState& file : files) {
+    files_[file.path()] = file;
+    ++(file.sha256().empty() ? gone_files_ : live_files_);
+    for (const ScriptState& script : file.scripts()) Hold(script);
+  }
+}
+
+void RootInventory::SetApprovals(std::shared_ptr<const Approvals> approvals) {
+  approvals_ = std::move(approvals);
+  for (auto& [path, file] : files_) {
+    const std::string file_name = FileName(options_.name_prefix, path);
+    for (ScriptState& script : *file.mutable_scripts()) {
+      if (!script.has_current() || script.current().sha256() == script.approved().sha256()) continue;
+      if (!approvals_->Contains(options_.site, PlaceOf(file_name, script).name,
+                                script.current().sha256())) {
+        continue;
+      }
+      Release(script);
+      *script.mutable_approved() = script.current();
+      Hold(script);
+      changed_ = true;
+    }
+  }
+}
+
+const std::string& RootInventory::KnownSha256(const std::string& path) const {
+  const auto entry = files_.find(path);
+  return entry == files_.end() ? NoHash() : entry->second.sha256();
+}
+
+std::vector<std::string> RootInventory::LiveBelow(const std::string& path) const {
+  std::vector<std::string> live;
+  for (auto entry = files_.lower_bound(path);
+       entry != files_.end() && entry->first.starts_with(path); ++entry) {
+    if (IsAtOrBelow(entry->first, path) && !entry->second.sha256().empty()) {
+      live.push_back(entry->first);
+    }
+  }
+  return live;
+}
+
+void RootInventory::Apply(const std::string& path, const FileContent& content, bool is_proposal) {
+  const auto [entry, is_new] = files_.try_emplace(path);
+  FileState& file = entry->second;
+  if (file.sha256() == content.version.sha256()) return;
+  if (is_new) file.set_path(path);
+  if (file.sha256().empty()) {
+    ++live_files_;
+    if (!is_new) --gone_files_;
+  }
+  file.clear_gone_seconds();
+  const std::string name = FileName(options_.name_prefix, path);
+  const bool has_text = !content.too_large && !content.outside;
+  if (has_text) options_.sink->OnText(options_.site, name, content.text);
+  ApplyWhole({.name = name, .page = ""}, content, is_proposal, file);
+  if (options_.selection->IsPage(path) && has_text) {
+    ApplyInline(name, content.text, is_proposal, file);
+  }
+  // After everything was said: until then the file is as it was.
+  file.set_sha256(content.version.sha256());
+  changed_ = true;
+}
+
+// The file as one script. A page that can't be analysed is one too, since its inline scripts can't
+// be told apart; they stay as they were.
+void RootInventory::ApplyWhole(const Place& place, const FileContent& content, bool is_proposal,
+                               FileState& file) {
+  const bool has_text = !content.too_large && !content.outside;
+  const auto whole = std::find_if(file.mutable_scripts()->begin(), file.mutable_scripts()->end(),
+                                  [](const ScriptState& script) { return script.number() == 0; });
+  if (options_.selection->IsScript(file.path()) || !has_text) {
+    ScriptState& script =
+        whole == file.mutable_scripts()->end() ? *file.add_scripts() : *whole;
+    See(place, content.version, has_text ? &content.text : nullptr, is_proposal, script);
+  } else if (whole != file.mutable_scripts()->end() && whole->has_current()) {
+    SeeGone(place, *whole);
+  }
+}
+
+void RootInventory::ApplyInline(const std::string& page, std::string_view html, bool is_proposal,
+                                FileState& file) {
+  std::vector<SeenInline> seen = ReadInline(html);
+  std::vector<ScriptState> live;
+  std::vector<ScriptState> others;
+  for (ScriptState& script : *file.mutable_scripts()) {
+    const bool is_live = script.number() > 0 && script.has_current();
+    (is_live ? live : others).push_back(std::move(script));
+  }
+  std::vector<std::string> before;
+  std::vector<std::string> now;
+  before.reserve(live.size());
+  now.reserve(seen.size());
+  for (const ScriptState& script : live) before.push_back(script.current().sha256());
+  for (const SeenInline& script : seen) now.push_back(script.version.sha256());
+  absl::flat_hash_map<int, std::string> kept;
+  const InlineMatch match = MatchInlineScripts(before, now, [&](int p, int c) {
+    auto [entry, is_new] = kept.try_emplace(p);
+    if (is_new) {
+      std::optional<KeptVersion> version = options_.versions->Get(before[p]);
+      if (version && version->text) entry->second = *std::move(version->text);
+    }
+    return Likeness(entry->second, seen[c].text);
+  });
+
+  // Slots of scripts that are here now, in their order.
+  std::vector<ScriptState> here(seen.size());
+  std::vector<bool> found(live.size(), false);
+  for (size_t c = 0; c < seen.size(); ++c) {
+    if (const int p = match.previous_of[c]; p >= 0) {
+      here[c] = std::move(live[p]);
+      found[p] = true;
+    }
+  }
+  for (size_t p = 0; p < live.size(); ++p) {
+    if (found[p]) continue;
+    SeeGone({.name = NameOfInline(page, static_cast<int>(live[p].number())), .page = page},
+            live[p]);
+    others.push_back(std::move(live[p]));
+  }
+  // One that was there before and comes back is itself.
+  for (size_t c = 0; c < seen.size(); ++c) {
+    if (match.previous_of[c] >= 0) continue;
+    const auto returned = std::find_if(others.begin(), others.end(), [&](const ScriptState& other) {
+      return other.number() > 0 && other.approved().sha256() == seen[c].version.sha256();
+    });
+    if (returned == others.end()) continue;
+    here[c] = std::move(*returned);
+    others.erase(returned);
+  }
+  // Numbers are given with every other slot in view.
+  file.clear_scripts();
+  for (const ScriptState& script : here) *file.add_scripts() = script;
+  for (ScriptState& script : others) {
+    if (script.number() == 0 || script.has_approved()) *file.add_scripts() = std::move(script);
+  }
+  for (size_t c = 0; c < seen.size(); ++c) {
+    ScriptState& script = *file.mutable_scripts(static_cast<int>(c));
+    if (script.number() == 0) {
+      const int number = NewNumber(page, seen[c].version.sha256(), seen[c].number, file);
+      script.set_number(static_cast<uint32_t>(number));
+      file.set_number_max(std::max(file.number_max(), script.number()));
+    }
+    See({.name = NameOfInline(page, static_cast<int>(script.number())), .page = page},
+        seen[c].version, &seen[c].text, is_proposal, script);
+  }
+}
+
+int RootInventory::NewNumber(const std::string& page, const std::string& sha256, int number,
+                             FileState& file) const {
+  const int approved = approvals_->NumberOf(options_.site, page, sha256);
+  const bool is_free =
+      approved > 0 && std::none_of(file.scripts().begin(), file.scripts().end(),
+                                   [&](const ScriptState& script) {
+                                     return script.number() == static_cast<uint32_t>(approved);
+                                   });
+  return is_free ? approved : std::max(number, static_cast<int>(file.number_max()) + 1);
+}
+
+void RootInventory::See(const Place& place, const v1::ScriptVersion& version,
+                        const std::string* text, bool is_proposal, ScriptState& script) {
+  if (script.current().sha256() == version.sha256()) return;
+  const bool was_here = script.has_current();
+  const bool is_approved = approvals_->Contains(options_.site, place.name, version.sha256());
+  v1::ScriptChange change;
+  change.set_script(place.name);
+  change.set_page(place.page);
+  *change.mutable_current() = version;
+  if (is_proposal && !was_here) {
+    change.set_change(v1::ScriptChange::CHANGE_PROPOSED);
+  } else if (is_approved) {
+    change.set_change(v1::ScriptChange::CHANGE_RESTORED);
+    if (was_here) *change.mutable_previous() = script.current();
+  } else {
+    change.set_change(was_here ? v1::ScriptChange::CHANGE_CHANGED
+                               : v1::ScriptChange::CHANGE_ADDED);
+    if (script.has_approved() && script.approved().sha256() != version.sha256()) {
+      *change.mutable_previous() = script.approved();
+    } else if (was_here) {
+      *change.mutable_previous() = script.current();
+    }
+  }
+  if (text != nullptr) Judge(place, *text, change);
+  options_.sink->OnChange(options_.site, change, Verdict(change));
+  ++changes_;
+
+  Release(script);
+  *script.mutable_current() = version;
+  if (is_approved) *script.mutable_approved() = version;
+  Hold(script);
+  changed_ = true;
+}
+
+void RootInventory::SeeGone(const Place& place, ScriptState& script) {
+  v1::ScriptChange change;
+  change.set_change(v1::ScriptChange::CHANGE_REMOVED);
+  change.set_script(place.name);
+  change.set_page(place.page);
+  *change.mutable_previous() = script.current();
+  options_.sink->OnChange(options_.site, change, Verdict(change));
+  ++changes_;
+  Release(script);
+  script.clear_current();
+  Hold(script);
+  changed_ = true;
+}
+
+void RootInventory::Judge(const Place& place, const std::string& text, v1::ScriptChange& change) {
+  KeptVersion version;
+  version.facts = options_.finder->Find(text, kKeptFactsPerName);
+  if (text.size() <= kDiffTextBytesMax) version.text = RedactCards(text).text;
+  options_.versions->Put(change.current().sha256(), version);
+  for (v1::ScriptFact& fact : FirstFacts(version.facts, FactFinder::kFactsPerNameMax)) {
+    *change.add_facts() = std::move(fact);
+  }
+  const bool compare = change.change() == v1::ScriptChange::CHANGE_CHANGED ||
+                       change.change() == v1::ScriptChange::CHANGE_ADDED;
+  if (!compare || !change.has_previous()) return;
+
+  const std::optional<KeptVersion> previous = options_.versions->Get(change.previous().sha256());
+  // Where nothing is known of the version before, everything may be new.
+  for (v1::ScriptFact& fact :
+       FirstFacts(GainedFacts(previous ? previous->facts : std::vector<v1::ScriptFact>(),
+                              version.facts),
+                  FactFinder::kFactsPerNameMax)) {
+    *change.add_gained_facts() = std::move(fact);
+  }
+  if (!previous || !previous->text || !version.text) {
+    change.set_diff("not compared: the version before is not kept\n");
+    if (!version.text) change.set_diff("not compared: the script is too large\n");
+    return;
+  }
+  absl::StatusOr<TextDiff> diff =
+      DiffTexts(place.name, *previous->text, *version.text, kDiffBytesMax);
+  if (!diff.ok()) {
+    change.set_diff("not compared: out of memory\n");
+    return;
+  }
+  change.set_diff(std::move(diff->text));
+  change.set_diff_truncated_bytes(diff->truncated_bytes);
+}
+
+void RootInventory::ApplyGone(const std::string& path, absl::Time now) {
+  const auto entry = files_.find(path);
+  if (entry == files_.end() || entry->second.sha256().empty()) return;
+  FileState& file = entry->second;
+  const std::string name = FileName(options_.name_prefix, path);
+  FileState left;
+  for (ScriptState& script : *file.mutable_scripts()) {
+    if (script.has_current()) SeeGone(PlaceOf(name, script), script);
+    if (script.has_approved()) *left.add_scripts() = std::move(script);
+  }
+  --live_files_;
+  changed_ = true;
+  if (left.scripts_size() == 0) {
+    files_.erase(entry);
+    return;
+  }
+  left.set_path(path);
+  left.set_number_max(file.number_max());
+  left.set_gone_seconds(absl::ToUnixSeconds(now));
+  file = std::move(left);
+  if (++gone_files_ <= kGoneFilesMax) return;
+  auto oldest = files_.end();
+  for (auto file_entry = files_.begin(); file_entry != files_.end(); ++file_entry) {
+    if (!file_entry->second.sha256().empty()) continue;
+    if (oldest == files_.end() ||
+        file_entry->second.gone_seconds() < oldest->second.gone_seconds()) {
+      oldest = file_entry;
+    }
+  }
+  for (const ScriptState& script : oldest->second.scripts()) Release(script);
+  files_.erase(oldest);
+  --gone_files_;
+}
+
+void RootInventory::Forget(const std::string& path) {
+  const auto entry = files_.find(path);
+  if (entry == files_.end()) return;
+  for (const ScriptState& script : entry->second.scripts()) Release(script);
+  --(entry->second.sha256().empty() ? gone_files_ : live_files_);
+  files_.erase(entry);
+  changed_ = true;
+}
+
+uint64_t RootInventory::live_scripts() const {
+  uint64_t live = 0;
+  for (const auto& [path, file] : files_) {
+    for (const ScriptState& script : file.scripts()) live += script.has_current() ? 1 : 0;
+  }
+  return live;
+}
+
+uint64_t RootInventory::unapproved_scripts() const {
+  uint64_t unapproved = 0;
+  for (const auto& [path, file] : files_) {
+    const std::string file_name = FileName(options_.name_prefix, path);
+    for (const ScriptState& script : file.scripts()) {
+      if (!script.has_current()) continue;
+      const bool is_approved = approvals_->Contains(
+          options_.site, PlaceOf(file_name, script).name, script.current().sha256());
+      unapproved += is_approved ? 0 : 1;
+    }
+  }
+  return unapproved;
+}
+
+void RootInventory::WriteTo(google::protobuf::RepeatedPtrField<FileState>& files) const {
+  files.Reserve(static_cast<int>(files_.size()));
+  for (const auto& [path, file] : files_) *files.Add() = file;
+}
+
+void RootInventory::MarkSaved() {
+  for (const std::string& sha256 : to_release_) options_.versions->Release(sha256);
+  to_release_.clear();
+  changed_ = false;
+}
+
+void RootInventory::Hold(const ScriptState& script) {
+  if (script.has_current()) options_.versions->Hold(script.current().sha256());
+  if (script.has_approved()) options_.versions->Hold(script.approved().sha256());
+}
+
+void RootInventory::Release(const ScriptState& script) {
+  // Not before the state that names them is replaced: a crash in between would lose them.
+  if (script.has_current()) to_release_.push_back(script.current().sha256());
+  if (script.has_approved()) to_release_.push_back(script.approved().sha256());
+}
+
+RootInventory::Place RootInventory::PlaceOf(const std::string& file_name,
+                                            const ScriptState& script) const {
+  if (script.number() == 0) return {.name = file_name, .page = ""};
+  return {.name = NameOfInline(file_name, static_cast<int>(script.number())), .page = file_name};
+}
+
+}  // namespace skimwatch::script

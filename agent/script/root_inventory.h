@@ -1,0 +1,113 @@
+#ifndef SKIMWATCH_AGENT_SCRIPT_ROOT_INVENTORY_H_
+#define SKIMWATCH_AGENT_SCRIPT_ROOT_INVENTORY_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "agent/script/approvals.h"
+#include "agent/script/judge/fact_finder.h"
+#include "agent/script/judge/inline_scripts.h"
+#include "agent/script/script_sink.h"
+#include "agent/script/script_state.pb.h"
+#include "agent/script/source/file_content.h"
+#include "agent/script/source/glob_list.h"
+#include "agent/script/version_store.h"
+#include "skimwatch/v1/finding.pb.h"
+
+namespace skimwatch::script {
+
+// The scripts of one web root: what was seen last and what was approved last, and from both what a
+// look at a file means. Differences go to the sink with their facts and their verdict.
+//
+// A page's inline scripts are recognised by their bytes wherever they moved (inline_match.h) and
+// keep their number; a new one gets a number that the page never had, unless the collector approves
+// its bytes under one that is free. Equal bytes in one page are one script.
+//
+// Thread-compatible.
+class RootInventory {
+ public:
+  struct Options {
+    std::string site;
+    // Before every path, to tell apart the roots of one site.
+    std::string name_prefix;
+    const Selection* selection = nullptr;
+    VersionStore* versions = nullptr;
+    const FactFinder* finder = nullptr;
+    ScriptSink* sink = nullptr;
+  };
+
+  // Goes on from `files`, or from nothing. What `options` point to must outlive this.
+  RootInventory(Options options,
+                const google::protobuf::RepeatedPtrField<FileState>& files);
+
+  void SetApprovals(std::shared_ptr<const Approvals> approvals);
+
+  // SHA-256 of the file as it was read last; empty when there was none.
+  const std::string& KnownSha256(const std::string& path) const;
+  bool IsLive(const std::string& path) const { return !KnownSha256(path).empty(); }
+  // Live files at or below a path.
+  std::vector<std::string> LiveBelow(const std::string& path) const;
+
+  // The file holds this. `is_proposal`: it belongs to the first look.
+  void Apply(const std::string& path, const FileContent& content, bool is_proposal);
+  // The file is gone.
+  void ApplyGone(const std::string& path, absl::Time now);
+  // The file is no longer selected: nothing is said about it.
+  void Forget(const std::string& path);
+
+  uint64_t live_files() const { return live_files_; }
+  // Changes that went to the sink.
+  uint64_t changes() const { return changes_; }
+  uint64_t live_scripts() const;
+  uint64_t unapproved_scripts() const;
+
+  // Whether anything is to be saved since MarkSaved.
+  bool changed() const { return changed_; }
+  void WriteTo(google::protobuf::RepeatedPtrField<FileState>& files) const;
+  // The state is on disk: versions that it no longer names can go.
+  void MarkSaved();
+
+ private:
+  // Where a script is, for what is said about it.
+  struct Place {
+    std::string name;
+    // Empty for a file of its own.
+    std::string page;
+  };
+
+  void ApplyWhole(const Place& place, const FileContent& content, bool is_proposal,
+                  FileState& file);
+  void ApplyInline(const std::string& page, std::string_view html, bool is_proposal,
+                   FileState& file);
+  int NewNumber(const std::string& page, const std::string& sha256, int number,
+                FileState& file) const;
+  // `text` is nullptr where it is not to be analysed.
+  void See(const Place& place, const v1::ScriptVersion& version, const std::string* text,
+           bool is_proposal, ScriptState& script);
+  void SeeGone(const Place& place, ScriptState& script);
+  // Sets facts, what was gained of them and the difference.
+  void Judge(const Place& place, const std::string& text, v1::ScriptChange& change);
+
+  void Hold(const ScriptState& script);
+  void Release(const ScriptState& script);
+  Place PlaceOf(const std::string& file_name, const ScriptState& script) const;
+
+  const Options options_;
+  std::shared_ptr<const Approvals> approvals_;
+  std::map<std::string, FileState> files_;
+  uint64_t live_files_ = 0;
+  uint64_t gone_files_ = 0;
+  uint64_t changes_ = 0;
+  bool changed_ = false;
+  std::vector<std::string> to_release_;
+};
+
+}  // namespace skimwatch::script
+
+#endif  // SKIMWATCH_AGENT_SCRIPT_ROOT_INVENTORY_H_

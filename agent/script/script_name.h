@@ -1,0 +1,29 @@
+#ifndef SKIMWATCH_AGENT_SCRIPT_SCRIPT_NAME_H_
+#define SKIMWATCH_AGENT_SCRIPT_SCRIPT_NAME_H_
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace skimwatch::script {
+
+// The name that a file below a web root has in findings and approvals: its path, behind `prefix`.
+// Bytes that are not UTF-8, control characters, `%` and `#` are percent-encoded (RFC 3986, 2.1), so
+// that different files have different names and none looks like an inline script's. A name that
+// would hold a card number, or is too long, is shortened and told apart by a digest.
+std::string FileName(std::string_view prefix, std::string_view path);
+
+// `page#inline-N`.
+std::string NameOfInline(std::string_view page, int number);
+
+struct InlineName {
+  std::string page;
+  int number = 0;
+};
+
+// nullopt for a name of another form.
+std::optional<InlineName> ParseInlineName(std::string_view name);
+
+}  // namespace skimwatch::script
+
+#endif  // SKIMWATCH_AGENT_SCRIPT_SCRIPT_NAME_H_

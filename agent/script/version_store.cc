@@ -1,0 +1,217 @@
+#include "agent/script/version_store.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <system_error>
+#include <tuple>
+#include <utility>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "agent/script/checked_file.h"
+#include "agent/script/judge/text_diff.h"
+#include "agent/script/script_state.pb.h"
+
+namespace skimwatch::script {
+namespace {
+
+constexpr std::string_view kFacts = ".facts";
+constexpr std::string_view kText = ".text";
+constexpr size_t kHashDigits = 64;
+// A thousand facts of every name, at their longest.
+constexpr size_t kFactsBytesMax = size_t{16} << 20;
+
+uint64_t SizeOf(const std::string& path) {
+  struct stat info {};
+  return stat(path.c_str(), &info) == 0 ? static_cast<uint64_t>(info.st_size) : 0;
+}
+
+bool IsHash(std::string_view text) {
+  return text.size() == kHashDigits && std::all_of(text.begin(), text.end(), [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+         });
+}
+
+void RemoveFile(const std::string& path) {
+  std::error_code ignored;
+  std::filesystem::remove(path, ignored);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<VersionStore>> VersionStore::Open(const std::string& directory,
+                                                                 uint64_t bytes_max) {
+  if (mkdir(directory.c_str(), S_IRWXU) != 0 && errno != EEXIST) {
+    return absl::InternalError(absl::StrCat(directory, ": can't be made: ",
+                                            std::generic_category().message(errno)));
+  }
+  auto store = std::unique_ptr<VersionStore>(new VersionStore(directory, bytes_max));
+  if (absl::Status status = store->Load(); !status.ok()) return status;
+  return store;
+}
+
+std::string VersionStore::PathOf(const std::string& sha256, std::string_view kind) const {
+  return absl::StrCat(directory_, "/", absl::BytesToHexString(sha256), std::string(kind));
+}
+
+absl::Status VersionStore::Load() {
+  absl::MutexLock lock(&mutex_);
+  std::vector<std::tuple<std::filesystem::file_time_type, std::string>> found;
+  std::error_code error;
+  std::filesystem::directory_iterator file(directory_, error);
+  for (; !error && file != std::filesystem::directory_iterator(); file.increment(error)) {
+    const std::string name = file->path().filename();
+    const std::string stem = file->path().stem();
+    const std::string kind = file->path().extension();
+    if (!IsHash(stem) || (kind != kFacts && kind != kText)) {
+      // Left by a crash.
+      if (name.ends_with(kUnfinishedSuffix)) RemoveFile(file->path());
+      continue;
+    }
+    std::error_code ignored;
+    const std::string sha256 = absl::HexStringToBytes(stem);
+    Entry& entry = entries_[sha256];
+    const uint64_t bytes = SizeOf(file->path());
+    (kind == kFacts ? entry.facts_bytes : entry.text_bytes) = bytes;
+    stats_.bytes += bytes;
+    found.emplace_back(std::filesystem::last_write_time(file->path(), ignored), sha256);
+  }
+  if (error) {
+    return absl::InternalError(absl::StrCat(directory_, ": can't be listed: ", error.message()));
+  }
+  std::sort(found.begin(), found.end());
+  for (const auto& [time, sha256] : found) {
+    Entry& entry = entries_[sha256];
+    if (entry.age != 0) continue;
+    entry.age = next_age_++;
+    by_age_[entry.age] = sha256;
+  }
+  MakeRoom();
+  return absl::OkStatus();
+}
+
+uint64_t VersionStore::Write(const std::string& path, std::string_view content) {
+  // Not durable: after a loss of power a damaged file is found out, and costs a difference.
+  if (absl::Status status = WriteChecked(path, content, false); !status.ok()) {
+    ++stats_.write_errors;
+    stats_.last_error = std::string(status.message());
+    return 0;
+  }
+  return SizeOf(path);
+}
+
+void VersionStore::Put(const std::string& sha256, const KeptVersion& version) {
+  absl::MutexLock lock(&mutex_);
+  Entry& entry = entries_[sha256];
+  if (entry.age == 0) {
+    entry.age = next_age_++;
+    by_age_[entry.age] = sha256;
+  }
+  if (entry.facts_bytes == 0) {
+    VersionFacts facts;
+    for (const v1::ScriptFact& fact : version.facts) *facts.add_facts() = fact;
+    entry.facts_bytes = Write(PathOf(sha256, kFacts), facts.SerializeAsString());
+    stats_.bytes += entry.facts_bytes;
+  }
+  if (entry.text_bytes == 0 && version.text && version.text->size() <= kDiffTextBytesMax) {
+    entry.text_bytes = Write(PathOf(sha256, kText), *version.text);
+    stats_.bytes += entry.text_bytes;
+  }
+  MakeRoom();
+}
+
+std::optional<KeptVersion> VersionStore::Get(const std::string& sha256) {
+  absl::MutexLock lock(&mutex_);
+  const auto found = entries_.find(sha256);
+  if (found == entries_.end() || found->second.facts_bytes == 0) return std::nullopt;
+  Entry& entry = found->second;
+  const std::string facts_path = PathOf(sha256, kFacts);
+  absl::StatusOr<std::string> bytes = ReadChecked(facts_path, kFactsBytesMax);
+  VersionFacts facts;
+  if (!bytes.ok() || !facts.ParseFromString(*bytes)) {
+    ++stats_.damaged;
+    stats_.last_error = bytes.ok() ? absl::StrCat(facts_path, ": is damaged")
+                                   : std::string(bytes.status().message());
+    Erase(sha256, entry, true);
+    return std::nullopt;
+  }
+  KeptVersion version;
+  version.facts.assign(facts.facts().begin(), facts.facts().end());
+  if (entry.text_bytes == 0) return version;
+  absl::StatusOr<std::string> text = ReadChecked(PathOf(sha256, kText), kDiffTextBytesMax);
+  if (text.ok()) {
+    version.text = *std::move(text);
+  } else {
+    ++stats_.damaged;
+    stats_.last_error = std::string(text.status().message());
+    Erase(sha256, entry, false);
+  }
+  return version;
+}
+
+void VersionStore::Hold(const std::string& sha256) {
+  absl::MutexLock lock(&mutex_);
+  Entry& entry = entries_[sha256];
+  if (entry.age == 0) {
+    entry.age = next_age_++;
+    by_age_[entry.age] = sha256;
+  }
+  ++entry.holders;
+}
+
+void VersionStore::Release(const std::string& sha256) {
+  absl::MutexLock lock(&mutex_);
+  const auto found = entries_.find(sha256);
+  if (found == entries_.end() || --found->second.holders > 0) return;
+  Erase(sha256, found->second, true);
+  by_age_.erase(found->second.age);
+  entries_.erase(found);
+}
+
+void VersionStore::DropUnheld() {
+  absl::MutexLock lock(&mutex_);
+  for (auto entry = entries_.begin(); entry != entries_.end();) {
+    const auto next = std::next(entry);
+    if (entry->second.holders <= 0) {
+      Erase(entry->first, entry->second, true);
+      by_age_.erase(entry->second.age);
+      entries_.erase(entry);
+    }
+    entry = next;
+  }
+}
+
+void VersionStore::Erase(const std::string& sha256, Entry& entry, bool facts_too) {
+  if (entry.text_bytes > 0) {
+    RemoveFile(PathOf(sha256, kText));
+    stats_.bytes -= entry.text_bytes;
+    entry.text_bytes = 0;
+  }
+  if (facts_too && entry.facts_bytes > 0) {
+    RemoveFile(PathOf(sha256, kFacts));
+    stats_.bytes -= entry.facts_bytes;
+    entry.facts_bytes = 0;
+  }
+}
+
+void VersionStore::MakeRoom() {
+  for (const bool facts_too : {false, true}) {
+    for (auto oldest = by_age_.begin(); oldest != by_age_.end() && stats_.bytes > bytes_max_;
+         ++oldest) {
+      Entry& entry = entries_[oldest->second];
+      if (entry.text_bytes == 0 && (!facts_too || entry.facts_bytes == 0)) continue;
+      Erase(oldest->second, entry, facts_too);
+      ++stats_.evicted;
+    }
+  }
+}
+
+VersionStore::Stats VersionStore::GetStats() const {
+  absl::MutexLock lock(&mutex_);
+  return stats_;
+}
+
+}  // namespace skimwatch::script
