@@ -1,0 +1,501 @@
+#include "agent/agent.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <filesystem>
+#include <optional>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
+#include "agent/card/brand_table.h"
+#include "agent/card/scanner.h"
+#include "agent/pipeline/agent_metrics.h"
+#include "agent/pipeline/expected_flows.h"
+#include "agent/pipeline/finding_builder.h"
+#include "agent/pipeline/finding_writer.h"
+#include "agent/pipeline/message_scanner.h"
+#include "agent/pipeline/process_usage.h"
+#include "agent/pipeline/script_reporter.h"
+#include "agent/script/script_monitor.h"
+#include "agent/traffic/coverage.h"
+#include "agent/traffic/local_addresses.h"
+#include "agent/traffic/protocol/traffic_decoder.h"
+#include "agent/traffic/site_map.h"
+#include "agent/traffic/source/log_tail.h"
+#include "agent/traffic/source/packet_capture.h"
+#include "agent/uplink/uplink.h"
+#include "proto/admin/admin_server.h"
+#include "proto/tls/certificate_files.h"
+#include "spdlog/spdlog.h"
+
+namespace skimwatch::agent {
+namespace {
+
+using pipeline::AgentSnapshot;
+using pipeline::FindingWriter;
+using pipeline::MessageScanner;
+
+// One thread's way from packets to sightings.
+class CaptureThread final : public traffic::PacketHandler {
+ public:
+  CaptureThread(const traffic::TrafficDecoderOptions& decoder,
+                std::shared_ptr<const traffic::SiteMap> sites,
+                const MessageScanner::Options& scanner, traffic::Coverage& coverage,
+                FindingWriter& writer)
+      : scanner_(scanner, card::BrandTable::Default(), writer),
+        decoder_(decoder, std::move(sites), coverage, scanner_) {}
+
+  void OnPacket(const traffic::PacketView& packet) override {
+    scanner_.Advance(packet.time);
+    decoder_.OnPacket(packet);
+  }
+  void OnIdle(absl::Time now) override {
+    decoder_.OnIdle(now);
+    scanner_.Advance(now);
+  }
+  void Flush() override { decoder_.Flush(); }
+
+  const MessageScanner& scanner() const { return scanner_; }
+  traffic::TrafficDecoder::Stats decoder_stats() const { return decoder_.stats(); }
+
+ private:
+  MessageScanner scanner_;
+  traffic::TrafficDecoder decoder_;
+};
+
+// What PacketCapture owns; the CaptureThread lives on, since its figures are asked for.
+class SharedHandler final : public traffic::PacketHandler {
+ public:
+  explicit SharedHandler(std::shared_ptr<CaptureThread> target) : target_(std::move(target)) {}
+  void OnPacket(const traffic::PacketView& packet) override { target_->OnPacket(packet); }
+  void OnIdle(absl::Time now) override { target_->OnIdle(now); }
+  void Flush() override { target_->Flush(); }
+
+ private:
+  const std::shared_ptr<CaptureThread> target_;
+};
+
+struct Capture {
+  std::string interface;
+  // Null when it could not be opened; `error` says why.
+  std::unique_ptr<traffic::PacketCapture> capture;
+  absl::Status error;
+  std::vector<std::shared_ptr<CaptureThread>> threads;
+};
+
+struct Logs {
+  std::string paths;
+  std::unique_ptr<MessageScanner> scanner;
+  std::unique_ptr<traffic::LogTail> tail;
+};
+
+void AddDecoderStats(const traffic::TrafficDecoder::Stats& one,
+                     traffic::TrafficDecoder::Stats& sum) {
+  sum.packets += one.packets;
+  sum.packet_bytes += one.packet_bytes;
+  sum.packets_undecodable += one.packets_undecodable;
+  sum.flows += one.flows;
+  sum.flows_active += one.flows_active;
+  sum.flows_sampled_out += one.flows_sampled_out;
+  sum.flows_evicted += one.flows_evicted;
+  sum.gaps += one.gaps;
+  sum.gap_bytes += one.gap_bytes;
+  sum.retransmitted_bytes += one.retransmitted_bytes;
+  sum.reassembly_bytes += one.reassembly_bytes;
+  sum.requests += one.requests;
+  sum.responses += one.responses;
+  sum.http_errors += one.http_errors;
+  sum.bodies_truncated += one.bodies_truncated;
+  sum.bodies_cut_as_bomb += one.bodies_cut_as_bomb;
+  sum.bodies_undecodable += one.bodies_undecodable;
+  sum.tls_streams += one.tls_streams;
+  sum.raw_streams += one.raw_streams;
+}
+
+void AddScannerStats(const MessageScanner::Stats& one, MessageScanner::Stats& sum) {
+  sum.parts += one.parts;
+  sum.bytes += one.bytes;
+  sum.matches += one.matches;
+  sum.scan_time += one.scan_time;
+  sum.streams_ended_early += one.streams_ended_early;
+  sum.parts_open += one.parts_open;
+}
+
+// The state directory holds the fingerprint keys, so nobody else may look into it.
+absl::Status MakePrivateDirectory(const std::string& path) {
+  std::error_code error;
+  std::filesystem::create_directories(std::filesystem::path(path).parent_path(), error);
+  if (mkdir(path.c_str(), 0700) == 0) return absl::OkStatus();
+  struct stat info = {};
+  if (errno != EEXIST || stat(path.c_str(), &info) != 0 || !S_ISDIR(info.st_mode)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("state_directory: can't make the folder ", path,
+                     "; make it, with mode 0700 and this user as its owner"));
+  }
+  if ((info.st_mode & 077) != 0) {
+    return absl::FailedPreconditionError(absl::StrCat("state_directory: others may look into ",
+                                                      path, ", which holds keys; chmod 700 it"));
+  }
+  if (access(path.c_str(), R_OK | W_OK | X_OK) != 0) {
+    return absl::PermissionDeniedError(
+        absl::StrCat("state_directory: this user may not write into ", path));
+  }
+  return absl::OkStatus();
+}
+
+class AgentImpl final : public Agent {
+ public:
+  explicit AgentImpl(Options options) : options_(std::move(options)) {}
+  ~AgentImpl() override { Stop(absl::ZeroDuration()); }
+
+  absl::Status Begin();
+
+  int metrics_port() const override { return admin_ == nullptr ? 0 : admin_->port(); }
+  absl::Status Ready() const override;
+  void Stop(absl::Duration timeout) override;
+
+ private:
+  const config::v1::AgentConfig& config() const { return options_.config; }
+
+  absl::Status OpenUplink();
+  absl::Status OpenCaptures();
+  absl::Status OpenLogs();
+  absl::Status OpenWebRoots();
+  absl::Status OpenMetrics();
+  void StartSources();
+  void TakePolicy(const v1::Policy& policy);
+  v1::Heartbeat Heartbeat() const;
+  AgentSnapshot Snapshot() const;
+  MessageScanner::Options ScannerOptions() const;
+  card::ScanOptions ScanOptions() const {
+    // What the configuration does not want is counted by the FindingWriter.
+    return {.decode_depth = static_cast<int>(config().scan().decode_depth()),
+            .min_confidence = card::Confidence::kLow};
+  }
+
+  const Options options_;
+  traffic::Coverage coverage_;
+  // Declared in the order of the flow, so that what takes outlives what gives.
+  std::unique_ptr<uplink::Uplink> uplink_;
+  std::unique_ptr<FindingWriter> writer_;
+  std::unique_ptr<pipeline::ScriptReporter> script_reporter_;
+  std::unique_ptr<script::ScriptMonitor> web_roots_;
+  std::vector<Logs> logs_;
+  std::vector<Capture> captures_;
+  std::unique_ptr<admin::AdminServer> admin_;
+
+  // A policy can come before the web roots are open.
+  absl::Mutex policy_mutex_;
+  std::optional<v1::Policy> policy_ ABSL_GUARDED_BY(policy_mutex_);
+  bool web_roots_open_ ABSL_GUARDED_BY(policy_mutex_) = false;
+
+  absl::Mutex stop_mutex_;
+  bool stopped_ ABSL_GUARDED_BY(stop_mutex_) = false;
+};
+
+MessageScanner::Options AgentImpl::ScannerOptions() const {
+  MessageScanner::Options options;
+  options.scan = ScanOptions();
+  return options;
+}
+
+absl::Status AgentImpl::Begin() {
+  if (absl::Status s = MakePrivateDirectory(config().state_directory()); !s.ok()) return s;
+  absl::StatusOr<pipeline::ExpectedFlows> flows =
+      pipeline::ExpectedFlows::Create(config().expected_flows());
+  if (!flows.ok()) return flows.status();
+  writer_ = std::make_unique<FindingWriter>(FindingWriter::Options{
+      .mask = pipeline::MaskStyleOf(config().scan().mask()),
+      .min_confidence = pipeline::ConfidenceOf(config().scan().min_confidence()),
+      .report_test_cards = config().scan().report_test_cards(),
+      .fold_window = absl::Seconds(config().scan().fold_window_seconds()),
+      .expected_flows = *std::move(flows),
+      .append = [this](std::vector<v1::Finding> findings) {
+        return uplink_->Append(std::move(findings));
+      }});
+  if (absl::Status s = OpenUplink(); !s.ok()) return s;
+  if (absl::Status s = OpenCaptures(); !s.ok()) return s;
+  if (absl::Status s = OpenLogs(); !s.ok()) return s;
+  if (absl::Status s = OpenWebRoots(); !s.ok()) return s;
+  if (absl::Status s = OpenMetrics(); !s.ok()) return s;
+  StartSources();
+  return absl::OkStatus();
+}
+
+absl::Status AgentImpl::OpenUplink() {
+  uplink::Uplink::Options options;
+  options.collector = config().collector();
+  options.spool = config().spool();
+  options.state_directory = config().state_directory();
+  options.version = options_.version;
+  for (const config::v1::Site& site : config().sites()) options.sites.push_back(site.name());
+  if (!config().sources().packet_captures().empty()) {
+    options.capabilities.push_back("packet_capture");
+  }
+  if (!config().sources().log_files().empty()) options.capabilities.push_back("log_file");
+  if (!config().sources().web_roots().empty()) options.capabilities.push_back("web_root");
+  options.heartbeat = [this] { return Heartbeat(); };
+  options.on_policy = [this](const v1::Policy& policy) { TakePolicy(policy); };
+  absl::StatusOr<std::unique_ptr<uplink::Uplink>> uplink = uplink::Uplink::Open(std::move(options));
+  if (!uplink.ok()) return uplink.status();
+  uplink_ = *std::move(uplink);
+  return absl::OkStatus();
+}
+
+void AgentImpl::TakePolicy(const v1::Policy& policy) {
+  writer_->SetPolicy(policy);
+  absl::MutexLock lock(&policy_mutex_);
+  policy_ = policy;
+  if (web_roots_open_) web_roots_->SetApproved(policy.approved_scripts());
+}
+
+absl::Status AgentImpl::OpenCaptures() {
+  const config::v1::Sources& sources = config().sources();
+  if (sources.packet_captures().empty()) return absl::OkStatus();
+  absl::StatusOr<std::shared_ptr<const traffic::SiteMap>> sites =
+      traffic::SiteMap::Create(config().sites(), std::make_shared<traffic::LocalAddresses>());
+  if (!sites.ok()) return sites.status();
+  uint32_t threads = 0;
+  for (const config::v1::PacketCapture& capture : sources.packet_captures()) {
+    threads += capture.threads();
+  }
+  bool any = !sources.log_files().empty() || !sources.web_roots().empty();
+  for (const config::v1::PacketCapture& wanted : sources.packet_captures()) {
+    Capture capture{.interface = wanted.interface()};
+    const traffic::TrafficDecoderOptions decoder = traffic::TrafficDecoderOptions::FromConfig(
+        wanted, config().sampling(), config().limits(), threads);
+    absl::StatusOr<std::unique_ptr<traffic::PacketCapture>> opened = traffic::PacketCapture::Open(
+        traffic::PacketCapture::Options::FromConfig(wanted), [&](uint32_t) {
+          capture.threads.push_back(std::make_shared<CaptureThread>(
+              decoder, *sites, ScannerOptions(), coverage_, *writer_));
+          return std::make_unique<SharedHandler>(capture.threads.back());
+        });
+    if (opened.ok()) {
+      capture.capture = *std::move(opened);
+      any = true;
+    } else if (absl::IsPermissionDenied(opened.status())) {
+      spdlog::error("{}; going on without it", opened.status().ToString());
+      capture.error = opened.status();
+      capture.threads.clear();
+    } else {
+      return opened.status();
+    }
+    captures_.push_back(std::move(capture));
+  }
+  return any ? absl::OkStatus() : captures_.front().error;
+}
+
+absl::Status AgentImpl::OpenLogs() {
+  int number = 0;
+  for (const config::v1::LogFiles& wanted : config().sources().log_files()) {
+    Logs logs{.paths = absl::StrJoin(wanted.paths(), " ")};
+    logs.scanner =
+        std::make_unique<MessageScanner>(ScannerOptions(), card::BrandTable::Default(), *writer_);
+    traffic::LogTail::Options options = traffic::LogTail::Options::FromConfig(
+        wanted, absl::StrCat(config().state_directory(), "/log-positions-", ++number));
+    options.before_save = [this] { writer_->Flush(); };
+    absl::StatusOr<std::unique_ptr<traffic::LogTail>> tail =
+        traffic::LogTail::Open(std::move(options), coverage_, *logs.scanner);
+    if (!tail.ok()) return tail.status();
+    logs.tail = *std::move(tail);
+    logs_.push_back(std::move(logs));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status AgentImpl::OpenWebRoots() {
+  if (config().sources().web_roots().empty()) return absl::OkStatus();
+  script_reporter_ = std::make_unique<pipeline::ScriptReporter>(
+      ScanOptions(), card::BrandTable::Default(), *writer_);
+  script::ScriptMonitor::Options options;
+  options.roots.assign(config().sources().web_roots().begin(),
+                       config().sources().web_roots().end());
+  options.state_directory = absl::StrCat(config().state_directory(), "/scripts");
+  if (absl::Status s = MakePrivateDirectory(options.state_directory); !s.ok()) return s;
+  absl::StatusOr<std::unique_ptr<script::ScriptMonitor>> monitor =
+      script::ScriptMonitor::Open(std::move(options), *script_reporter_);
+  if (!monitor.ok()) return monitor.status();
+  absl::MutexLock lock(&policy_mutex_);
+  web_roots_ = *std::move(monitor);
+  web_roots_open_ = true;
+  if (policy_.has_value()) web_roots_->SetApproved(policy_->approved_scripts());
+  return absl::OkStatus();
+}
+
+absl::Status AgentImpl::OpenMetrics() {
+  if (config().metrics().listen() == "off") return absl::OkStatus();
+  absl::StatusOr<std::unique_ptr<admin::AdminServer>> admin = admin::AdminServer::Start(
+      {.listen = config().metrics().listen(),
+       .collectables = {std::make_shared<pipeline::AgentMetrics>([this] { return Snapshot(); })},
+       .ready = [this] { return Ready(); }});
+  if (!admin.ok()) return admin.status();
+  admin_ = *std::move(admin);
+  return absl::OkStatus();
+}
+
+void AgentImpl::StartSources() {
+  uplink_->Start();
+  if (web_roots_ != nullptr) web_roots_->Start();
+  for (Logs& logs : logs_) logs.tail->Start();
+  for (Capture& capture : captures_) {
+    if (capture.capture != nullptr) capture.capture->Start();
+  }
+}
+
+absl::Status AgentImpl::Ready() const {
+  for (const Capture& capture : captures_) {
+    if (!capture.error.ok()) return capture.error;
+    if (!capture.capture->GetStats().interface_up) {
+      return absl::UnavailableError(
+          absl::StrCat("packet capture: interface ", capture.interface, " is away"));
+    }
+  }
+  const uplink::Uplink::State state = uplink_->GetState();
+  if (!state.connected) {
+    return absl::UnavailableError(
+        absl::StrCat("not connected to the collector at ", config().collector().address(), "; ",
+                     state.pending_findings, " findings wait in the spool; last error: ",
+                     state.last_error.empty() ? "none" : state.last_error));
+  }
+  return absl::OkStatus();
+}
+
+v1::Heartbeat AgentImpl::Heartbeat() const {
+  using traffic::Reason;
+  v1::Heartbeat heartbeat;
+  v1::Coverage& coverage = *heartbeat.mutable_coverage();
+  // Read once each, so that the sum holds to the byte whatever the sources do meanwhile.
+  for (size_t i = 0; i < static_cast<size_t>(Reason::kCount); ++i) {
+    const auto reason = static_cast<Reason>(i);
+    const uint64_t bytes = coverage_.bytes(reason);
+    const std::string_view outcome = traffic::OutcomeName(reason);
+    (*coverage.mutable_by_reason_bytes())[std::string(traffic::ReasonName(reason))] = bytes;
+    coverage.set_seen_bytes(coverage.seen_bytes() + bytes);
+    if (outcome == "scanned") coverage.set_scanned_bytes(coverage.scanned_bytes() + bytes);
+    if (outcome == "sampled_out") {
+      coverage.set_sampled_out_bytes(coverage.sampled_out_bytes() + bytes);
+    }
+    if (outcome == "truncated") coverage.set_truncated_bytes(coverage.truncated_bytes() + bytes);
+    if (outcome == "shed") coverage.set_shed_bytes(coverage.shed_bytes() + bytes);
+    if (outcome == "undecodable") {
+      coverage.set_undecodable_bytes(coverage.undecodable_bytes() + bytes);
+    }
+    if (outcome == "inbound") coverage.set_inbound_bytes(coverage.inbound_bytes() + bytes);
+  }
+  heartbeat.set_sample_ratio(config().sampling().flow_ratio());
+  return heartbeat;
+}
+
+AgentSnapshot AgentImpl::Snapshot() const {
+  AgentSnapshot snapshot;
+  MessageScanner::Stats packet_scan;
+  for (const Capture& capture : captures_) {
+    AgentSnapshot::Capture shown{.interface = capture.interface, .up = capture.error.ok()};
+    if (capture.capture != nullptr) shown.capture = capture.capture->GetStats();
+    for (const std::shared_ptr<CaptureThread>& thread : capture.threads) {
+      AddDecoderStats(thread->decoder_stats(), shown.decoder);
+      AddScannerStats(thread->scanner().stats(), packet_scan);
+    }
+    snapshot.captures.push_back(std::move(shown));
+  }
+  if (!captures_.empty()) {
+    snapshot.scans.push_back({.source = "packet_capture", .scanner = packet_scan});
+  }
+  MessageScanner::Stats log_scan;
+  for (const Logs& logs : logs_) {
+    AddScannerStats(logs.scanner->stats(), log_scan);
+    snapshot.logs.push_back({.paths = logs.paths, .tail = logs.tail->GetStats()});
+  }
+  if (!logs_.empty()) snapshot.scans.push_back({.source = "log_file", .scanner = log_scan});
+  if (web_roots_ != nullptr) {
+    snapshot.web_roots = web_roots_->GetStats();
+    snapshot.scripts = script_reporter_->stats();
+  }
+  for (size_t i = 0; i < snapshot.coverage.size(); ++i) {
+    snapshot.coverage[i] = coverage_.bytes(static_cast<traffic::Reason>(i));
+  }
+  snapshot.sample_ratio = config().sampling().flow_ratio();
+  snapshot.writer = writer_->GetStats();
+  snapshot.uplink = uplink_->GetState();
+  if (absl::StatusOr<pipeline::ProcessUsage> usage = pipeline::ReadProcessUsage(); usage.ok()) {
+    snapshot.process = *usage;
+  }
+  if (!config().collector().tls().plaintext()) {
+    absl::StatusOr<absl::Time> expiry =
+        tls::CertificateExpiry(config().collector().tls().certificate_file());
+    if (expiry.ok()) snapshot.certificate_expiry = *expiry;
+  }
+  snapshot.version = options_.version;
+  snapshot.revision = options_.revision;
+  return snapshot;
+}
+
+void AgentImpl::Stop(absl::Duration timeout) {
+  absl::MutexLock lock(&stop_mutex_);
+  if (std::exchange(stopped_, true)) return;
+  // With the flow: each stage delivers what it holds before the next one ends.
+  for (Capture& capture : captures_) {
+    if (capture.capture != nullptr) capture.capture->Stop();
+  }
+  for (Logs& logs : logs_) logs.tail->Stop();
+  if (web_roots_ != nullptr) web_roots_->Stop();
+  if (writer_ != nullptr && uplink_ != nullptr) writer_->Stop();
+  if (uplink_ != nullptr) uplink_->Stop(timeout);
+  // It asks all of them for their figures.
+  admin_.reset();
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Agent>> Agent::Start(Options options) {
+  auto agent = std::make_unique<AgentImpl>(std::move(options));
+  if (absl::Status s = agent->Begin(); !s.ok()) return s;
+  return agent;
+}
+
+absl::Status CheckEnvironment(const config::v1::AgentConfig& config) {
+  const config::v1::Tls& tls = config.collector().tls();
+  if (!tls.plaintext()) {
+    if (absl::Status s = tls::CheckCertificateFiles(tls, absl::Now()); !s.ok()) return s;
+  }
+  if (absl::StatusOr<pipeline::ExpectedFlows> flows =
+          pipeline::ExpectedFlows::Create(config.expected_flows());
+      !flows.ok()) {
+    return flows.status();
+  }
+  for (const config::v1::WebRoot& root : config.sources().web_roots()) {
+    struct stat info = {};
+    if (stat(root.path().c_str(), &info) != 0 || !S_ISDIR(info.st_mode)) {
+      return absl::NotFoundError(absl::StrCat("sources.web_roots: ", root.path(),
+                                              " is not a folder that this user can see"));
+    }
+  }
+  if (!config.sources().packet_captures().empty()) {
+    absl::StatusOr<std::shared_ptr<const traffic::SiteMap>> sites =
+        traffic::SiteMap::Create(config.sites(), nullptr);
+    if (!sites.ok()) return sites.status();
+  }
+  class Discard final : public traffic::PacketHandler {
+    void OnPacket(const traffic::PacketView&) override {}
+    void OnIdle(absl::Time) override {}
+    void Flush() override {}
+  };
+  for (const config::v1::PacketCapture& capture : config.sources().packet_captures()) {
+    absl::StatusOr<std::unique_ptr<traffic::PacketCapture>> opened =
+        traffic::PacketCapture::Open(traffic::PacketCapture::Options::FromConfig(capture),
+                                     [](uint32_t) { return std::make_unique<Discard>(); });
+    if (!opened.ok()) return opened.status();
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace skimwatch::agent

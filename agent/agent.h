@@ -1,0 +1,54 @@
+#ifndef SKIMWATCH_AGENT_AGENT_H_
+#define SKIMWATCH_AGENT_AGENT_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "skimwatch/config/v1/agent.pb.h"
+
+namespace skimwatch::agent {
+
+// The agent as one piece: sources, decoders, scan, spool and uplink, put together from a checked
+// configuration (config::LoadAgentConfig).
+//
+//   source threads -> TrafficDecoder -> MessageScanner -+
+//   log threads -----------------------> MessageScanner -+-> FindingWriter -> Uplink
+//   web root threads -> ScriptMonitor -> ScriptReporter -+
+//
+// Start returns when every source runs. Thread-safe.
+class Agent {
+ public:
+  struct Options {
+    config::v1::AgentConfig config;
+    std::string version;
+    std::string revision;
+  };
+
+  // Errors name the setting and what to do. A capture that lacks its rights is logged, shown in
+  // /metrics and /readyz, and left out where there are other sources.
+  static absl::StatusOr<std::unique_ptr<Agent>> Start(Options options);
+
+  // Stops at once what Stop did not stop.
+  virtual ~Agent() = default;
+
+  // The port of `metrics.listen`; 0 when it is off.
+  virtual int metrics_port() const = 0;
+
+  // OK while every source runs and the collector takes findings; what /readyz says.
+  virtual absl::Status Ready() const = 0;
+
+  // Ends the sources, makes what they found durable, and waits up to `timeout` for the collector to
+  // have it. What it does not get stays in the spool.
+  virtual void Stop(absl::Duration timeout) = 0;
+};
+
+// Checks what a configuration points at without starting anything: certificates, folders, and the
+// rights that sources need. For --check-config.
+absl::Status CheckEnvironment(const config::v1::AgentConfig& config);
+
+}  // namespace skimwatch::agent
+
+#endif  // SKIMWATCH_AGENT_AGENT_H_

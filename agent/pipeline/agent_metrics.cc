@@ -1,0 +1,322 @@
+#include "agent/pipeline/agent_metrics.h"
+
+#include <string_view>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "agent/card/card_match.h"
+#include "proto/admin/family_builder.h"
+
+namespace skimwatch::pipeline {
+namespace {
+
+using admin::FamilyBuilder;
+using admin::Labels;
+using prometheus::MetricType;
+using Families = std::vector<prometheus::MetricFamily>;
+
+double UnixSeconds(absl::Time time) { return absl::ToDoubleSeconds(time - absl::UnixEpoch()); }
+
+// One series or one a label set.
+struct Series {
+  Labels labels;
+  double value = 0;
+};
+
+void Add(Families& families, const char* name, const char* help, MetricType type,
+         const std::vector<Series>& series) {
+  FamilyBuilder family(name, help, type);
+  for (const Series& one : series) family.Add(one.labels, one.value);
+  families.push_back(std::move(family).Build());
+}
+
+void AddCounter(Families& families, const char* name, const char* help, double value) {
+  Add(families, name, help, MetricType::Counter, {{{}, value}});
+}
+
+void AddGauge(Families& families, const char* name, const char* help, double value) {
+  Add(families, name, help, MetricType::Gauge, {{{}, value}});
+}
+
+// One series an interface, taken out of it by `value`.
+template <typename Value>
+void AddPerCapture(const AgentSnapshot& snapshot, Families& families, const char* name,
+                   const char* help, MetricType type, Value value) {
+  std::vector<Series> series;
+  for (const AgentSnapshot::Capture& capture : snapshot.captures) {
+    series.push_back({{{"interface", capture.interface}}, static_cast<double>(value(capture))});
+  }
+  Add(families, name, help, type, series);
+}
+
+void AddCaptures(const AgentSnapshot& snapshot, Families& families) {
+  if (snapshot.captures.empty()) return;
+  using Capture = AgentSnapshot::Capture;
+  const auto per_capture = [&](const char* name, const char* help, MetricType type, auto value) {
+    AddPerCapture(snapshot, families, name, help, type, value);
+  };
+  per_capture("skimwatch_capture_up",
+              "1 while packets of the interface are captured. At 0 see the agent's log: the "
+              "interface is away, or CAP_NET_RAW is missing.",
+              MetricType::Gauge,
+              [](const Capture& c) { return c.up && c.capture.interface_up ? 1 : 0; });
+  per_capture("skimwatch_capture_packets_total", "Packets taken from the interface.",
+              MetricType::Counter, [](const Capture& c) { return c.capture.packets; });
+  per_capture("skimwatch_capture_kernel_drops_total",
+              "Packets that the kernel dropped because the ring was full: nobody looked at them. "
+              "Raise ring_mib or threads, narrow the filter, or lower sampling.flow_ratio.",
+              MetricType::Counter, [](const Capture& c) { return c.capture.kernel_drops; });
+  per_capture("skimwatch_capture_ring_freezes_total", "Times that a ring was found full.",
+              MetricType::Counter, [](const Capture& c) { return c.capture.ring_freezes; });
+
+  per_capture("skimwatch_traffic_flows_total", "TCP flows met.", MetricType::Counter,
+              [](const Capture& c) { return c.decoder.flows; });
+  per_capture("skimwatch_traffic_flows_active", "TCP flows followed now.", MetricType::Gauge,
+              [](const Capture& c) { return c.decoder.flows_active; });
+  per_capture("skimwatch_traffic_flows_sampled_out_total",
+              "TCP flows that sampling.flow_ratio left out.", MetricType::Counter,
+              [](const Capture& c) { return c.decoder.flows_sampled_out; });
+  per_capture("skimwatch_traffic_flows_evicted_total",
+              "TCP flows given up because limits.flows_max was reached.", MetricType::Counter,
+              [](const Capture& c) { return c.decoder.flows_evicted; });
+  per_capture("skimwatch_traffic_gaps_total",
+              "Places in TCP streams where bytes never came: lost by the capture, or asymmetric "
+              "routing.",
+              MetricType::Counter, [](const Capture& c) { return c.decoder.gaps; });
+  per_capture("skimwatch_traffic_gap_bytes_total", "Bytes that never came.", MetricType::Counter,
+              [](const Capture& c) { return c.decoder.gap_bytes; });
+  per_capture("skimwatch_traffic_reassembly_bytes", "Out-of-order data held now.",
+              MetricType::Gauge, [](const Capture& c) { return c.decoder.reassembly_bytes; });
+  per_capture("skimwatch_traffic_http_errors_total",
+              "Streams that began as HTTP and broke its rules; they are scanned as bytes.",
+              MetricType::Counter, [](const Capture& c) { return c.decoder.http_errors; });
+  per_capture("skimwatch_traffic_bodies_cut_as_bomb_total",
+              "Compressed bodies that grew beyond limits.decompression_ratio_max.",
+              MetricType::Counter, [](const Capture& c) { return c.decoder.bodies_cut_as_bomb; });
+  per_capture("skimwatch_traffic_packets_undecodable_total",
+              "Packets that are no TCP over IP: fragments, other protocols, malformed.",
+              MetricType::Counter, [](const Capture& c) { return c.decoder.packets_undecodable; });
+
+  std::vector<Series> messages;
+  std::vector<Series> streams;
+  for (const Capture& c : snapshot.captures) {
+    messages.push_back({{{"interface", c.interface}, {"type", "request"}},
+                        static_cast<double>(c.decoder.requests)});
+    messages.push_back({{{"interface", c.interface}, {"type", "response"}},
+                        static_cast<double>(c.decoder.responses)});
+    streams.push_back({{{"interface", c.interface}, {"protocol", "tls"}},
+                       static_cast<double>(c.decoder.tls_streams)});
+    streams.push_back({{{"interface", c.interface}, {"protocol", "unknown"}},
+                       static_cast<double>(c.decoder.raw_streams)});
+  }
+  Add(families, "skimwatch_traffic_http_messages_total", "HTTP messages with a complete head.",
+      MetricType::Counter, messages);
+  Add(families, "skimwatch_traffic_streams_total",
+      "Directions of flows that are no HTTP: `tls` can't be read, `unknown` is scanned as bytes.",
+      MetricType::Counter, streams);
+}
+
+void AddLogs(const AgentSnapshot& snapshot, Families& families) {
+  if (snapshot.logs.empty()) return;
+  double files = 0, lines = 0, bytes = 0, errors = 0;
+  std::vector<Series> restarts = {{{{"reason", "rotated"}}, 0}, {{{"reason", "truncated"}}, 0}};
+  for (const AgentSnapshot::Logs& logs : snapshot.logs) {
+    files += static_cast<double>(logs.tail.files);
+    lines += static_cast<double>(logs.tail.lines);
+    bytes += static_cast<double>(logs.tail.bytes);
+    errors += static_cast<double>(logs.tail.errors);
+    restarts[0].value += static_cast<double>(logs.tail.rotations);
+    restarts[1].value += static_cast<double>(logs.tail.truncations);
+  }
+  AddGauge(families, "skimwatch_log_files", "Log files followed now.", files);
+  AddCounter(families, "skimwatch_log_lines_total", "Lines read of log files.", lines);
+  AddCounter(families, "skimwatch_log_bytes_total", "Bytes read of log files.", bytes);
+  AddCounter(families, "skimwatch_log_errors_total",
+             "Log files that could not be opened or read, or were too many to follow. See the "
+             "agent's log for the file.",
+             errors);
+  Add(families, "skimwatch_log_restarts_total", "Times that a log file was begun anew.",
+      MetricType::Counter, restarts);
+}
+
+void AddScripts(const AgentSnapshot& snapshot, Families& families) {
+  if (!snapshot.web_roots.has_value()) return;
+  const script::ScriptMonitor::Stats& stats = *snapshot.web_roots;
+  AddGauge(families, "skimwatch_web_root_files", "Script and page files watched now.",
+           static_cast<double>(stats.files));
+  AddGauge(families, "skimwatch_web_root_scripts",
+           "Scripts watched now, inline scripts of pages included.",
+           static_cast<double>(stats.scripts));
+  AddGauge(families, "skimwatch_web_root_unapproved_scripts",
+           "Scripts whose current bytes nobody approved: `skimwatchctl scripts list`.",
+           static_cast<double>(stats.unapproved_scripts));
+  AddCounter(families, "skimwatch_web_root_read_bytes_total", "Bytes read of scripts and pages.",
+             static_cast<double>(stats.bytes_read));
+  AddCounter(families, "skimwatch_web_root_rescans_total", "Full looks at a web root.",
+             static_cast<double>(stats.rescans));
+  AddCounter(families, "skimwatch_web_root_overflows_total",
+             "Times that the kernel's queue of notifications overflowed; a full look follows.",
+             static_cast<double>(stats.overflows));
+  AddCounter(families, "skimwatch_web_root_files_too_large_total",
+             "Files over file_bytes_max: hashed, not analysed.",
+             static_cast<double>(stats.files_too_large));
+  AddCounter(families, "skimwatch_web_root_errors_total",
+             "Files and folders that could not be read or watched. See the agent's log.",
+             static_cast<double>(stats.errors));
+  AddCounter(families, "skimwatch_web_root_changes_total", "Changes of scripts reported.",
+             static_cast<double>(snapshot.scripts.changes));
+}
+
+void AddScan(const AgentSnapshot& snapshot, Families& families) {
+  std::vector<Series> coverage;
+  for (size_t i = 0; i < snapshot.coverage.size(); ++i) {
+    const auto reason = static_cast<traffic::Reason>(i);
+    coverage.push_back({{{"outcome", std::string(traffic::OutcomeName(reason))},
+                         {"reason", std::string(traffic::ReasonName(reason))}},
+                        static_cast<double>(snapshot.coverage[i])});
+  }
+  Add(families, "skimwatch_source_bytes_total",
+      "What became of the bytes that traffic and log sources saw; the sum is all of them.",
+      MetricType::Counter, coverage);
+  AddGauge(families, "skimwatch_sample_ratio", "Share of flows that are scanned.",
+           snapshot.sample_ratio);
+
+  std::vector<Series> bytes, seconds, ended;
+  for (const AgentSnapshot::Scan& scan : snapshot.scans) {
+    const Labels labels = {{"source", scan.source}};
+    bytes.push_back({labels, static_cast<double>(scan.scanner.bytes)});
+    seconds.push_back({labels, absl::ToDoubleSeconds(scan.scanner.scan_time)});
+    ended.push_back({labels, static_cast<double>(scan.scanner.streams_ended_early)});
+  }
+  if (snapshot.web_roots.has_value()) {
+    bytes.push_back({{{"source", "web_root"}}, static_cast<double>(snapshot.scripts.bytes)});
+  }
+  Add(families, "skimwatch_scan_bytes_total",
+      "Bytes given to the card scanner, after transfer and content coding are undone.",
+      MetricType::Counter, bytes);
+  Add(families, "skimwatch_scan_seconds_total", "Time spent in the card scanner.",
+      MetricType::Counter, seconds);
+  Add(families, "skimwatch_scan_streams_ended_early_total",
+      "Scans of silent streams that were ended to make room for others; a number that straddles "
+      "this moment is missed.",
+      MetricType::Counter, ended);
+
+  std::vector<Series> sightings;
+  for (const card::Confidence confidence :
+       {card::Confidence::kLow, card::Confidence::kMedium, card::Confidence::kHigh}) {
+    for (size_t i = 0; i < static_cast<size_t>(FindingWriter::Outcome::kCount); ++i) {
+      sightings.push_back(
+          {{{"confidence", std::string(card::ConfidenceName(confidence))},
+            {"outcome",
+             std::string(FindingWriter::OutcomeName(static_cast<FindingWriter::Outcome>(i)))}},
+           static_cast<double>(snapshot.writer.sightings[static_cast<size_t>(confidence)][i])});
+    }
+  }
+  Add(families, "skimwatch_card_sightings_total",
+      "Card numbers met, before repeats are folded, by what became of them.", MetricType::Counter,
+      sightings);
+}
+
+void AddWriter(const AgentSnapshot& snapshot, Families& families) {
+  const FindingWriter::Stats& stats = snapshot.writer;
+  AddCounter(families, "skimwatch_findings_folded_total",
+             "Findings that were counted in another one because they repeat it.",
+             static_cast<double>(stats.folded));
+  AddCounter(families, "skimwatch_findings_without_fingerprint_total",
+             "Findings made while no fingerprint key was known; their cards can't be looked up. "
+             "Let the agent reach its collector once.",
+             static_cast<double>(stats.without_fingerprint));
+  AddCounter(families, "skimwatch_findings_blocked_seconds_total",
+             "Time that sources waited for the spool's disk.",
+             absl::ToDoubleSeconds(stats.blocked));
+  AddGauge(families, "skimwatch_findings_queued", "Findings on their way to the spool.",
+           static_cast<double>(stats.queued));
+}
+
+void AddUplink(const AgentSnapshot& snapshot, Families& families) {
+  const uplink::Uplink::State& state = snapshot.uplink;
+  AddGauge(families, "skimwatch_uplink_connected",
+           "1 while the collector takes findings. At 0 see the agent's log for the reason.",
+           state.connected ? 1 : 0);
+  AddCounter(families, "skimwatch_uplink_connections_total", "Streams that the collector welcomed.",
+             static_cast<double>(state.connections));
+  AddCounter(families, "skimwatch_uplink_connection_failures_total",
+             "Attempts that the collector did not welcome.",
+             static_cast<double>(state.connection_failures));
+  AddCounter(families, "skimwatch_uplink_sent_findings_total",
+             "Findings put on a stream, those sent again included.",
+             static_cast<double>(state.sent_findings));
+  AddCounter(families, "skimwatch_uplink_acknowledged_findings_total",
+             "Findings that the collector has stored.",
+             static_cast<double>(state.acknowledged_findings));
+  AddGauge(families, "skimwatch_policy_version", "Version of the policy in force.",
+           static_cast<double>(state.policy_version));
+
+  AddGauge(families, "skimwatch_spool_bytes", "Bytes of the spool's segments on disk.",
+           static_cast<double>(state.spool.bytes()));
+  AddGauge(families, "skimwatch_spool_bytes_max", "The spool's limit, spool.size_mib.",
+           static_cast<double>(state.spool.bytes_max()));
+  AddGauge(families, "skimwatch_spool_pending_findings", "Findings that wait for the collector.",
+           static_cast<double>(state.pending_findings));
+  AddCounter(families, "skimwatch_spool_appended_findings_total", "Findings made durable.",
+             static_cast<double>(state.appended_findings));
+  std::vector<Series> dropped;
+  for (const auto& [severity, count] : state.spool.dropped_findings()) {
+    std::string name = v1::Severity_Name(static_cast<v1::Severity>(severity));
+    constexpr std::string_view kPrefix = "SEVERITY_";
+    if (name.starts_with(kPrefix)) name.erase(0, kPrefix.size());
+    dropped.push_back({{{"severity", absl::AsciiStrToLower(name)}}, static_cast<double>(count)});
+  }
+  Add(families, "skimwatch_spool_dropped_total",
+      "Findings lost for want of room or to damage; `unspecified` where damage hides the severity.",
+      MetricType::Counter, dropped);
+  AddCounter(families, "skimwatch_spool_quarantined_segments_total",
+             "Damaged segments set aside in the spool's folder `quarantine`.",
+             static_cast<double>(state.spool.quarantined_segments()));
+  AddCounter(families, "skimwatch_spool_write_errors_total",
+             "Writes that the spool's disk refused. Free space or replace the disk.",
+             static_cast<double>(state.spool_write_errors));
+  AddCounter(families, "skimwatch_findings_mended_total",
+             "Findings that had to be shortened or masked further before they could be kept.",
+             static_cast<double>(state.mended_findings));
+  AddCounter(families, "skimwatch_findings_invalid_total",
+             "Findings that could not be kept: a defect of the agent, please report it.",
+             static_cast<double>(state.invalid_findings));
+}
+
+void AddProcess(const AgentSnapshot& snapshot, Families& families) {
+  if (snapshot.process.has_value()) {
+    AddGauge(families, "process_resident_memory_bytes", "Resident memory size in bytes.",
+             static_cast<double>(snapshot.process->resident_bytes));
+    AddCounter(families, "process_cpu_seconds_total", "User and system CPU time in seconds.",
+               snapshot.process->cpu_seconds);
+    AddGauge(families, "process_open_fds", "Open file descriptors.",
+             static_cast<double>(snapshot.process->open_files));
+    AddGauge(families, "process_start_time_seconds",
+             "Start of the process since the Unix epoch in seconds.", snapshot.process->started_at);
+  }
+  if (snapshot.certificate_expiry.has_value()) {
+    Add(families, "skimwatch_certificate_expiry_timestamp_seconds",
+        "When a certificate stops being valid. Replace the file before; it is read again.",
+        MetricType::Gauge,
+        {{{{"certificate", "agent"}}, UnixSeconds(*snapshot.certificate_expiry)}});
+  }
+  Add(families, "skimwatch_build_info", "Version of the agent; always 1.", MetricType::Gauge,
+      {{{{"version", snapshot.version}, {"revision", snapshot.revision}}, 1}});
+}
+
+}  // namespace
+
+std::vector<prometheus::MetricFamily> AgentFamilies(const AgentSnapshot& snapshot) {
+  Families families;
+  AddScan(snapshot, families);
+  AddCaptures(snapshot, families);
+  AddLogs(snapshot, families);
+  AddScripts(snapshot, families);
+  AddWriter(snapshot, families);
+  AddUplink(snapshot, families);
+  AddProcess(snapshot, families);
+  return families;
+}
+
+}  // namespace skimwatch::pipeline

@@ -1,0 +1,82 @@
+#ifndef SKIMWATCH_AGENT_PIPELINE_AGENT_METRICS_H_
+#define SKIMWATCH_AGENT_PIPELINE_AGENT_METRICS_H_
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "agent/pipeline/finding_writer.h"
+#include "agent/pipeline/message_scanner.h"
+#include "agent/pipeline/process_usage.h"
+#include "agent/pipeline/script_reporter.h"
+#include "agent/script/script_monitor.h"
+#include "agent/traffic/coverage.h"
+#include "agent/traffic/protocol/traffic_decoder.h"
+#include "agent/traffic/source/log_tail.h"
+#include "agent/traffic/source/packet_capture.h"
+#include "agent/uplink/uplink.h"
+#include "prometheus/collectable.h"
+#include "prometheus/metric_family.h"
+
+namespace skimwatch::pipeline {
+
+// Every figure of an agent at one moment.
+struct AgentSnapshot {
+  struct Capture {
+    std::string interface;
+    // False when it could not be opened.
+    bool up = true;
+    traffic::PacketCapture::Stats capture;
+    // Sums over the interface's threads.
+    traffic::TrafficDecoder::Stats decoder;
+  };
+  struct Logs {
+    // Its globs.
+    std::string paths;
+    traffic::LogTail::Stats tail;
+  };
+  struct Scan {
+    // `packet_capture`, `log_file`.
+    std::string source;
+    MessageScanner::Stats scanner;
+  };
+
+  std::vector<Capture> captures;
+  std::vector<Logs> logs;
+  std::vector<Scan> scans;
+  std::optional<script::ScriptMonitor::Stats> web_roots;
+  ScriptReporter::Stats scripts;
+  std::array<uint64_t, static_cast<size_t>(traffic::Reason::kCount)> coverage{};
+  double sample_ratio = 1;
+  FindingWriter::Stats writer;
+  uplink::Uplink::State uplink;
+  std::optional<ProcessUsage> process;
+  std::optional<absl::Time> certificate_expiry;
+  std::string version;
+  std::string revision;
+};
+
+// The families of the agent's /metrics. A pure function.
+std::vector<prometheus::MetricFamily> AgentFamilies(const AgentSnapshot& snapshot);
+
+// The agent's /metrics, from a snapshot that is taken anew for every scrape. Thread-safe when
+// `snapshot` is.
+class AgentMetrics final : public prometheus::Collectable {
+ public:
+  explicit AgentMetrics(std::function<AgentSnapshot()> snapshot) : snapshot_(std::move(snapshot)) {}
+
+  std::vector<prometheus::MetricFamily> Collect() const override {
+    return AgentFamilies(snapshot_());
+  }
+
+ private:
+  const std::function<AgentSnapshot()> snapshot_;
+};
+
+}  // namespace skimwatch::pipeline
+
+#endif  // SKIMWATCH_AGENT_PIPELINE_AGENT_METRICS_H_
