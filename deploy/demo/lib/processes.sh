@@ -126,6 +126,7 @@ render() {
 start_nginx() {
   local attempt
   cp -r "$demo_dir/shop" "$run/shop/html"
+  mkdir "$run/shop/html/vendor"
   cp "$demo_dir/scripts/chat-1.0.js" "$run/shop/html/vendor/chat.js"
   for attempt in 1 2 3 4 5; do
     render nginx.conf.in "$run/shop/nginx.conf"
