@@ -122,7 +122,9 @@ StreamFacts FactsOf(const ScanContext& context) {
   for (const std::string_view word : {"checkout", "payment", "/pay", "billing", "purchase"}) {
     if (location.find(word) != std::string::npos) facts.checkout = true;
   }
-  const std::string_view path = std::string_view(location).substr(0, location.find_first_of("?#"));
+  const std::string_view path =
+      context.is_request ? std::string_view()
+                         : std::string_view(location).substr(0, location.find_first_of("?#"));
   const std::string_view type = context.content_type;
   facts.script = context.is_script || type.find("javascript") != std::string_view::npos ||
                  type == "text/css" || EndsWithAny(path, {".js", ".mjs", ".css", ".map"});

@@ -25,6 +25,9 @@ struct ScanContext {
   std::string_view content_type;
   // Position inside code, a font or an image speaks against a match.
   bool is_script = false;
+  // The bytes go to `location` rather than come from it, so that its ending says nothing about
+  // them: a request for an image is no image.
+  bool is_request = false;
 };
 
 // Takes matches as they are found, in the order of their last byte. Called on the thread that feeds

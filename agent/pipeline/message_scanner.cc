@@ -21,6 +21,11 @@ bool IsScript(std::string_view content_type) {
          content_type.find("ecmascript") != std::string_view::npos;
 }
 
+bool IsOfRequest(traffic::Part part) {
+  return part == traffic::Part::kRequestTarget || part == traffic::Part::kRequestHeaders ||
+         part == traffic::Part::kRequestBody;
+}
+
 }  // namespace
 
 class MessageScanner::Consumer final : public traffic::PartConsumer, public card::MatchSink {
@@ -102,7 +107,8 @@ class MessageScanner::Consumer final : public traffic::PartConsumer, public card
     const bool at_rest = provenance_.direction == traffic::Direction::kAtRest;
     stream_->Begin({.location = at_rest ? provenance_.file : provenance_.path,
                     .content_type = provenance_.content_type,
-                    .is_script = IsScript(provenance_.content_type)});
+                    .is_script = IsScript(provenance_.content_type),
+                    .is_request = IsOfRequest(part_)});
   }
 
   MessageScanner& owner_;

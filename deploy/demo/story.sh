@@ -85,7 +85,8 @@ alter_the_script() {
 }
 
 # What leaves goes to the chat's host.
-to_vendor="(.destination | contains(\"chat.vendor.example\"))"
+to_vendor='(.destination | contains("chat.vendor.example"))'
+surely_wrong='(.confidence == "CONFIDENCE_HIGH" and (.expected | not))'
 
 cards_leave() {
   local card
@@ -98,7 +99,7 @@ cards_leave() {
     set_mark
     shopper_pays "$card"
     expect_finding "${mask_of[$card]} was seen leaving" \
-      "$card_in.masked == \"${mask_of[$card]}\" and $to_vendor and (.expected | not)"
+      "$card_in.masked == \"${mask_of[$card]}\" and $to_vendor and $surely_wrong"
   done
   chapter "Card numbers leave as base64 in the address of an image"
   for _ in 1 2; do
@@ -107,7 +108,7 @@ cards_leave() {
     set_mark
     shopper_pays "$card" '#quiet'
     expect_finding "${mask_of[$card]} was seen leaving" \
-      "$card_in.masked == \"${mask_of[$card]}\" and $to_vendor and (.expected | not) and
+      "$card_in.masked == \"${mask_of[$card]}\" and $to_vendor and $surely_wrong and
        ((.card_number // .track_data).encodings | index(\"base64\") != null)"
   done
   chapter "A published test number leaves: shown as one, and not counted among the shoppers' cards"
@@ -127,7 +128,8 @@ number_in_the_log() {
   set_mark
   shopper_asks_with_number_in_address "$logged_card"
   expect_finding "${mask_of[$logged_card]} was seen in the log" \
-    "$card_in.masked == \"${mask_of[$logged_card]}\" and (.provenance.file | endswith(\"access.log\"))"
+    "$card_in.masked == \"${mask_of[$logged_card]}\" and $surely_wrong and
+     (.provenance.file | endswith(\"access.log\"))"
 }
 
 # The exposures as conditions on jq's input.

@@ -8,7 +8,7 @@ node_program=
 [[ $use_node == no ]] || node_program=$(command -v node || true)
 
 # The fields of the payment form, as a browser has them, for a card.
-form_of() { printf '{"name":"Demo Shopper","number":"%s","expiry":"11/29"}' "$1"; }
+form_of() { printf '{"cardHolder":"Demo Shopper","cardNumber":"%s","cardExpiry":"11/29"}' "$1"; }
 
 # curl_to HOST PORT PATH [OPTION...]: a request with what is on standard input as its body.
 curl_to() {

