@@ -18,11 +18,15 @@ namespace skimwatch::traffic {
 // Follows log files and passes each line to the sink as a part of its own (Part::kLine, direction
 // kAtRest).
 //
-// Globs are looked at again and again, so new files are picked up, and read from their start. A
+// Globs are looked at again and again, so new files are picked up, and read from their start; one
+// that came and is renamed out of every glob between two looks, or while no LogTail runs, is not. A
 // file that is renamed is read to its end before it is let go; one that shrinks or whose beginning
 // changes was truncated and is read anew. A last line without its end waits for it, up to
 // `partial_line_wait`. A line longer than `line_bytes_max` is passed as it comes, in pieces of one
 // part, so that memory is bounded and nothing is cut.
+//
+// Folders, devices and pipes that a glob matches are left out; a file with several names is
+// followed once.
 //
 // Positions are kept by device and inode in `state_file`, replaced atomically; after a restart
 // reading goes on where it stopped, also in a file that was renamed meanwhile within its folder. A
@@ -59,13 +63,18 @@ class LogTail {
     uint64_t bytes = 0;
     uint64_t rotations = 0;
     uint64_t truncations = 0;
-    // Files over `files_max`, files that can't be opened or read; `last_error` names one.
+    // Files that are left out because they are compressed, as rotated logs are. Their bytes count
+    // as kUndecodableContentCoding.
+    uint64_t compressed_files = 0;
+    // Files over `files_max`, files that can't be opened or read, positions that can't be loaded or
+    // saved; each once for as long as it lasts. `last_error` names one.
     uint64_t errors = 0;
     std::string last_error;
   };
 
   // Reads the state file. INVALID_ARGUMENT for options; a state file that can't be understood is
-  // set aside under the name `<state_file>.damaged` and counted as an error, not refused.
+  // set aside under the name `<state_file>.damaged` and counted as an error, not refused; then it
+  // is as at the first start.
   // `coverage` and `sink` must outlive it.
   static absl::StatusOr<std::unique_ptr<LogTail>> Open(Options options, Coverage& coverage,
                                                        MessageSink& sink);
@@ -73,7 +82,8 @@ class LogTail {
   virtual ~LogTail() = default;
 
   virtual void Start() = 0;
-  // Reads what is there, saves positions and ends the thread. Idempotent.
+  // Reads what is there, for five seconds at most, saves positions and ends the thread. A last line
+  // without its end is left for the next start. Idempotent.
   virtual void Stop() = 0;
 
   // One round of looking and reading on the caller's thread, for use without Start().

@@ -146,8 +146,16 @@ std::vector<std::string> RecordingSink::texts() const {
 }
 
 void RecordingSink::Clear() {
-  consumers_.clear();
-  messages_.clear();
+  auto consumer = consumers_.begin();
+  for (auto message = messages_.begin(); message != messages_.end();) {
+    if (message->ended) {
+      message = messages_.erase(message);
+      consumer = consumers_.erase(consumer);
+    } else {
+      (message++)->pieces.clear();
+      ++consumer;
+    }
+  }
 }
 
 }  // namespace skimwatch::traffic

@@ -75,6 +75,7 @@ class RecordingSink : public MessageSink {
   const std::list<Message>& messages() const { return messages_; }
   // The text of each part, in the order of their beginning.
   std::vector<std::string> texts() const;
+  // Forgets parts that are over, and what came of others.
   void Clear();
 
   // Called with each part at its End. May be null.
