@@ -104,7 +104,7 @@ class StreamReassembler {
   HeldSegment* first_ = nullptr;
   HeldSegment* last_ = nullptr;
   uint64_t held_ = 0;
-  // What was given up, the oldest first.
+  // What was given up and is remembered, the oldest first.
   std::vector<Range> skipped_;
 };
 

@@ -136,7 +136,10 @@ std::vector<Packet> Shuffle(Random& random, const std::vector<Packet>& packets) 
   std::vector<Packet> out(packets.begin(), packets.begin() + 3);
   for (size_t i = 3; i < packets.size(); ++i) {
     out.push_back(packets[i]);
-    if (random.Chance(10)) out.push_back(packets[3 + random.Below(static_cast<uint32_t>(i) - 2)]);
+    // One of the last 50: what was lost long ago is not remembered.
+    if (random.Chance(10))
+      out.push_back(
+          packets[i - random.Below(std::min<uint32_t>(static_cast<uint32_t>(i) - 2, 50))]);
     if (random.Chance(15)) {
       const size_t back = std::min<size_t>(random.Below(6), out.size() - 4);
       std::swap(out[out.size() - 1], out[out.size() - 1 - back]);
@@ -154,6 +157,8 @@ std::vector<Packet> Shuffle(Random& random, const std::vector<Packet>& packets) 
     out.insert(out.begin() + static_cast<ptrdiff_t>(i - 1), half);
     ++i;
   }
+  // What is captured later has the later time.
+  for (size_t i = 1; i < out.size(); ++i) out[i].time = out[i - 1].time + absl::Milliseconds(1);
   return out;
 }
 
