@@ -152,7 +152,8 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(PacketDecode, TakesTheLengthFromTheWireWhereTheCardCutsLater) {
   std::string bytes = IpBytes(SegmentV4());
   bytes[2] = bytes[3] = '\0';
-  const auto segment = DecodePacket(Packet{.link = LinkType::kRawIp, .bytes = bytes}.view());
+  const Packet packet{.link = LinkType::kRawIp, .bytes = bytes};
+  const auto segment = DecodePacket(packet.view());
   ASSERT_TRUE(segment.has_value());
   EXPECT_EQ(segment->payload, "hello");
 }

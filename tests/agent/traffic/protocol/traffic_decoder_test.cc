@@ -496,12 +496,16 @@ int64_t PeakMemoryBytes() {
   return int64_t{usage.ru_maxrss} << 10;
 }
 
-TEST(TrafficDecoder, StreamsALargeBodyInConstantMemory) {
+// Builds with a sanitizer are slow and keep freed memory for a while.
 #ifdef __OPTIMIZE__
-  constexpr uint64_t kBodyBytes = uint64_t{1} << 30;
+constexpr uint64_t kBodyBytes = uint64_t{1} << 30;
+constexpr int64_t kGrowthMax = 2 << 20;
 #else
-  constexpr uint64_t kBodyBytes = uint64_t{96} << 20;
+constexpr uint64_t kBodyBytes = uint64_t{96} << 20;
+constexpr int64_t kGrowthMax = 300 << 20;
 #endif
+
+TEST(TrafficDecoder, StreamsALargeBodyInConstantMemory) {
   TrafficDecoderOptions options = DecoderHarness::AllTraffic();
   options.body_bytes_max = 0;
   Coverage coverage;
@@ -521,7 +525,7 @@ TEST(TrafficDecoder, StreamsALargeBodyInConstantMemory) {
     tcp.packets().clear();
     if (before == 0) before = PeakMemoryBytes();
   }
-  EXPECT_LT(PeakMemoryBytes() - before, 8 << 20);
+  EXPECT_LT(PeakMemoryBytes() - before, kGrowthMax);
   decoder.Flush();
   EXPECT_GE(sink.bytes(), kBodyBytes);
   EXPECT_EQ(coverage.bytes(Reason::kScanned), tcp.payload_bytes());
@@ -541,9 +545,7 @@ TEST(TrafficDecoder, KeepsNothingOfFinishedMessages) {
     tcp.packets().clear();
     if (i == 10'000) before = PeakMemoryBytes();
   }
-#ifdef __OPTIMIZE__
-  EXPECT_LT(PeakMemoryBytes() - before, 1 << 20);
-#endif
+  EXPECT_LT(PeakMemoryBytes() - before, kGrowthMax);
   EXPECT_EQ(decoder.stats().responses, 100'000U);
 }
 
