@@ -125,6 +125,8 @@ void FlowStreams::FeedParser(int end, std::string_view bytes) {
   Side& side = sides_[static_cast<size_t>(end)];
   side.mode = Mode::kDetect;
   side.tls_only = true;
+  // Else the bytes that it gave back would go to it again.
+  side.may_resume = false;
   TakeBack(end);
   Feed(end, bytes.substr(taken));
 }
@@ -138,7 +140,10 @@ void FlowStreams::TakeBack(int end) {
 void FlowStreams::FeedStream(int end, std::string_view bytes) {
   Side& side = sides_[static_cast<size_t>(end)];
   Detection detection = DetectTlsInStream(bytes);
-  if (detection == Detection::kUnknown && side.may_resume) detection = DetectHttpInStream(bytes);
+  if (detection == Detection::kUnknown && side.may_resume &&
+      (parser_ == nullptr || parser_->follows())) {
+    detection = DetectHttpInStream(bytes);
+  }
   if (detection != Detection::kUnknown) {
     Decide(end, detection);
     if (side.mode != Mode::kStream) return Feed(end, bytes);
@@ -216,7 +221,7 @@ bool FlowStreams::AnswersNeedRequests() const {
   for (const Side& side : sides_) {
     if (side.mode == Mode::kEncrypted) return false;
   }
-  return parser_ == nullptr || parser_->AnswersNeedRequests();
+  return parser_ == nullptr || parser_->follows();
 }
 
 void FlowStreams::End(int end, absl::Time now) {

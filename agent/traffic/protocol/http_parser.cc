@@ -205,7 +205,7 @@ class HttpParser final : public StreamParser {
 
   void End(Sender sender) override { StreamOf(sender).End(); }
   std::string_view TakeHeld(Sender sender) override { return StreamOf(sender).TakeHeld(); }
-  bool AnswersNeedRequests() const override { return !exchange_.tunnel; }
+  bool follows() const override { return !exchange_.tunnel; }
 
  private:
   HttpStream& StreamOf(Sender sender) {

@@ -68,8 +68,10 @@ Detection DetectTls(std::string_view bytes) {
       return length < 256 ? Detection::kTls : Detection::kUnknown;
     case kApplicationData:
       return Detection::kTls;
-    default:
+    case kHandshake:
       break;
+    default:
+      return Detection::kUnknown;
   }
   if (bytes.size() == kRecordHeaderBytes) return Detection::kMore;
   constexpr uint8_t kClientHello = 1;

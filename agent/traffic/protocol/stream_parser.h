@@ -33,9 +33,8 @@ class StreamParser {
   // When the direction was given back: bytes that the parser took and has not counted, which come
   // before those that it did not take. Valid until the next call for this sender.
   virtual std::string_view TakeHeld(Sender sender) = 0;
-  // Whether what the server sends can be understood only after what the client sent before, as
-  // acknowledgments tell it.
-  virtual bool AnswersNeedRequests() const = 0;
+  // False when the flow has left the protocol for good, for a tunnel.
+  virtual bool follows() const = 0;
 };
 
 }  // namespace skimwatch::traffic

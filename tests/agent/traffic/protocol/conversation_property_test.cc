@@ -114,19 +114,24 @@ std::map<bool, std::vector<std::string>> Messages(const RecordingSink& sink) {
 
 // Payload bytes of packets, each byte of a stream once.
 uint64_t UniquePayloadBytes(const std::vector<Packet>& packets) {
-  std::map<std::pair<uint16_t, uint32_t>, bool> seen;
+  // Flow and direction above, sequence number below.
+  std::vector<uint64_t> seen;
   for (const Packet& packet : packets) {
     const auto byte = [&](size_t at) { return static_cast<uint8_t>(packet.bytes[at]); };
     const uint16_t source = static_cast<uint16_t>(byte(34) << 8 | byte(35));
     const uint16_t destination = static_cast<uint16_t>(byte(36) << 8 | byte(37));
     // Of the two, that of the client differs between flows.
     const bool from_server = source == 80;
-    const auto flow = static_cast<uint16_t>((from_server ? destination : source) * 2 + from_server);
+    const auto flow = static_cast<uint32_t>((from_server ? destination : source) * 2 + from_server);
     const uint32_t sequence =
         static_cast<uint32_t>(byte(38)) << 24 | byte(39) << 16 | byte(40) << 8 | byte(41);
     const size_t wire = packet.wire_bytes == 0 ? packet.bytes.size() : packet.wire_bytes;
-    for (size_t i = 0; i + 54 < wire; ++i) seen[{flow, sequence + static_cast<uint32_t>(i)}] = true;
+    for (size_t i = 0; i + 54 < wire; ++i) {
+      seen.push_back(uint64_t{flow} << 32 | (sequence + static_cast<uint32_t>(i)));
+    }
   }
+  std::sort(seen.begin(), seen.end());
+  seen.erase(std::unique(seen.begin(), seen.end()), seen.end());
   return seen.size();
 }
 

@@ -327,6 +327,20 @@ TEST(Http, FollowsConnectWhenOnlyTheClientIsCaptured) {
   EXPECT_EQ(harness.sink.only(Part::kStream), "no http");
 }
 
+TEST(Http, DoesNotTakeTheBytesOfATunnelForHttpAgain) {
+  // Picked up in the middle, where a message is looked for in every packet.
+  TcpConversation tcp(At(kShopOut), At(kProcessor));
+  tcp.Client("CONNECT a:443 HTTP/1.1\r\n\r\n");
+  tcp.Server("HTTP/1.1 200 OK\r\n\r\n");
+  tcp.Client(kGet);
+  tcp.Lose(true, 10);
+  tcp.Client(kGet);
+  DecoderHarness harness;
+  harness.Run(tcp);
+  EXPECT_EQ(harness.sink.only(Part::kStream), std::string(kGet) + "<gap>" + std::string(kGet));
+  EXPECT_EQ(harness.covered(Reason::kScanned), tcp.payload_bytes());
+}
+
 TEST(Http, CountsWhatIsInboundAndDoesNotPassItOn) {
   TcpConversation inbound = OpenInbound();
   inbound.Client(Post("", "a shopper's own card"));
