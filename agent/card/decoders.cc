@@ -131,39 +131,6 @@ size_t DecodeUtf16(bool little_endian, std::string_view text, size_t begin, size
   return at + 1 == end ? end : at;
 }
 
-// Value of hexadecimal digits in [at, at + count); -1 when they are not all there.
-int32_t HexNumber(std::string_view text, size_t at, size_t count) {
-  if (at > text.size() || text.size() - at < count) return -1;
-  int32_t value = 0;
-  for (size_t i = 0; i < count; ++i) {
-    const int digit = HexValue(text[at + i]);
-    if (digit < 0) return -1;
-    value = value * 16 + digit;
-  }
-  return value;
-}
-
-// Digits of a number reference between braces, or before a semicolon: at most `digits_max`.
-EscapeSymbol ReadNumber(std::string_view text, size_t at, size_t number, bool hex, char closing,
-                        bool must_close) {
-  constexpr size_t kDigitsMax = 7;
-  uint32_t code = 0;
-  size_t end = number;
-  while (end < text.size() && end - number < kDigitsMax) {
-    const int digit = hex ? HexValue(text[end]) : IsAsciiDigit(text[end]) ? text[end] - '0' : -1;
-    if (digit < 0) break;
-    code = code * (hex ? 16 : 10) + static_cast<uint32_t>(digit);
-    ++end;
-  }
-  if (end == number || code > 0x10FFFF) return {};
-  if (end < text.size() && text[end] == closing) {
-    ++end;
-  } else if (must_close) {
-    return {};
-  }
-  return {static_cast<uint8_t>(end - at), code};
-}
-
 // Count of base64 characters directly before `at` and from `next` on, each counted to kEnough.
 constexpr size_t kEnough = 16;
 size_t Base64Before(std::string_view text, size_t at) {
@@ -198,25 +165,19 @@ size_t Decode(Form form, std::string_view text, size_t begin, size_t end, Decode
 }
 
 EscapeSymbol EscapeAt(Form form, std::string_view text, size_t at) {
-  if (text.size() - at < 2) return {};
-  const char next = text[at + 1];
   switch (form) {
     case Form::kPercent: {
-      const int32_t code = text[at] == '%' ? HexNumber(text, at + 1, 2) : -1;
+      const int64_t code = text[at] == '%' ? HexNumberAt(text, at + 1, 2) : -1;
       return code < 0 ? EscapeSymbol{} : EscapeSymbol{3, static_cast<uint32_t>(code)};
     }
     case Form::kBackslash: {
       if (text[at] != '\\') return {};
-      if (next == 'u' && text.size() - at > 2 && text[at + 2] == '{') {
-        return ReadNumber(text, at, at + 3, /*hex=*/true, '}', /*must_close=*/true);
-      }
       const Neighbour symbol = NeighbourAfter(text, at);
       return symbol.escaped() ? EscapeSymbol{symbol.bytes, symbol.code} : EscapeSymbol{};
     }
     case Form::kEntity: {
-      if (text[at] != '&' || next != '#' || text.size() - at < 4) return {};
-      const bool hex = (text[at + 2] | 0x20) == 'x';
-      return ReadNumber(text, at, at + (hex ? 3 : 2), hex, ';', /*must_close=*/false);
+      const Neighbour symbol = CharacterReferenceAt(text, at);
+      return {symbol.bytes, symbol.code};
     }
     default:
       return {};

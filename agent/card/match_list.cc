@@ -16,8 +16,22 @@ bool SameNumber(const CardMatch& a, const CardMatch& b) {
   return std::equal(digits_a.begin(), digits_a.end(), digits_b.begin(), digits_b.end());
 }
 
+// Whether `slice` is a part of `whole`, in its bytes and in its digits.
+bool IsSlice(const CardMatch& slice, const CardMatch& whole) {
+  if (slice.offset < whole.offset || slice.digits.size() >= whole.digits.size() ||
+      slice.offset + slice.length > whole.offset + whole.length) {
+    return false;
+  }
+  const auto part = slice.digits.Reveal();
+  const auto all = whole.digits.Reveal();
+  return std::search(all.begin(), all.end(), part.begin(), part.end()) != all.end();
+}
+
 // Whether `a` is to stay where both overlap.
 bool IsBetter(const CardMatch& a, const CardMatch& b) {
+  // Of what one line of base64 shows of a number, and all lines together, the whole is right.
+  if (IsSlice(b, a)) return true;
+  if (IsSlice(a, b)) return false;
   return std::make_tuple(a.confidence, b.encodings.size(), a.score) >
          std::make_tuple(b.confidence, a.encodings.size(), b.score);
 }

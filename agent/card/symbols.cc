@@ -66,16 +66,28 @@ bool IsAsciiSeparator(char c) {
   return c == ' ' || c == '-' || c == '.' || c == '_' || c == '/' || c == '+';
 }
 
-// Value of `count` hexadecimal digits at `at`, -1 when they are not all that.
-int64_t HexNumber(std::string_view text, size_t at, size_t count) {
-  if (at > text.size() || text.size() - at < count) return -1;
-  int64_t value = 0;
-  for (size_t i = 0; i < count; ++i) {
-    const int digit = HexValue(text[at + i]);
-    if (digit < 0) return -1;
-    value = value * 16 + digit;
+// A number that begins at `number` and ends at `closing`, of an escape that begins at `at`.
+Neighbour NumberedEscape(std::string_view text, size_t at, size_t number, bool hex, char closing,
+                         bool must_close) {
+  constexpr size_t kDigitsMax = 7;
+  uint32_t code = 0;
+  size_t end = number;
+  while (end < text.size() && end - number < kDigitsMax) {
+    const int digit = hex ? HexValue(text[end]) : IsAsciiDigit(text[end]) ? text[end] - '0' : -1;
+    if (digit < 0) break;
+    code = code * (hex ? 16 : 10) + static_cast<uint32_t>(digit);
+    ++end;
   }
-  return value;
+  constexpr uint32_t kCodePointMax = 0x10FFFF;
+  if (end == number || code > kCodePointMax) return {};
+  const bool closed = end < text.size() && text[end] == closing;
+  if (must_close && !closed) return {};
+  if (closed) ++end;
+  return {code, static_cast<uint8_t>(end - at)};
+}
+
+bool IsAsciiAlnumOrMark(char c) {
+  return IsAsciiAlnum(c) || c == '&' || c == '#' || c == '\\' || c == '{';
 }
 
 // What `\n` and its like stand for; 0 for others.
@@ -104,6 +116,17 @@ char SimpleEscape(char c) {
 }
 
 }  // namespace
+
+int64_t HexNumberAt(std::string_view text, size_t at, size_t count) {
+  if (at > text.size() || text.size() - at < count) return -1;
+  int64_t value = 0;
+  for (size_t i = 0; i < count; ++i) {
+    const int digit = HexValue(text[at + i]);
+    if (digit < 0) return -1;
+    value = value * 16 + digit;
+  }
+  return value;
+}
 
 DigitSymbol WideDigitAt(std::string_view text, size_t at) {
   const CodePoint point = DecodeWide(text, at);
@@ -158,7 +181,7 @@ Neighbour NeighbourBefore(std::string_view text, size_t begin) {
   if (begin == 0) return {};
   const auto raw = static_cast<uint8_t>(text[begin - 1]);
   if (begin >= 3 && text[begin - 3] == '%') {
-    if (const int64_t code = HexNumber(text, begin - 2, 2); code >= 0) {
+    if (const int64_t code = HexNumberAt(text, begin - 2, 2); code >= 0) {
       return {static_cast<uint32_t>(code), 3};
     }
   }
@@ -172,39 +195,66 @@ Neighbour NeighbourBefore(std::string_view text, size_t begin) {
     }
   }
   if (begin >= 4 && text[begin - 4] == '\\' && text[begin - 3] == 'x') {
-    if (const int64_t code = HexNumber(text, begin - 2, 2); code >= 0) {
+    if (const int64_t code = HexNumberAt(text, begin - 2, 2); code >= 0) {
       return {static_cast<uint32_t>(code), 4};
     }
   }
   if (begin >= 6 && text[begin - 6] == '\\' && text[begin - 5] == 'u') {
-    if (const int64_t code = HexNumber(text, begin - 4, 4); code >= 0) {
+    if (const int64_t code = HexNumberAt(text, begin - 4, 4); code >= 0) {
       return {static_cast<uint32_t>(code), 6};
     }
   }
+  if (raw == ';' || raw == '}') {
+    constexpr size_t kEscapeBytesMax = 11;
+    const size_t floor = begin > kEscapeBytesMax ? begin - kEscapeBytesMax : 0;
+    for (size_t at = begin - 1; at > floor && IsAsciiAlnumOrMark(text[at - 1]); --at) {
+      if (text[at - 1] != '&' && text[at - 1] != '\\') continue;
+      const Neighbour symbol =
+          raw == ';' ? CharacterReferenceAt(text, at - 1) : BracedEscapeAt(text, at - 1);
+      if (symbol.bytes > 0 && at - 1 + symbol.bytes == begin) return symbol;
+      break;
+    }
+  }
   return {raw, 1};
+}
+
+Neighbour CharacterReferenceAt(std::string_view text, size_t at) {
+  if (text.substr(at, 2) != "&#" || text.size() - at < 4) return {};
+  const bool hex = (text[at + 2] | 0x20) == 'x';
+  return NumberedEscape(text, at, at + (hex ? 3 : 2), hex, ';', /*must_close=*/false);
+}
+
+Neighbour BracedEscapeAt(std::string_view text, size_t at) {
+  if (text.substr(at, 3) != "\\u{") return {};
+  return NumberedEscape(text, at, at + 3, /*hex=*/true, '}', /*must_close=*/true);
 }
 
 Neighbour NeighbourAfter(std::string_view text, size_t end) {
   if (end >= text.size()) return {};
   const char raw = text[end];
   if (raw == '%') {
-    if (const int64_t code = HexNumber(text, end + 1, 2); code >= 0) {
+    if (const int64_t code = HexNumberAt(text, end + 1, 2); code >= 0) {
       return {static_cast<uint32_t>(code), 3};
     }
   }
   if (raw == '\\' && end + 1 < text.size()) {
     const char next = text[end + 1];
     if (next == 'x') {
-      if (const int64_t code = HexNumber(text, end + 2, 2); code >= 0) {
+      if (const int64_t code = HexNumberAt(text, end + 2, 2); code >= 0) {
         return {static_cast<uint32_t>(code), 4};
       }
+    } else if (const Neighbour braced = BracedEscapeAt(text, end); braced.bytes > 0) {
+      return braced;
     } else if (next == 'u') {
-      if (const int64_t code = HexNumber(text, end + 2, 4); code >= 0) {
+      if (const int64_t code = HexNumberAt(text, end + 2, 4); code >= 0) {
         return {static_cast<uint32_t>(code), 6};
       }
     } else if (const char simple = SimpleEscape(next); simple != 0) {
       return {static_cast<uint32_t>(simple), 2};
     }
+  }
+  if (raw == '&') {
+    if (const Neighbour symbol = CharacterReferenceAt(text, end); symbol.bytes > 0) return symbol;
   }
   return {static_cast<uint8_t>(raw), 1};
 }
@@ -222,7 +272,7 @@ size_t SkipEscapeTail(std::string_view text, size_t begin) {
     } else if (head >= 2 && text[head - 2] == '\\' && text[head - 1] == 'u') {
       wanted = 4;
     }
-    if (wanted > letters && HexNumber(text, head, wanted) >= 0) return head + wanted;
+    if (wanted > letters && HexNumberAt(text, head, wanted) >= 0) return head + wanted;
     if (HexValue(text[head - 1]) < 0) break;
   }
   return begin;

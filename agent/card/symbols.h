@@ -19,6 +19,9 @@ constexpr int HexValue(char c) {
   return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
+// Value of `count` hexadecimal digits at `at`, at most 8; -1 when they are not all that.
+int64_t HexNumberAt(std::string_view text, size_t at, size_t count);
+
 struct DigitSymbol {
   // Length of the sign; 0 when there is no digit.
   uint8_t bytes = 0;
@@ -63,6 +66,11 @@ struct Neighbour {
 };
 Neighbour NeighbourBefore(std::string_view text, size_t begin);
 Neighbour NeighbourAfter(std::string_view text, size_t end);
+
+// The numeric character reference at `at`: `&#52;`, `&#x34;`, the semicolon may be missing.
+Neighbour CharacterReferenceAt(std::string_view text, size_t at);
+// `\u{34}`
+Neighbour BracedEscapeAt(std::string_view text, size_t at);
 
 // The end of a percent, `\x` or `\u` escape that begins before `begin` and whose last hexadecimal
 // digits are what seems to be the beginning of a number; `begin` when there is none. In

@@ -87,6 +87,18 @@ size_t Base64End(std::string_view text, size_t at) {
   return at;
 }
 
+// Whether an escape at `at` stands for a line break: `\n`, `%0A`.
+bool IsEscapedLineBreak(std::string_view text, size_t at) {
+  const Neighbour symbol = NeighbourAfter(text, at);
+  return symbol.escaped() && (symbol.code == '\n' || symbol.code == '\r');
+}
+
+// Whether an escaped line break ends at `at`.
+bool FollowsEscapedLineBreak(std::string_view text, size_t at) {
+  const Neighbour symbol = NeighbourBefore(text, at);
+  return symbol.escaped() && (symbol.code == '\n' || symbol.code == '\r');
+}
+
 std::optional<Encoding> EncodingOf(Form form) {
   switch (form) {
     case Form::kBase64:
@@ -390,7 +402,12 @@ size_t TextScan::ScanBase64Text(const Level& level, size_t begin, size_t first, 
                                first > kGapMax ? first - kGapMax : size_t{0});
   const size_t aligned = from + (first - from) % kBase64Group;
   const size_t to = std::min(text_end + kGapMax, end);
-  ScanEncoded(level, Form::kBase64, aligned, to, true, true);
+  // Where lines are broken by escapes, a number that touches the break is seen whole, or is none,
+  // once these are undone.
+  const bool escapes_follow = level.depth_left > 1;
+  const bool is_first = !escapes_follow || !FollowsEscapedLineBreak(text, aligned);
+  const bool is_last = !escapes_follow || to != end || !IsEscapedLineBreak(text, end);
+  ScanEncoded(level, Form::kBase64, aligned, to, is_first, is_last);
   return text_end;
 }
 
