@@ -351,8 +351,7 @@ bool NumberFinder::IsWhole(std::string_view text, const Groups& groups, size_t f
   const bool letter_after = !after.escaped() && is_letter(after.code);
   if (letter_before || letter_after) {
     const bool track2 = letter_after && IsTrack2Delimiter(text, candidate.end);
-    const bool track1 = letter_before && candidate.begin >= 2 && text[candidate.begin - 2] == '%' &&
-                        after.code == '^';
+    const bool track1 = letter_before && (before.code | 0x20) == 'b' && after.code == '^';
     if (!track1 && !track2) {
       if (InHexWord(text, candidate.begin, candidate.end)) return false;
       candidate.beside_letter = true;

@@ -1,0 +1,78 @@
+#include "agent/card/track.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "tests/agent/card/support/encode.h"
+#include "tests/agent/card/support/scan.h"
+
+namespace skimwatch::card {
+namespace {
+
+using testing::Scan;
+
+MatchKind OnlyKind(std::string_view text) {
+  const auto found = Scan(text);
+  EXPECT_EQ(found.size(), 1u) << text;
+  return found.empty() ? MatchKind::kPan : found[0].kind;
+}
+
+TEST(Track, RecognisesTrackOne) {
+  for (const std::string text :
+       {"%B4111111111111111^DOE/JANE^25121010000000000?",
+        "%b4111111111111111^DOE/JANE Q MRS^2512101?",
+        "B4111111111111111^DOE/JANE^25121010000000000", "track: 4111111111111111^D/^2512101"}) {
+    EXPECT_EQ(OnlyKind(text), MatchKind::kTrack1) << text;
+  }
+}
+
+TEST(Track, RecognisesTrackTwo) {
+  for (const std::string text :
+       {";4111111111111111=25121010000012345678?", ";4111111111111111=2512101?",
+        "4111111111111111=25121010000012345678", "4111111111111111=2512101?",
+        "4111111111111111D25121010000012345678F"}) {
+    EXPECT_EQ(OnlyKind(text), MatchKind::kTrack2) << text;
+  }
+}
+
+TEST(Track, ReportsTheNumberAloneOnceAndSure) {
+  const auto found = Scan("x;4111111111111111=25121010000012345678?y");
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(found[0].offset, 2u);
+  EXPECT_EQ(found[0].length, 16u);
+  EXPECT_EQ(found[0].confidence, Confidence::kHigh);
+}
+
+TEST(Track, TakesOtherStructuresForPlainNumbers) {
+  for (const std::string text :
+       {// No such month
+        ";4111111111111111=25131010000012345678?", ";4111111111111111=2500101?",
+        // Too short for expiry date and service code
+        ";4111111111111111=251210?",
+        // Without a sentinel and short
+        "4111111111111111=2512101",
+        // No name, no second separator
+        "%B4111111111111111^^25121010000000000?", "%B4111111111111111^DOE/JANE 25121010000000000?",
+        "4111111111111111=next&x=1"}) {
+    EXPECT_EQ(OnlyKind(text), MatchKind::kPan) << text;
+  }
+}
+
+TEST(Track, IsSeenThroughEveryEncoding) {
+  for (const testing::NamedEncoding& form : testing::EveryEncoding()) {
+    for (const auto& [text, kind] : std::vector<std::pair<std::string, MatchKind>>{
+             {"%B4111111111111111^DOE/JANE^25121010000000000?", MatchKind::kTrack1},
+             {";4111111111111111=25121010000012345678?", MatchKind::kTrack2}}) {
+      EXPECT_EQ(OnlyKind(absl::StrCat("t=", form.encode(text))), kind) << form.name << " " << text;
+    }
+  }
+  EXPECT_EQ(OnlyKind("d=%25B4111111111111111%5EDOE%2FJANE%5E25121010000000000%3F"),
+            MatchKind::kTrack1);
+  EXPECT_EQ(OnlyKind("d=%3B4111111111111111%3D25121010000012345678%3F"), MatchKind::kTrack2);
+}
+
+}  // namespace
+}  // namespace skimwatch::card
