@@ -8,16 +8,9 @@
 #include <vector>
 
 #include "tests/collector/support/operator_server.h"
+#include "tests/support/child_process.h"
 
 namespace skimwatch::testing {
-
-struct Result {
-  // Exit code, or 128 + signal.
-  int code = -1;
-  // Standard output and error; on a terminal all of it is in `out`.
-  std::string out;
-  std::string err;
-};
 
 // The skimwatchctl that was built, run as an operator runs it. No configuration of whoever runs the
 // tests gets in.

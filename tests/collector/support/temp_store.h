@@ -1,38 +1,15 @@
 #ifndef SKIMWATCH_TESTS_COLLECTOR_SUPPORT_TEMP_STORE_H_
 #define SKIMWATCH_TESTS_COLLECTOR_SUPPORT_TEMP_STORE_H_
 
-#include <cstdlib>
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <utility>
 
 #include "collector/store/store.h"
 #include "gtest/gtest.h"
+#include "tests/support/temp_folder.h"
 
 namespace skimwatch::testing {
-
-// A folder that goes with the test.
-class TempFolder {
- public:
-  TempFolder() {
-    std::string pattern = ::testing::TempDir() + "skimwatch.XXXXXX";
-    EXPECT_NE(mkdtemp(pattern.data()), nullptr);
-    path_ = pattern;
-  }
-  ~TempFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TempFolder(const TempFolder&) = delete;
-  TempFolder& operator=(const TempFolder&) = delete;
-
-  const std::string& path() const { return path_; }
-  std::string File(const std::string& name) const { return path_ + "/" + name; }
-
- private:
-  std::string path_;
-};
 
 // A store in a folder of its own.
 class TempStore {
