@@ -1,0 +1,160 @@
+#include <cstdio>
+#include <exception>
+#include <fstream>
+#include <iostream>
+#include <memory>
+#include <string>
+
+#include "CLI/CLI.hpp"
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "agent/agent.h"
+#include "agent/offline/scan.h"
+#include "agent/offline/scan_command.h"
+#include "agent/offline/scan_options.h"
+#include "agent/offline/shown_text.h"
+#include "proto/config/effective.h"
+#include "proto/config/yaml_config.h"
+#include "proto/process/process.h"
+#include "spdlog/spdlog.h"
+
+namespace skimwatch::agent {
+namespace {
+
+// For the collector to take what was found last; the rest stays in the spool.
+constexpr absl::Duration kStopTimeout = absl::Seconds(10);
+constexpr int kExitError = 1;
+constexpr int kExitUsage = 2;
+
+struct Flags {
+  std::string config;
+  std::string port_file;
+  bool check_config = false;
+  bool print_config = false;
+};
+
+int Fail(const absl::Status& status) {
+  std::cerr << "skimwatch-agent: " << status.message() << "\n";
+  return kExitError;
+}
+
+// Says which port was taken, for scripts that ask for port 0. Whole or not at all.
+absl::Status WritePortFile(const std::string& path, const Agent& agent) {
+  const std::string temporary = path + ".new";
+  {
+    std::ofstream file(temporary, std::ios::trunc);
+    file << "metrics=" << agent.metrics_port() << "\n";
+    file.close();
+    if (!file) return absl::UnavailableError(absl::StrCat("--port-file: can't write ", temporary));
+  }
+  if (std::rename(temporary.c_str(), path.c_str()) != 0) {
+    return absl::UnavailableError(absl::StrCat("--port-file: can't write ", path));
+  }
+  return absl::OkStatus();
+}
+
+int Watch(const config::v1::AgentConfig& config, const Flags& flags) {
+  if (absl::Status s = process::ForbidCoreDumps(); !s.ok()) return Fail(s);
+  process::BlockTerminationSignals();
+  spdlog::info("skimwatch-agent {} ({}) starts", process::Version(), process::Revision());
+  absl::StatusOr<std::unique_ptr<Agent>> agent =
+      Agent::Start({.config = config,
+                    .version = std::string(process::Version()),
+                    .revision = std::string(process::Revision())});
+  if (!agent.ok()) {
+    spdlog::error("{}", agent.status().ToString());
+    return kExitError;
+  }
+  if ((*agent)->metrics_port() != 0) {
+    const std::string& listen = config.metrics().listen();
+    spdlog::info("listening on http://{}:{}/metrics", listen.substr(0, listen.rfind(':')),
+                 (*agent)->metrics_port());
+  }
+  if (!flags.port_file.empty()) {
+    if (absl::Status s = WritePortFile(flags.port_file, **agent); !s.ok()) {
+      spdlog::error("{}", s.ToString());
+      return kExitError;
+    }
+  }
+  process::NotifyServiceManager("READY=1");
+  process::WaitForTerminationSignal(absl::InfiniteDuration());
+  spdlog::info("stopping: what was found is made durable and offered to the collector");
+  process::NotifyServiceManager("STOPPING=1");
+  (*agent)->Stop(kStopTimeout);
+  agent->reset();
+  spdlog::info("stopped");
+  return 0;
+}
+
+int RunAgent(const Flags& flags) {
+  if (flags.config.empty()) {
+    std::cerr << "skimwatch-agent: --config is required (or the command `scan`); see --help\n";
+    return kExitUsage;
+  }
+  absl::StatusOr<config::v1::AgentConfig> config = config::LoadAgentConfig(flags.config);
+  if (!config.ok()) return Fail(config.status());
+  if (flags.print_config) {
+    std::cout << config::ToYaml(*config);
+    if (!flags.check_config) return 0;
+  }
+  if (flags.check_config) {
+    if (absl::Status s = CheckEnvironment(*config); !s.ok()) return Fail(s);
+    if (!flags.print_config) std::cout << flags.config << ": good\n";
+    return 0;
+  }
+  if (absl::Status s = process::SetUpLogging(config->logging(), "skimwatch-agent"); !s.ok()) {
+    return Fail(s);
+  }
+  return Watch(*config, flags);
+}
+
+int Run(int argc, char** argv) {
+  Flags flags;
+  CLI::App app(
+      "Watches what leaves this host and the scripts it serves for card numbers and changes nobody "
+      "approved, and reports to a skimwatch-collector.",
+      "skimwatch-agent");
+  app.add_option("--config", flags.config, "Configuration file (YAML; see docs/configuration.md)")
+      ->type_name("FILE");
+  app.add_flag("--check-config", flags.check_config,
+               "Check the configuration, the files it names and the rights it needs, then exit");
+  app.add_flag("--print-config", flags.print_config,
+               "Print the configuration with every default filled in, then exit");
+  app.add_option("--port-file", flags.port_file,
+                 "Write the port of /metrics to this file (metrics=)")
+      ->type_name("FILE");
+  app.set_version_flag("--version", [] {
+    return absl::StrCat("skimwatch-agent ", std::string(process::Version()), " (",
+                        std::string(process::Revision()), ")");
+  });
+  app.require_subcommand(0, 1);
+  offline::ScanOptions scan_options;
+  const CLI::App* scan = offline::AddScanCommand(app, scan_options);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& e) {
+    return app.exit(e);
+  } catch (const CLI::ParseError& e) {
+    // It quotes what was typed, which for `scan` may be a card number.
+    std::cerr << "skimwatch-agent: " << offline::ShownText(e.what()) << "\n"
+              << "Run with --help for more information.\n";
+    return kExitUsage;
+  }
+  if (scan->parsed()) {
+    if (absl::Status s = process::ForbidCoreDumps(); !s.ok()) return Fail(s);
+    return offline::RunScan(scan_options);
+  }
+  return RunAgent(flags);
+}
+
+}  // namespace
+}  // namespace skimwatch::agent
+
+int main(int argc, char** argv) {
+  try {
+    return skimwatch::agent::Run(argc, argv);
+  } catch (const std::exception& e) {
+    std::cerr << "skimwatch-agent: " << e.what() << "\n";
+    return 1;
+  }
+}

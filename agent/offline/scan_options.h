@@ -1,0 +1,52 @@
+#ifndef SKIMWATCH_AGENT_OFFLINE_SCAN_OPTIONS_H_
+#define SKIMWATCH_AGENT_OFFLINE_SCAN_OPTIONS_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "agent/card/card_match.h"
+#include "agent/card/mask.h"
+
+namespace skimwatch::offline {
+
+enum class Format : uint8_t { kTable, kJson };
+
+// What one run of `skimwatch-agent scan` was asked for.
+struct ScanOptions {
+  // Files, folders, capture files, or `-` for standard input.
+  std::vector<std::string> paths;
+
+  Format format = Format::kTable;
+  card::MaskStyle mask = card::MaskStyle::kFirst6Last4;
+
+  card::Confidence min_confidence = card::Confidence::kLow;
+  // Encodings undone one inside another, 0 to 4.
+  int decode_depth = 2;
+  // Whether published test numbers are findings.
+  bool test_cards = true;
+
+  // Names that are not looked at: a pattern without `/` is matched with the name of a file or
+  // folder at any depth, one with `/` with the path below PATH.
+  std::vector<std::string> exclude;
+  // Larger files in folders are left out; 0 is no limit.
+  uint64_t file_bytes_max = 0;
+  // A compressed file whose content is more than this times its size (and more than 64 MiB) is cut
+  // as a bomb.
+  uint64_t expansion_max = 250;
+  bool follow_symlinks = false;
+  bool one_file_system = false;
+
+  // Files scanned at once.
+  uint32_t jobs = 1;
+
+  bool stats = false;
+  // No findings and no notes: the exit code tells, and errors are still named.
+  bool quiet = false;
+  // A bar on standard error while it is a terminal.
+  bool progress = true;
+};
+
+}  // namespace skimwatch::offline
+
+#endif  // SKIMWATCH_AGENT_OFFLINE_SCAN_OPTIONS_H_

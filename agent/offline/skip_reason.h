@@ -1,0 +1,57 @@
+#ifndef SKIMWATCH_AGENT_OFFLINE_SKIP_REASON_H_
+#define SKIMWATCH_AGENT_OFFLINE_SKIP_REASON_H_
+
+#include <cstdint>
+#include <string_view>
+
+namespace skimwatch::offline {
+
+// Why a path, or the rest of a file, was not scanned.
+enum class SkipReason : uint8_t {
+  // By the options or the rules of the walk.
+  kExcluded,
+  kTooLarge,
+  kSymlink,
+  // With --follow-symlinks: the link leads nowhere.
+  kSymlinkDangling,
+  // With --follow-symlinks: the link leads to a folder that it is in.
+  kSymlinkLoop,
+  // With --follow-symlinks: the folder was scanned by another path.
+  kScannedBefore,
+  // A pipe, socket or device in a folder.
+  kSpecialFile,
+  // /proc, /sys and the like, met below another file system.
+  kPseudoFileSystem,
+  kOtherFileSystem,
+  // The file that the findings are written to.
+  kOwnOutput,
+  // Removed between its folder's listing and its turn.
+  kVanished,
+
+  // Errors: what should have been scanned was not, or not all of it.
+  kUnreadable,
+  // Folders nested deeper than the walk follows.
+  kTooDeep,
+  // Compressed or captured data that breaks off or its format's rules.
+  kDamaged,
+  // A compressed file that grows like a bomb.
+  kDecompressionLimit,
+  kCount,
+};
+
+// `excluded`, `too_large`, ...
+std::string_view SkipReasonName(SkipReason reason);
+// Whether the exit code of the scan is that of an error.
+bool IsError(SkipReason reason);
+
+// Takes what was skipped. Thread-safe.
+class SkipSink {
+ public:
+  virtual ~SkipSink() = default;
+  // `path` as on disk; `detail` says what happened, in words.
+  virtual void OnSkip(std::string_view path, SkipReason reason, std::string_view detail) = 0;
+};
+
+}  // namespace skimwatch::offline
+
+#endif  // SKIMWATCH_AGENT_OFFLINE_SKIP_REASON_H_
