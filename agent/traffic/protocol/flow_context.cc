@@ -13,8 +13,7 @@ bool FlowContext::Scans(Sender sender) const {
   return decoder.options.scan_inbound || (service_site == nullptr) == (sender == Sender::kClient);
 }
 
-Provenance FlowContext::ProvenanceOf(Sender sender, std::string_view host) const {
-  Provenance provenance;
+void FlowContext::Fill(Sender sender, std::string_view host, Provenance& provenance) const {
   provenance.source = decoder.options.source;
   provenance.direction = DirectionOf(sender);
   provenance.client = client;
@@ -25,7 +24,6 @@ Provenance FlowContext::ProvenanceOf(Sender sender, std::string_view host) const
   provenance.site = site == nullptr ? decoder.options.default_site : *site;
   provenance.seen_at = now;
   provenance.sampling_probability = decoder.options.flow_ratio;
-  return provenance;
 }
 
 }  // namespace skimwatch::traffic

@@ -39,8 +39,8 @@ struct FlowContext {
   void Count(Reason reason, uint64_t bytes) const {
     if (bytes > 0) decoder.coverage.Add(reason, bytes);
   }
-  // All that does not depend on a message; `host` decides on the site, besides the service.
-  Provenance ProvenanceOf(Sender sender, std::string_view host) const;
+  // Sets all that does not depend on a message; `host` decides on the site, besides the service.
+  void Fill(Sender sender, std::string_view host, Provenance& provenance) const;
 };
 
 }  // namespace skimwatch::traffic

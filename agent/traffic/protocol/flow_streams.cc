@@ -50,8 +50,18 @@ void FlowStreams::Feed(int end, std::string_view bytes) {
     case Mode::kStream:
       return FeedStream(end, bytes);
     case Mode::kEncrypted:
-      return flow_.Count(Reason::kUndecodableEncrypted, bytes.size());
+      return FeedEncrypted(end, bytes);
   }
+}
+
+void FlowStreams::FeedEncrypted(int end, std::string_view bytes) {
+  Side& side = sides_[static_cast<size_t>(end)];
+  const size_t taken = side.tls.Follow(bytes);
+  flow_.Count(Reason::kUndecodableEncrypted, taken);
+  if (taken == bytes.size()) return;
+  side.no_tls = true;
+  BecomeStream(end);
+  Feed(end, bytes.substr(taken));
 }
 
 void FlowStreams::FeedDetection(int end, std::string_view bytes) {
@@ -103,6 +113,7 @@ void FlowStreams::Decide(int end, Detection detection) {
     case Detection::kTlsServer:
       CloseConsumer(side);
       side.mode = Mode::kEncrypted;
+      side.tls.Begin();
       flow_.decoder.counters.tls_streams.Add();
       return;
     case Detection::kMore:
@@ -139,7 +150,7 @@ void FlowStreams::TakeBack(int end) {
 
 void FlowStreams::FeedStream(int end, std::string_view bytes) {
   Side& side = sides_[static_cast<size_t>(end)];
-  Detection detection = DetectTlsInStream(bytes);
+  Detection detection = side.no_tls ? Detection::kUnknown : DetectTlsInStream(bytes);
   if (detection == Detection::kUnknown && side.may_resume &&
       (parser_ == nullptr || parser_->follows())) {
     detection = DetectHttpInStream(bytes);
@@ -152,8 +163,9 @@ void FlowStreams::FeedStream(int end, std::string_view bytes) {
   flow_.Count(flow_.ReasonOf(sender), bytes.size());
   if (!flow_.Scans(sender)) return;
   if (side.consumer == nullptr) {
-    side.consumer =
-        flow_.decoder.sink.BeginPart(flow_.ProvenanceOf(sender, std::string_view()), Part::kStream);
+    Provenance provenance;
+    flow_.Fill(sender, std::string_view(), provenance);
+    side.consumer = flow_.decoder.sink.BeginPart(provenance, Part::kStream);
   } else if (side.after_gap) {
     side.consumer->Gap();
   }
@@ -181,6 +193,7 @@ void FlowStreams::Gap(int end, uint64_t bytes, absl::Time now) {
     case Mode::kStream:
       break;
     case Mode::kEncrypted:
+      side.tls.Gap(bytes);
       return;
   }
   side.after_gap = true;
@@ -207,11 +220,10 @@ bool FlowStreams::WantsBytes(int end) const {
   switch (side.mode) {
     case Mode::kDetect:
     case Mode::kParser:
+    case Mode::kEncrypted:
       return true;
     case Mode::kStream:
       return side.may_resume || flow_.Scans(SenderOf(end));
-    case Mode::kEncrypted:
-      return false;
   }
   return true;
 }

@@ -13,6 +13,7 @@
 #include "agent/traffic/protocol/flow_context.h"
 #include "agent/traffic/protocol/protocol_detector.h"
 #include "agent/traffic/protocol/stream_parser.h"
+#include "agent/traffic/protocol/tls_records.h"
 
 namespace skimwatch::traffic {
 
@@ -60,6 +61,9 @@ class FlowStreams {
     // The stream was not seen from its beginning, or its parser lost it: a segment may yet begin an
     // HTTP message.
     bool may_resume = true;
+    // It looked like TLS and was not.
+    bool no_tls = false;
+    TlsRecords tls;
     // What waits for detection.
     std::string prefix;
     // The open part of a stream.
@@ -74,6 +78,7 @@ class FlowStreams {
   void FeedDetection(int end, std::string_view bytes);
   void FeedParser(int end, std::string_view bytes);
   void FeedStream(int end, std::string_view bytes);
+  void FeedEncrypted(int end, std::string_view bytes);
   // Sets the mode for bytes that begin as `detection` says.
   void Decide(int end, Detection detection);
   void BecomeStream(int end);

@@ -240,25 +240,25 @@ void HttpStream::BeginBody(htp_transfer_coding_t coding, int64_t length,
   }
   PartConsumer* consumer = nullptr;
   if (flow_.Scans(sender_)) {
-    Provenance provenance = PartProvenance();
-    provenance.content_type = MediaType(HeaderValue(headers, "content-type"));
-    consumer = flow_.decoder.sink.BeginPart(provenance, BodyPart());
+    consumer = flow_.decoder.sink.BeginPart(PartProvenance(HeaderValue(headers, "content-type")),
+                                            BodyPart());
   }
   body_.Begin(consumer, HeaderValue(headers, "content-encoding"),
               HeaderValue(headers, "transfer-encoding"));
 }
 
-Provenance HttpStream::PartProvenance() const {
-  Provenance provenance = flow_.ProvenanceOf(sender_, request_.host);
-  provenance.method = request_.method;
-  provenance.path = request_.path;
-  provenance.referrer = request_.referrer;
-  return provenance;
+const Provenance& HttpStream::PartProvenance(std::string_view content_type) {
+  flow_.Fill(sender_, request_.host, provenance_);
+  provenance_.method = request_.method;
+  provenance_.path = request_.path;
+  provenance_.referrer = request_.referrer;
+  provenance_.content_type = MediaType(content_type);
+  return provenance_;
 }
 
 void HttpStream::Deliver(Part part, std::string_view bytes) {
   if (bytes.empty() || !flow_.Scans(sender_)) return;
-  PartConsumer* consumer = flow_.decoder.sink.BeginPart(PartProvenance(), part);
+  PartConsumer* consumer = flow_.decoder.sink.BeginPart(PartProvenance(std::string_view()), part);
   consumer->Data(bytes);
   consumer->End();
 }

@@ -86,7 +86,8 @@ class HttpStream {
   void Advance(uint64_t bytes);
   // Framing is counted at once, unless it carries more than it must: then it is scanned as headers.
   void TakeFraming(std::string_view line, bool scan);
-  Provenance PartProvenance() const;
+  // Of a part that begins here; valid until the next call.
+  const Provenance& PartProvenance(std::string_view content_type);
   void DropParser();
 
   FlowContext& flow_;
@@ -105,6 +106,8 @@ class HttpStream {
   // What libhtp took for body of what it was given last.
   uint64_t body_bytes_ = 0;
   uint32_t messages_ = 0;
+  // Kept for its strings' memory.
+  Provenance provenance_;
   HttpBody body_;
 };
 

@@ -13,8 +13,8 @@ constexpr uint64_t kOrigin = uint64_t{1} << 40;
 constexpr uint64_t kRetransmissionBytesMax = uint64_t{1} << 26;
 // Segments this far before the first one seen may have been overtaken by it.
 constexpr uint64_t kOvertakenBytesMax = uint64_t{1} << 20;
-// Holes of one direction that are remembered, the latest. What comes for one before them is taken for
-// a retransmission.
+// Holes of one direction that are remembered, the latest. What comes for one before them is taken
+// for a retransmission.
 constexpr size_t kSkippedRangesMax = 64;
 
 }  // namespace

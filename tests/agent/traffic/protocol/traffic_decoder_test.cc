@@ -25,8 +25,6 @@ std::vector<Packet> From(const TcpConversation& tcp, size_t first) {
   return {tcp.packets().begin() + static_cast<ptrdiff_t>(first), tcp.packets().end()};
 }
 
-// -- Connections
-
 TEST(TrafficDecoder, CountsWhatIsNoTcpWithItsWholeLength) {
   DecoderHarness harness;
   harness.Run(
@@ -197,8 +195,6 @@ TEST(TrafficDecoder, IgnoresWindowProbesAndPureAcknowledgments) {
   EXPECT_EQ(harness.coverage.seen_bytes(), tcp.payload_bytes());
 }
 
-// -- Directions and sites
-
 TEST(TrafficDecoder, TakesAServiceForTheServerOfAStream) {
   // Neither SYN nor content tells, and the service has the higher port.
   TcpConversation tcp(At("203.0.113.7:22"), At(kShop));
@@ -246,7 +242,7 @@ TEST(TrafficDecoder, CountsTlsByContent) {
   tcp.Open();
   tcp.Client(TlsRecord(22, std::string("\x01\0\0\x10\x03\x03", 6) + std::string(30, 'r')));
   tcp.Server(TlsRecord(22, std::string("\x02\0\0\x10\x03\x03", 6) + std::string(30, 'r')));
-  for (int i = 0; i < 5; ++i) tcp.Client(TlsRecord(23, std::string(900, 'e')));
+  for (int i = 0; i < 5; ++i) tcp.Client(TlsRecord(23, std::string(900, '\xe5')));
   DecoderHarness harness;
   harness.Run(tcp);
   EXPECT_THAT(harness.sink.parts(), IsEmpty());
@@ -258,7 +254,7 @@ TEST(TrafficDecoder, CountsTlsThatBeganBeforeOrLater) {
   TcpConversation midstream(At(kShopOut), At("198.51.100.20:443"));
   midstream.Client("e of a record whose beginning was not seen");
   const uint64_t unknown = midstream.payload_bytes();
-  midstream.Client(TlsRecord(23, std::string(900, 'e')));
+  midstream.Client(TlsRecord(23, std::string(900, '\xe5')));
   midstream.Client("\x17");
   DecoderHarness harness;
   harness.Run(midstream);
@@ -274,7 +270,38 @@ TEST(TrafficDecoder, CountsTlsThatBeganBeforeOrLater) {
   EXPECT_EQ(other.covered(Reason::kUndecodableEncrypted), 41U);
 }
 
-// -- Loss, time and limits
+TEST(TrafficDecoder, IsNotDeceivedByStreamsThatLookLikeTls) {
+  const std::string hello =
+      TlsRecord(22, std::string("\x01\0\0\x10\x03\x03", 6) + std::string(30, 'r'));
+  const std::string text = "plain text that is longer than chance would have it";
+  for (size_t segment_bytes : {1U, 10U, 1448U}) {
+    for (const std::string& stream : {hello + text, hello + TlsRecord(23, text)}) {
+      TcpConversation tcp = OpenOutbound();
+      tcp.set_segment_bytes(segment_bytes);
+      tcp.Client(stream);
+      DecoderHarness harness;
+      harness.Run(tcp);
+      // What was seen before it was clear is not scanned.
+      EXPECT_TRUE(text.ends_with(harness.sink.only(Part::kStream)));
+      EXPECT_GE(harness.covered(Reason::kScanned), text.size() - 24);
+      EXPECT_EQ(harness.coverage.seen_bytes(), tcp.payload_bytes());
+    }
+  }
+}
+
+TEST(TrafficDecoder, FollowsTlsAcrossGaps) {
+  TcpConversation tcp = OpenOutbound();
+  tcp.Client(TlsRecord(22, std::string("\x01\0\0\x10\x03\x03", 6) + std::string(30, 'r')));
+  tcp.Client(TlsRecord(23, std::string(5000, '\xe5')).substr(0, 2000));
+  tcp.Lose(true, 1000);
+  tcp.Client(std::string(2005, '\xe5') + TlsRecord(23, std::string(100, '\xe5')));
+  tcp.Lose(true, 7);
+  tcp.Client(std::string(50, '\xe5'));
+  tcp.Client(TlsRecord(23, std::string(100, '\xe5')));
+  DecoderHarness harness;
+  harness.Run(tcp);
+  EXPECT_EQ(harness.covered(Reason::kUndecodableEncrypted), tcp.payload_bytes());
+}
 
 TEST(TrafficDecoder, WaitsForAMissingSegmentAsLongAsConfigured) {
   TrafficDecoderOptions options = DecoderHarness::AllTraffic();
@@ -475,8 +502,6 @@ TEST(TrafficDecoder, MayBeUsedAfterAFlush) {
   EXPECT_EQ(harness.decoder.stats().requests, 2U);
   EXPECT_EQ(harness.decoder.stats().flows_active, 0U);
 }
-
-// -- Memory
 
 class NullSink final : public MessageSink, public PartConsumer {
  public:
