@@ -244,7 +244,7 @@ absl::StatusOr<BrandTable> BrandTable::FromRanges(std::vector<BrandRange> ranges
   return table;
 }
 
-BrandMatch BrandTable::Find(absl::Span<const uint8_t> digits) const {
+BrandMatch BrandTable::Find(absl::Span<const uint8_t> digits, bool luhn_valid) const {
   if (digits.size() < kLengthMin || digits.size() > kLengthMax) return {};
   uint32_t iin = 0;
   for (size_t i = 0; i < kIinDigits; ++i) iin = iin * 10 + digits[i];
@@ -253,6 +253,7 @@ BrandMatch BrandTable::Find(absl::Span<const uint8_t> digits) const {
     const Row& row = rows_[i];
     if (iin < row.first || iin > row.last || (row.lengths >> digits.size() & 1) == 0) continue;
     const BrandRange& range = ranges_[row.range];
+    if (!luhn_valid && range.luhn == LuhnRule::kRequired) continue;
     return {.brand = range.brand, .luhn = range.luhn, .weight = range.weight};
   }
   return {};

@@ -72,8 +72,9 @@ class BrandTable {
   BrandTable& operator=(const BrandTable&) = delete;
 
   // The row with the longest prefix among those that fit `digits` (values 0 to 9) in prefix and
-  // length; of equal ones the first in the table. Does not look at the check digit.
-  BrandMatch Find(absl::Span<const uint8_t> digits) const;
+  // length; of equal ones the first in the table. Looks at no check digit; with `luhn_valid` false,
+  // rows that require one do not fit, so that a number which would be Discover's may be UnionPay's.
+  BrandMatch Find(absl::Span<const uint8_t> digits, bool luhn_valid = true) const;
 
   // False when no row fits a number that begins with these two digits and is `length` long: a
   // quick refusal before Find.

@@ -142,7 +142,7 @@ const NumberFinder::Grouping NumberFinder::kGroupings[] = {
     {{4, 4, 4, 1}, 4, 13, [](std::string_view) { return false; }},
     {{4, 3, 3, 3}, 4, 13, [](std::string_view brand) { return brand == "visa"; }},
     {{4, 4, 5}, 3, 13, [](std::string_view) { return false; }},
-    {{4, 4, 4}, 3, 12, [](std::string_view) { return true; }},
+    {{4, 4, 4}, 3, 12, [](std::string_view) { return false; }},
 };
 
 struct NumberFinder::Groups {
@@ -154,7 +154,8 @@ struct NumberFinder::Groups {
   size_t count = 0;
   // The groups before this are part of a number that was handed over, or were passed over.
   size_t next = 0;
-  // One past the last group of the number that was handed over last; 0 before the first.
+  // One past the last group of the number that was handed over last, when it was no slice of a
+  // longer row; 0 before the first.
   size_t taken_end = 0;
 };
 
@@ -209,7 +210,6 @@ size_t NumberFinder::FindInChain(std::string_view text, size_t at, Sink sink) co
       if (taken == 0) taken = FindUngrouped(text, groups, groups.next, sink);
       if (taken == 0) FindOddlyGrouped(text, groups, groups.next, sink);
       groups.next += std::max<size_t>(taken, 1);
-      if (taken > 0) groups.taken_end = groups.next;
     }
     if (more) {
       // One group that is decided stays, as the neighbour of the next.
@@ -224,7 +224,7 @@ size_t NumberFinder::FindInChain(std::string_view text, size_t at, Sink sink) co
   return std::max(position, at + 1);
 }
 
-size_t NumberFinder::FindGrouped(std::string_view text, const Groups& groups, size_t index,
+size_t NumberFinder::FindGrouped(std::string_view text, Groups& groups, size_t index,
                                  Sink sink) const {
   const Group* group = &groups.group[index];
   const size_t available = groups.count - index;
@@ -251,12 +251,15 @@ size_t NumberFinder::FindGrouped(std::string_view text, const Groups& groups, si
         grouping.is_of_brand(candidate.brand.brand) ? Shape::kBrandGroups : Shape::kFours;
     if (!IsWhole(text, groups, index, index + grouping.groups - 1, candidate)) continue;
     sink(candidate);
-    if (candidate.luhn_valid) return grouping.groups;
+    // Without a check digit it may be nothing, and shorter groups something.
+    if (!candidate.luhn_valid || candidate.brand.luhn == LuhnRule::kNone) continue;
+    if (!candidate.in_longer_run) groups.taken_end = index + grouping.groups;
+    return grouping.groups;
   }
   return 0;
 }
 
-size_t NumberFinder::FindUngrouped(std::string_view text, const Groups& groups, size_t index,
+size_t NumberFinder::FindUngrouped(std::string_view text, Groups& groups, size_t index,
                                    Sink sink) const {
   const Group& group = groups.group[index];
   if (group.digits < kDigitsMin || group.digits > kDigitsMax) return 0;
@@ -269,6 +272,7 @@ size_t NumberFinder::FindUngrouped(std::string_view text, const Groups& groups, 
   TakeDigits(text, group, candidate);
   if (!Verify(candidate) || !IsWhole(text, groups, index, index, candidate)) return 0;
   sink(candidate);
+  groups.taken_end = index + 1;
   return 1;
 }
 
@@ -309,9 +313,8 @@ void NumberFinder::TakeDigits(std::string_view text, const Group& group, Candida
 bool NumberFinder::Verify(Candidate& candidate) const {
   if (!brands_.Possible(candidate.digits[0], candidate.digits[1], candidate.size)) return false;
   candidate.luhn_valid = LuhnValid(candidate.span());
-  candidate.brand = brands_.Find(candidate.span());
-  return candidate.brand.found() &&
-         (candidate.luhn_valid || candidate.brand.luhn != LuhnRule::kRequired);
+  candidate.brand = brands_.Find(candidate.span(), candidate.luhn_valid);
+  return candidate.brand.found();
 }
 
 bool NumberFinder::NumberFollows(std::string_view text, const Groups& groups, size_t index) const {
@@ -338,8 +341,12 @@ bool NumberFinder::IsWhole(std::string_view text, const Groups& groups, size_t f
 
   // Decimal fractions and exponents.
   if (before.code == '.') {
-    const Neighbour further = NeighbourBefore(text, candidate.begin - before.bytes);
-    const bool after_word = is_letter(further.code) || further.code == '.';
+    // `No.4111...` and `...4111...`, but not `L.4111...` of a drawing's path.
+    const size_t dot = candidate.begin - before.bytes;
+    const Neighbour further = NeighbourBefore(text, dot);
+    const bool after_word =
+        further.code == '.' ||
+        (is_letter(further.code) && is_letter(NeighbourBefore(text, dot - further.bytes).code));
     if (!after_word) return false;
   }
   if (after.code == '.' && IsAsciiDigit(NeighbourAfter(text, candidate.end + after.bytes).code)) {

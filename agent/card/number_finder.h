@@ -84,8 +84,8 @@ class NumberFinder {
   static size_t DigitsIn(const Groups& groups);
   static Group ReadGroup(std::string_view text, size_t at, uint16_t separator);
   // Both return how many groups the number takes, 0 when none begins at `index`.
-  size_t FindGrouped(std::string_view text, const Groups& groups, size_t index, Sink sink) const;
-  size_t FindUngrouped(std::string_view text, const Groups& groups, size_t index, Sink sink) const;
+  size_t FindGrouped(std::string_view text, Groups& groups, size_t index, Sink sink) const;
+  size_t FindUngrouped(std::string_view text, Groups& groups, size_t index, Sink sink) const;
   void FindOddlyGrouped(std::string_view text, const Groups& groups, size_t index, Sink sink) const;
 
   static void TakeDigits(std::string_view text, const Group& group, Candidate& candidate);

@@ -96,6 +96,13 @@ class NameReader {
         while (begin > 0 && !WordBegins(text_, begin)) --begin;
         TakeWord(begin, result);
         end_ = begin;
+      } else if (IsAsciiDigit(c)) {
+        // The value of another field; what is before names that.
+        constexpr size_t kDigitsOfNameMax = 4;
+        size_t begin = end_ - 1;
+        while (begin > 0 && IsAsciiDigit(text_[begin - 1])) --begin;
+        if (end_ - begin > kDigitsOfNameMax) break;
+        end_ = begin;
       } else if (EndsField(c)) {
         // `"key":"cardNumber","value":"4111...`: the name is the field before.
         if (!only_fillers_ || crossed_ || (c != ',' && c != '&')) break;

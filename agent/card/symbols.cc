@@ -17,6 +17,9 @@ constexpr uint32_t kZeros[] = {
 };
 static_assert(std::is_sorted(std::begin(kZeros), std::end(kZeros)));
 
+constexpr SeparatorSymbol kEscaped = {3, kEscapedSpace};
+constexpr SeparatorSymbol kNamed = {6, kNamedSpace};
+
 struct CodePoint {
   uint32_t code = 0;
   uint8_t bytes = 0;
@@ -153,10 +156,10 @@ SeparatorSymbol SeparatorAt(std::string_view text, size_t at) {
   const char c = text[at];
   if (IsAsciiSeparator(c)) return {1, static_cast<uint16_t>(c)};
   if (c == '%') {
-    return text.substr(at, 3) == "%20" ? SeparatorSymbol{3, kEscapedSpace} : SeparatorSymbol{};
+    return text.substr(at).starts_with("%20") ? kEscaped : SeparatorSymbol{};
   }
   if (c == '&') {
-    return text.substr(at, 6) == "&nbsp;" ? SeparatorSymbol{6, kNamedSpace} : SeparatorSymbol{};
+    return text.substr(at).starts_with("&nbsp;") ? kNamed : SeparatorSymbol{};
   }
   if (static_cast<unsigned char>(c) < 0x80) return {};
   const CodePoint point = DecodeWide(text, at);
@@ -168,8 +171,8 @@ SeparatorSymbol SeparatorBefore(std::string_view text, size_t end) {
   if (end == 0) return {};
   const char c = text[end - 1];
   if (IsAsciiSeparator(c)) return {1, static_cast<uint16_t>(c)};
-  if (c == ';' && end >= 6) return SeparatorAt(text.substr(0, end), end - 6);
-  if (c == '0' && end >= 3) return SeparatorAt(text.substr(0, end), end - 3);
+  if (c == ';') return text.substr(0, end).ends_with("&nbsp;") ? kNamed : SeparatorSymbol{};
+  if (c == '0') return text.substr(0, end).ends_with("%20") ? kEscaped : SeparatorSymbol{};
   if (static_cast<unsigned char>(c) < 0x80) return {};
   const size_t begin = WideBegin(text, end);
   if (begin == end) return {};

@@ -1,0 +1,248 @@
+#include "agent/card/scanner.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "agent/card/brand_table.h"
+#include "tests/agent/card/support/encode.h"
+#include "tests/agent/card/support/numbers.h"
+#include "tests/agent/card/support/scan.h"
+
+namespace skimwatch::card {
+namespace {
+
+using testing::Base64;
+using testing::Below;
+using testing::Found;
+using testing::Random;
+using testing::Scan;
+using testing::ScanInPieces;
+
+// A text with numbers in many forms, words and noise between.
+std::string MixedText(Random& random, size_t bytes) {
+  std::string text;
+  while (text.size() < bytes) {
+    const std::string number = testing::NumberWith(random, "4", 16);
+    const auto& forms = testing::EveryEncoding();
+    const std::string body = absl::StrCat("{\"pan\":\"", number, "\",\"cvv\":\"123\"}");
+    switch (Below(random, 7)) {
+      case 0:
+        absl::StrAppend(&text, "card ", testing::BrandGrouped(number, " "), ". ");
+        break;
+      case 1:
+        absl::StrAppend(&text, body, "\n");
+        break;
+      case 2:
+        absl::StrAppend(&text, "d=", forms[Below(random, forms.size())].encode(body), "&");
+        break;
+      case 3:
+        absl::StrAppend(&text, " ",
+                        forms[Below(random, forms.size())].encode(
+                            forms[Below(random, forms.size())].encode(number)),
+                        " ");
+        break;
+      case 4:
+        absl::StrAppend(&text, testing::Base64Wrapped(body, 20, "\r\n"), "\n");
+        break;
+      case 5:
+        absl::StrAppend(&text, testing::Utf16Le(body), ";", testing::FullWidth(number));
+        break;
+      default:
+        for (uint64_t i = Below(random, 300); i > 0; --i) text += static_cast<char>(random());
+        break;
+    }
+  }
+  return text;
+}
+
+TEST(ScanStream, FindsTheSameHoweverTheStreamIsCut) {
+  Random random(1);
+  for (int round = 0; round < 30; ++round) {
+    const std::string text = MixedText(random, 1 + Below(random, 200'000));
+    const std::vector<Found> whole = Scan(text);
+    for (int way = 0; way < 5; ++way) {
+      std::vector<size_t> cuts;
+      for (uint64_t i = Below(random, 50); i > 0; --i) cuts.push_back(Below(random, text.size()));
+      std::sort(cuts.begin(), cuts.end());
+      ASSERT_EQ(ScanInPieces(text, cuts), whole) << "round " << round << ", way " << way;
+    }
+  }
+}
+
+TEST(ScanStream, FindsTheSameCutAtEveryByte) {
+  Random random(2);
+  const std::string text = MixedText(random, 4000);
+  const std::vector<Found> whole = Scan(text);
+  ASSERT_GT(whole.size(), 10u);
+  for (size_t cut = 0; cut <= text.size(); ++cut) {
+    ASSERT_EQ(ScanInPieces(text, {cut}), whole) << cut;
+  }
+  std::vector<size_t> every(text.size());
+  for (size_t i = 0; i < every.size(); ++i) every[i] = i;
+  EXPECT_EQ(ScanInPieces(text, every), whole);
+}
+
+TEST(ScanStream, FindsANumberOnceAtEveryPlaceAroundABlockBorder) {
+  // Windows of 64 KiB overlap by 8 KiB: borders are at 60 KiB and 56 KiB apart after that.
+  const std::vector<size_t> borders = {60 << 10, 64 << 10, 116 << 10, 120 << 10};
+  const std::string body = "<cc>4111 1111 1111 1111</cc>";
+  std::vector<std::string> forms = {body, testing::Utf16Le(body),
+                                    testing::Base64Wrapped(body, 20, "\r\n")};
+  for (const testing::NamedEncoding& form : testing::EveryEncoding()) {
+    forms.push_back(form.encode(body));
+    forms.push_back(Base64(form.encode(body)));
+  }
+  for (const size_t border : borders) {
+    for (const std::string& form : forms) {
+      const std::string text = absl::StrCat(" ", form, " ");
+      std::string stream(border + 2000, '\n');
+      const std::vector<Found> expected = Scan(text);
+      ASSERT_EQ(expected.size(), 1u);
+      for (size_t before = 0; before <= text.size() + 4; before += form.size() > 100 ? 3 : 1) {
+        const size_t at = border - before;
+        std::fill(stream.begin(), stream.end(), '\n');
+        stream.replace(at, text.size(), text);
+        const std::vector<Found> found = Scan(stream);
+        ASSERT_EQ(found.size(), 1u) << "border " << border << ", " << before << " bytes before";
+        EXPECT_EQ(found[0].offset, at + expected[0].offset);
+        EXPECT_EQ(found[0].length, expected[0].length);
+        EXPECT_EQ(found[0].encodings, expected[0].encodings);
+        EXPECT_EQ(found[0].score, expected[0].score);
+        EXPECT_EQ(found[0].kind, expected[0].kind);
+      }
+    }
+  }
+}
+
+TEST(ScanStream, FindsNumbersAllOverAnEncodedRunLongerThanAnyWindow) {
+  Random random(3);
+  std::string body;
+  std::vector<std::string> numbers;
+  while (body.size() < 400'000) {
+    numbers.push_back(testing::NumberWith(random, "51", 16));
+    absl::StrAppend(&body, "{\"pan\":\"", numbers.back(), "\",\"text\":\"",
+                    std::string(Below(random, 600), 'x'), "\"}\n");
+  }
+  for (const testing::NamedEncoding& form : testing::EveryEncoding()) {
+    const std::vector<Found> found = Scan(form.encode(body));
+    ASSERT_EQ(found.size(), numbers.size()) << form.name;
+    for (size_t i = 0; i < numbers.size(); ++i) {
+      ASSERT_EQ(found[i].digits_hash, testing::HashOfDigits(numbers[i])) << form.name << " " << i;
+      ASSERT_EQ(found[i].confidence, Confidence::kHigh) << form.name << " " << i;
+    }
+  }
+}
+
+TEST(ScanStream, HandsMatchesOverInOrderOfTheirLastByte) {
+  Random random(4);
+  const std::vector<Found> found = Scan(MixedText(random, 300'000));
+  ASSERT_GT(found.size(), 500u);
+  for (size_t i = 1; i < found.size(); ++i) {
+    EXPECT_LT(found[i - 1].offset + found[i - 1].length, found[i].offset + found[i].length);
+    EXPECT_LE(found[i - 1].offset + found[i - 1].length, found[i].offset) << "no overlap";
+  }
+}
+
+TEST(ScanStream, ReportsTheSameNumberAtTwoPlacesTwice) {
+  const std::vector<Found> found = Scan("4111111111111111 and 4111111111111111");
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_EQ(found[0].offset, 0u);
+  EXPECT_EQ(found[1].offset, 21u);
+}
+
+TEST(ScanStream, UndoesNoMoreEncodingsThanAsked) {
+  const std::string once = Base64("4111111111111111");
+  const std::string twice = Base64(once);
+  testing::ScanSetup setup;
+  for (int depth = 0; depth <= 4; ++depth) {
+    setup.options.decode_depth = depth;
+    EXPECT_EQ(Scan("4111111111111111", setup).size(), 1u) << depth;
+    EXPECT_EQ(Scan(once, setup).size(), depth >= 1 ? 1u : 0u) << depth;
+    EXPECT_EQ(Scan(twice, setup).size(), depth >= 2 ? 1u : 0u) << depth;
+    EXPECT_EQ(Scan(testing::Utf16Le("4111111111111111"), setup).size(), 1u) << depth;
+  }
+}
+
+TEST(ScanStream, KeepsBackWhatIsBelowTheLevelAskedFor) {
+  const std::string text = "orderid=4111111111111111 ... 5555555555554444 ... cc=378282246310005";
+  testing::ScanSetup setup;
+  setup.options.min_confidence = Confidence::kMedium;
+  EXPECT_EQ(Scan(text, setup).size(), 2u);
+  setup.options.min_confidence = Confidence::kHigh;
+  EXPECT_EQ(Scan(text, setup).size(), 1u);
+}
+
+class Counter : public MatchSink {
+ public:
+  void OnMatch(const CardMatch& match) override {
+    ++count;
+    last_offset = match.offset;
+  }
+  size_t count = 0;
+  uint64_t last_offset = 0;
+};
+
+TEST(ScanStream, StartsAfreshAtBegin) {
+  ScanStream stream({}, BrandTable::Default());
+  Counter counter;
+  stream.Begin({});
+  stream.Feed("x 41111111", counter);
+  // Never finished: forgotten.
+  stream.Begin({});
+  stream.Feed("11111111 ", counter);
+  stream.Finish(counter);
+  EXPECT_EQ(counter.count, 0u);
+  stream.Begin({});
+  stream.Feed("12 4111111111111111", counter);
+  stream.Finish(counter);
+  EXPECT_EQ(counter.count, 1u);
+  EXPECT_EQ(counter.last_offset, 3u);
+}
+
+TEST(ScanStream, TakesAnEmptyStream) {
+  ScanStream stream({}, BrandTable::Default());
+  Counter counter;
+  stream.Begin({});
+  stream.Finish(counter);
+  stream.Begin({});
+  stream.Feed("", counter);
+  stream.Finish(counter);
+  EXPECT_EQ(counter.count, 0u);
+}
+
+TEST(ScanStream, CountsOffsetsBeyondFourGigabytes) {
+  // Many windows of nothing; the offset is what matters, so the text is short and fed often.
+  ScanStream stream({.decode_depth = 0}, BrandTable::Default());
+  Counter counter;
+  stream.Begin({});
+  const std::string nothing(1 << 20, '\n');
+  constexpr uint64_t kPieces = 4200;
+  for (uint64_t i = 0; i < kPieces; ++i) stream.Feed(nothing, counter);
+  stream.Feed(" 4111111111111111 ", counter);
+  stream.Finish(counter);
+  EXPECT_EQ(counter.count, 1u);
+  EXPECT_EQ(counter.last_offset, (kPieces << 20) + 1);
+}
+
+TEST(ScanStream, CountsWhatItLeavesUndecoded) {
+  ScanStream stream({.decode_depth = 4}, BrandTable::Default());
+  Counter counter;
+  stream.Begin({});
+  stream.Feed(Base64(std::string(100'000, 'a')), counter);
+  stream.Finish(counter);
+  EXPECT_EQ(stream.bytes_not_decoded(), 0u);
+  // Every kind of escape at once, each nested in every other.
+  std::string hostile;
+  while (hostile.size() < 200'000) hostile += "\\u0041\\x41%41&#65;aGVsbG8gd29ybGQgaGVsbG8=";
+  stream.Begin({});
+  stream.Feed(hostile, counter);
+  stream.Finish(counter);
+  EXPECT_GT(stream.bytes_not_decoded(), 0u);
+}
+
+}  // namespace
+}  // namespace skimwatch::card

@@ -1,0 +1,99 @@
+// Hostile input costs time in proportion to its length, and never more than some multiple of what
+// ordinary text costs. tests/bench/card measures the rates; here a quadratic scan would fail.
+
+#include <gtest/gtest.h>
+#include <time.h>
+
+#include <algorithm>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "agent/card/brand_table.h"
+#include "agent/card/scanner.h"
+#include "tests/agent/card/support/numbers.h"
+
+namespace skimwatch::card {
+namespace {
+
+class Ignore : public MatchSink {
+ public:
+  void OnMatch(const CardMatch& /*match*/) override {}
+};
+
+// Processor time of this thread, so that other programs do not count.
+double Seconds() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+
+// The best of some runs, in seconds a byte.
+double CostOf(std::string_view text) {
+  ScanStream stream({.decode_depth = 4}, BrandTable::Default());
+  Ignore ignore;
+  double best = 1e9;
+  for (int run = 0; run < 3; ++run) {
+    const double start = Seconds();
+    stream.Begin({});
+    stream.Feed(text, ignore);
+    stream.Finish(ignore);
+    best = std::min(best, Seconds() - start);
+  }
+  return best / static_cast<double>(text.size());
+}
+
+std::string Repeated(std::string_view unit, size_t bytes) {
+  std::string text;
+  while (text.size() < bytes) text += unit;
+  return text;
+}
+
+std::string RandomOf(std::string_view alphabet, size_t bytes) {
+  testing::Random random(1);
+  std::string text;
+  while (text.size() < bytes) text += alphabet[testing::Below(random, alphabet.size())];
+  return text;
+}
+
+TEST(WorstCase, CostGrowsWithLengthAndNoFaster) {
+  const std::vector<std::pair<std::string, std::function<std::string(size_t)>>> inputs = {
+      {"all digits", [](size_t n) { return RandomOf("0123456789", n); }},
+      {"all nines", [](size_t n) { return Repeated("9", n); }},
+      {"all base64",
+       [](size_t n) {
+         return RandomOf(
+             "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop"
+             "qrstuvwxyz0123456789+/",
+             n);
+       }},
+      {"base64 of text", [](size_t n) { return Repeated("TWFu", n); }},
+      {"all hex", [](size_t n) { return RandomOf("0123456789abcdef", n); }},
+      {"digits and separators in turn", [](size_t n) { return Repeated("1 ", n); }},
+      {"valid numbers in a row", [](size_t n) { return Repeated("4111111111111111 ", n); }},
+      {"valid groups in a row", [](size_t n) { return Repeated("4111 1111 1111 1111 ", n); }},
+      {"escapes only", [](size_t n) { return Repeated("%31", n); }},
+      {"open escapes", [](size_t n) { return Repeated("%", n); }},
+      {"backslashes", [](size_t n) { return Repeated("\\", n); }},
+      {"ampersands", [](size_t n) { return Repeated("&#", n); }},
+      {"NUL bytes", [](size_t n) { return std::string(n, '\0'); }},
+      {"UTF-16", [](size_t n) { return Repeated(std::string("1\0", 2), n); }},
+      {"full-width digits", [](size_t n) { return Repeated("\xEF\xBC\x91", n); }},
+      {"lines of base64", [](size_t n) { return Repeated("QUFBQUFBQUFBQUFB\n", n); }},
+      {"every escape nested", [](size_t n) { return Repeated("\\u0041\\x41%41&#65;%2541", n); }},
+  };
+  constexpr size_t kShort = 100'000;
+  constexpr size_t kLong = 1'600'000;
+  // A byte of the worst costs well under a microsecond in an optimised build; sanitizers take
+  // twenty times as long.
+  constexpr double kSecondsPerByteMax = 1e-5;
+  for (const auto& [name, make] : inputs) {
+    const double cost_short = CostOf(make(kShort));
+    const double cost_long = CostOf(make(kLong));
+    EXPECT_LT(cost_long, 3 * cost_short + 1e-9) << name;
+    EXPECT_LT(cost_long, kSecondsPerByteMax) << name;
+  }
+}
+
+}  // namespace
+}  // namespace skimwatch::card
