@@ -107,13 +107,16 @@ bool IsExponent(std::string_view text, size_t at) {
   return next < text.size() && IsAsciiDigit(text[next]);
 }
 
-// `D` after a number, then at least expiry and service code: track 2 as chips and terminals have it
-// (EMV tag 57).
+// `D` after a number, then digits for expiry and service code at least, then the word ends, or pads
+// with `F`: track 2 as chips and terminals have it (EMV tag 57).
 bool IsTrack2Delimiter(std::string_view text, size_t at) {
+  constexpr size_t kTailMin = 7;
   if (at >= text.size() || (text[at] | 0x20) != 'd') return false;
-  constexpr size_t kDigitsAfter = 7;
-  if (text.size() - at <= kDigitsAfter) return false;
-  return std::all_of(text.begin() + at + 1, text.begin() + at + 1 + kDigitsAfter, IsAsciiDigit);
+  size_t end = at + 1;
+  while (end < text.size() && end - at <= kTokenBytesMax && IsAsciiDigit(text[end])) ++end;
+  if (end - at - 1 < kTailMin) return false;
+  if (end < text.size() && (text[end] | 0x20) == 'f') ++end;
+  return end == text.size() || !IsAsciiAlnum(text[end]);
 }
 
 }  // namespace
@@ -357,7 +360,7 @@ bool NumberFinder::IsWhole(std::string_view text, const Groups& groups, size_t f
   const bool letter_before = !before.escaped() && is_letter(before.code);
   const bool letter_after = !after.escaped() && is_letter(after.code);
   if (letter_before || letter_after) {
-    const bool track2 = letter_after && IsTrack2Delimiter(text, candidate.end);
+    const bool track2 = letter_after && !letter_before && IsTrack2Delimiter(text, candidate.end);
     const bool track1 = letter_before && (before.code | 0x20) == 'b' && after.code == '^';
     if (!track1 && !track2) {
       if (InHexWord(text, candidate.begin, candidate.end)) return false;

@@ -1,0 +1,201 @@
+#include "tests/bench/card/corpus.h"
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "tests/agent/card/support/encode.h"
+#include "tests/agent/card/support/numbers.h"
+
+namespace skimwatch::bench {
+namespace {
+
+using testing::Below;
+using testing::Random;
+
+constexpr std::string_view kBase64 =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+constexpr std::string_view kHex = "0123456789abcdef";
+constexpr size_t kPlantedEvery = 16 << 10;
+
+std::string RandomOf(Random& random, std::string_view alphabet, size_t count) {
+  std::string text;
+  text.reserve(count);
+  for (size_t i = 0; i < count; ++i) text += alphabet[Below(random, alphabet.size())];
+  return text;
+}
+
+std::string Word(Random& random) {
+  static constexpr std::array<std::string_view, 24> kWords = {
+      "shop",   "cart",  "item",    "price", "image",  "small",  "large", "colour",
+      "user",   "email", "address", "city",  "status", "active", "value", "button",
+      "header", "title", "summary", "blue",  "shirt",  "and",    "the",   "return"};
+  return std::string(kWords[Below(random, kWords.size())]);
+}
+
+std::string Time(Random& random) {
+  return absl::StrFormat("2024-%02d-%02dT%02d:%02d:%02d.%03dZ", 1 + Below(random, 12),
+                         1 + Below(random, 28), Below(random, 24), Below(random, 60),
+                         Below(random, 60), Below(random, 1000));
+}
+
+std::string Planted(Random& random) {
+  const std::string number = testing::NumberWith(random, "4", 16);
+  const auto& forms = testing::EveryEncoding();
+  switch (Below(random, 4)) {
+    case 0:
+      return absl::StrCat("{\"cardNumber\":\"", number, "\",\"cvv\":\"123\"}\n");
+    case 1:
+      return absl::StrCat("card ", testing::BrandGrouped(number, " "), " exp 12/27\n");
+    case 2:
+      return absl::StrCat("d=", forms[Below(random, forms.size())].encode("pan=" + number), "\n");
+    default:
+      return absl::StrCat("q=", testing::Base64(testing::PercentAll("cc=" + number)), "\n");
+  }
+}
+
+std::string Request(Random& random) {
+  return absl::StrCat("GET /api/v2/", Word(random), "/", Below(random, 10'000'000),
+                      "?page=", Below(random, 90), "&ts=17", testing::RandomDigits(random, 11),
+                      "&sid=", RandomOf(random, kHex, 32),
+                      " HTTP/1.1\r\nHost: www.example-shop.com\r\nUser-Agent: Mozilla/5.0 (X11; "
+                      "Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\nAccept: "
+                      "text/html,application/json;q=0.9\r\nCookie: _ga=GA1.2.",
+                      testing::RandomDigits(random, 10), ".", testing::RandomDigits(random, 10),
+                      "; visit=", testing::RandomDigits(random, 16), "\r\n\r\n");
+}
+
+std::string Json(Random& random) {
+  return absl::StrCat(
+      "{\"id\":", testing::RandomDigits(random, 12), ",\"uuid\":\"", RandomOf(random, kHex, 8), "-",
+      RandomOf(random, kHex, 4), "-4", RandomOf(random, kHex, 3), "-a", RandomOf(random, kHex, 3),
+      "-", RandomOf(random, kHex, 12), "\",\"created\":\"", Time(random), "\",\"name\":\"",
+      Word(random), " ", Word(random), "\",\"price\":", Below(random, 999), ".", Below(random, 100),
+      ",\"lat\":", Below(random, 90), ".", testing::RandomDigits(random, 14), ",\"updated\":17",
+      testing::RandomDigits(random, 11), ",\"sku\":\"", testing::RandomDigits(random, 13), "\",\"",
+      Word(random), "\":\"", Word(random), " ", Word(random), " ", Word(random), "\"}\n");
+}
+
+std::string LogLine(Random& random) {
+  return absl::StrCat(Below(random, 256), ".", Below(random, 256), ".", Below(random, 256), ".",
+                      Below(random, 256), " - - [", Time(random), "] \"POST /", Word(random), "/",
+                      Word(random), " HTTP/1.1\" 200 ", Below(random, 100'000), " ",
+                      testing::RandomDigits(random, 16), " 0.", Below(random, 1000), "\n");
+}
+
+std::string Html(Random& random) {
+  std::string text = "<div class=\"product-card\"><a href=\"/";
+  absl::StrAppend(&text, Word(random), "/", Word(random), "-", Below(random, 100'000),
+                  "\"><img src=\"/i/", Below(random, 1'000'000), ".jpg\" width=\"320\" alt=\"",
+                  Word(random), " ", Word(random), "\"></a><p>");
+  for (int i = 0; i < 20; ++i) absl::StrAppend(&text, Word(random), " ");
+  return text + "</p></div>\n";
+}
+
+std::string Encoded(Random& random) {
+  return absl::StrCat("data=", RandomOf(random, kBase64, 300), "\n");
+}
+
+template <typename Make>
+std::string WithPlanted(size_t bytes, uint64_t seed, Make make) {
+  Random random(seed);
+  std::string text;
+  text.reserve(bytes + 4096);
+  size_t next = kPlantedEvery / 2;
+  while (text.size() < bytes) {
+    text += make(random);
+    if (text.size() >= next) {
+      text += Planted(random);
+      next += kPlantedEvery;
+    }
+  }
+  text.resize(bytes);
+  return text;
+}
+
+std::string Repeated(std::string_view unit, size_t bytes) {
+  std::string text;
+  while (text.size() < bytes) text += unit;
+  text.resize(bytes);
+  return text;
+}
+
+}  // namespace
+
+std::string WebTraffic(size_t bytes) {
+  return WithPlanted(bytes, 1, [](Random& random) {
+    switch (Below(random, 8)) {
+      case 0:
+      case 1:
+        return Request(random);
+      case 2:
+      case 3:
+      case 4:
+        return Json(random);
+      case 5:
+        return LogLine(random);
+      case 6:
+        return Html(random);
+      default:
+        return Encoded(random);
+    }
+  });
+}
+
+std::string Scripts(size_t bytes) {
+  return WithPlanted(bytes, 2, [](Random& random) {
+    switch (Below(random, 6)) {
+      case 0:
+        return absl::StrCat("function ", RandomOf(random, "abcdefgh", 1), "(t,e){return t.",
+                            Word(random), "(e)&&(this._", Word(random), "=", Below(random, 100),
+                            "),e}");
+      case 1:
+        return absl::StrCat("document.querySelectorAll(\".", Word(random), "-", Word(random), "__",
+                            Word(random), "\").addEventListener(\"click\",(function(){");
+      case 2:
+        return absl::StrCat("var ", RandomOf(random, "nrtoi", 2), "=\"\\u003c", Word(random),
+                            "\\n\\t", Word(random), "\";");
+      case 3:
+        return absl::StrCat("if(null!==", RandomOf(random, "abc", 1), "){for(var i=0;i<",
+                            Below(random, 10'000), ";i++)", Word(random), "[i]=1.",
+                            testing::RandomDigits(random, 9), "}");
+      case 4:
+        return absl::StrCat("e.exports=require(\"./", Word(random), "/", Word(random), "\"),");
+      default:
+        return absl::StrCat("case ", Below(random, 300), ":return Object.defineProperty(t,\"",
+                            Word(random), "\",{enumerable:!0,get:function(){return r}});\n");
+    }
+  });
+}
+
+std::string AllDigits(size_t bytes) {
+  Random random(3);
+  return RandomOf(random, "0123456789", bytes);
+}
+std::string AllBase64(size_t bytes) {
+  Random random(4);
+  return RandomOf(random, kBase64, bytes);
+}
+std::string AllHex(size_t bytes) {
+  Random random(5);
+  return RandomOf(random, kHex, bytes);
+}
+std::string DigitsAndSeparators(size_t bytes) {
+  Random random(6);
+  std::string text;
+  while (text.size() < bytes) text.append(testing::RandomDigits(random, 1)).append(" ");
+  return text;
+}
+std::string Bait(size_t bytes) { return Repeated("4111111111111111 ", bytes); }
+std::string BaitAtEveryOffset(size_t bytes) { return Repeated("62", bytes); }
+std::string AllPercent(size_t bytes) {
+  Random random(7);
+  std::string text;
+  while (text.size() < bytes) text += testing::PercentAll(RandomOf(random, kHex, 64));
+  text.resize(bytes);
+  return text;
+}
+
+}  // namespace skimwatch::bench
