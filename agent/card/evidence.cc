@@ -143,10 +143,10 @@ Confidence LevelOf(int score) {
 
 bool Weigh(std::string_view text, const Candidate& candidate, const StreamFacts& facts,
            CardMatch& match) {
-  const Surroundings around = ReadSurroundings(text, candidate.begin, candidate.end);
   const bool vouched = candidate.luhn_valid && candidate.brand.luhn != LuhnRule::kNone &&
                        candidate.shape != Shape::kOddGroups;
-  if (!vouched && around.name != NameVerdict::kCardNumber) return false;
+  if (!vouched && ReadName(text, candidate.begin) != NameVerdict::kCardNumber) return false;
+  const Surroundings around = ReadSurroundings(text, candidate.begin, candidate.end);
 
   match.test_card = IsTestNumber(candidate.span());
   match.kind = MatchKind::kPan;

@@ -1,6 +1,8 @@
 #include "agent/card/field_words.h"
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
 #include <iterator>
 
 namespace skimwatch::card {
@@ -23,8 +25,9 @@ constexpr auto kExpiry = WordSense::kExpiry;
 constexpr auto kSecurityCode = WordSense::kSecurityCode;
 constexpr auto kHolder = WordSense::kHolder;
 
-// In order, for binary search. Names are those of HTML autocomplete (WHATWG, cc-number and its
-// like), of the forms and APIs of shops and payment companies, and their translations.
+// In order, so that those of one letter stand together. Names are those of HTML autocomplete
+// (WHATWG, cc-number and its like), of the forms and APIs of shops and payment companies, and their
+// translations.
 constexpr Word kWords[] = {
     {"a", kFiller},
     {"account", kAccount},
@@ -274,16 +277,45 @@ constexpr Word kParts[] = {
     {"iccid", kOther},
 };
 
+// Where the words of each letter begin, and after the last letter where all end.
+constexpr auto kFirstWords = [] {
+  std::array<uint16_t, 27> first{};
+  for (size_t letter = 0; letter < first.size(); ++letter) {
+    size_t i = 0;
+    while (i < std::size(kWords) && static_cast<size_t>(kWords[i].text[0] - 'a') < letter) ++i;
+    first[letter] = static_cast<uint16_t>(i);
+  }
+  return first;
+}();
+
+// The letters that occur in `text`, a bit each: a name can only be within a word that has its
+// letters.
+constexpr uint32_t LettersOf(std::string_view text) {
+  uint32_t letters = 0;
+  for (const char c : text) letters |= 1u << ((c - 'a') & 31);
+  return letters;
+}
+
+constexpr auto kPartLetters = [] {
+  std::array<uint32_t, std::size(kParts)> letters{};
+  for (size_t i = 0; i < letters.size(); ++i) letters[i] = LettersOf(kParts[i].text);
+  return letters;
+}();
+
 }  // namespace
 
 WordSense SenseOf(std::string_view word) {
-  const Word* const found =
-      std::lower_bound(std::begin(kWords), std::end(kWords), Word{word, WordSense::kNothing});
-  if (found != std::end(kWords) && found->text == word) return found->sense;
+  if (word.empty() || word[0] < 'a' || word[0] > 'z') return WordSense::kNothing;
+  const size_t letter = word[0] - 'a';
+  for (size_t i = kFirstWords[letter]; i < kFirstWords[letter + 1]; ++i) {
+    if (kWords[i].text == word) return kWords[i].sense;
+  }
   constexpr size_t kPartBytesMin = 5;
   if (word.size() < kPartBytesMin) return WordSense::kNothing;
-  for (const Word& part : kParts) {
-    if (word.find(part.text) != std::string_view::npos) return part.sense;
+  const uint32_t letters = LettersOf(word);
+  for (size_t i = 0; i < kPartLetters.size(); ++i) {
+    if ((kPartLetters[i] & ~letters) != 0) continue;
+    if (word.find(kParts[i].text) != std::string_view::npos) return kParts[i].sense;
   }
   return WordSense::kNothing;
 }

@@ -290,21 +290,43 @@ void ReadFields(std::string_view text, bool after, Surroundings& result) {
   }
 }
 
-// Whether there is anything to read: a letter, or the slash of a date. Lists of numbers have none.
+std::string_view BytesBefore(std::string_view text, size_t begin) {
+  const size_t from = begin > kSurroundingBytes ? begin - kSurroundingBytes : 0;
+  return text.substr(from, begin - from);
+}
+
+// Whether there may be something to read: a letter, or the slash of a date. Lists of numbers have
+// none, and are read past eight bytes at a time. Letters are among the bytes with bit 6.
 bool SaysSomething(std::string_view text) {
-  bool says = false;
-  for (const char c : text) says |= IsAsciiLetter(c) || c == '/';
-  return says;
+  constexpr uint64_t kBit6 = 0x4040404040404040u;
+  uint64_t seen = 0;
+  size_t at = 0;
+  for (; at + sizeof(uint64_t) <= text.size(); at += sizeof(uint64_t)) {
+    uint64_t word = 0;
+    memcpy(&word, text.data() + at, sizeof(word));
+    seen |= word;
+  }
+  for (; at < text.size(); ++at) seen |= static_cast<uint8_t>(text[at]);
+  return (seen & kBit6) != 0 || text.find('/') != std::string_view::npos;
 }
 
 }  // namespace
 
+NameVerdict ReadName(std::string_view text, size_t begin) {
+  const std::string_view before_raw = BytesBefore(text, begin);
+  if (!SaysSomething(before_raw)) return NameVerdict::kNone;
+  Surroundings result;
+  const PlainText before(before_raw);
+  NameReader(before.view()).Read(result);
+  return result.name;
+}
+
 Surroundings ReadSurroundings(std::string_view text, size_t begin, size_t end) {
   Surroundings result;
-  const size_t from = begin > kSurroundingBytes ? begin - kSurroundingBytes : 0;
+  const std::string_view before_raw = BytesBefore(text, begin);
   const std::string_view after_raw = text.substr(end, kSurroundingBytes);
-  if (!SaysSomething(text.substr(from, begin - from)) && !SaysSomething(after_raw)) return result;
-  const PlainText before(text.substr(from, begin - from));
+  if (!SaysSomething(before_raw) && !SaysSomething(after_raw)) return result;
+  const PlainText before(before_raw);
   const PlainText after(after_raw);
   NameReader(before.view()).Read(result);
   ReadFields(before.view(), /*after=*/false, result);

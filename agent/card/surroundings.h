@@ -37,6 +37,8 @@ struct Surroundings {
 // (`<pan>`, `name="pan" value="`), headers and plain words (`Card number is `); percent and
 // backslash escapes are seen through.
 Surroundings ReadSurroundings(std::string_view text, size_t begin, size_t end);
+// Only the name, which is all that some candidates are judged by.
+NameVerdict ReadName(std::string_view text, size_t begin);
 
 }  // namespace skimwatch::card
 
