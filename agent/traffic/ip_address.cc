@@ -26,6 +26,8 @@ IpAddress IpAddress::V6(const uint8_t* bytes) {
 }
 
 std::optional<IpAddress> IpAddress::Parse(std::string_view text) {
+  // inet_pton would take a NUL for the end.
+  if (text.find('\0') != std::string_view::npos) return std::nullopt;
   // The longest text form has 45 characters.
   char buffer[INET6_ADDRSTRLEN];
   if (text.size() >= sizeof(buffer)) return std::nullopt;

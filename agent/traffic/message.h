@@ -67,7 +67,8 @@ struct Provenance {
 };
 
 // A path fit to be shown and grouped: segments that look variable (digits, UUIDs, hex, base64,
-// long) become `{n}`, `{uuid}`, `{hex}`, `{id}`; cut at 256 bytes.
+// long) become `{n}`, `{uuid}`, `{hex}`, `{id}`; cut at 256 bytes. No card number passes, plain or
+// in any encoding that the scanner undoes, whatever separators are in it.
 std::string PathTemplate(std::string_view path);
 
 // Takes the bytes of one part, in order, after transfer and content coding are undone.

@@ -58,19 +58,76 @@ bool IsUuid(std::string_view s) {
   return true;
 }
 
-// Letters of both cases or letters and digits, in one word that is too long for a name.
-bool LooksEncoded(std::string_view s) {
-  if (s.size() < 16) return false;
-  bool lower = false;
-  bool upper = false;
-  bool digit = false;
-  for (char c : s) {
-    lower |= IsLower(c);
-    upper |= IsUpper(c);
-    digit |= IsDigit(c);
-    if (!IsLower(c) && !IsUpper(c) && !IsDigit(c) && c != '=' && c != '+' && c != '_') return false;
+// Upper case, lower case, or what else base64 is made of.
+int Kind(char c) { return IsLower(c) ? 1 : IsUpper(c) ? 2 : 3; }
+
+bool IsWordByte(char c) { return IsLower(c) || IsUpper(c) || IsDigit(c) || c == '+' || c == '='; }
+
+// A word that is too long for a name and has letters of both cases or letters and digits; or a
+// shorter one that changes between these more often than names do. The base64 of three digits is
+// an upper-case letter, two letters, and a lower-case letter or digit; so eight characters of it
+// change three times, and every four more twice.
+bool IsEncodedWord(std::string_view word) {
+  constexpr size_t kWordBytesMin = 8;
+  constexpr size_t kNameWordBytesMax = 15;
+  if (word.size() < kWordBytesMin) return false;
+  bool kinds[4] = {};
+  size_t changes = 0;
+  for (size_t i = 0; i < word.size(); ++i) {
+    kinds[Kind(word[i])] = true;
+    if (i > 0 && Kind(word[i]) != Kind(word[i - 1])) ++changes;
   }
-  return (lower && upper) || (digit && (lower || upper));
+  const bool mixed = (kinds[1] && kinds[2]) || (kinds[3] && (kinds[1] || kinds[2]));
+  return mixed && (word.size() > kNameWordBytesMax || changes * 3 > word.size());
+}
+
+// Words that `-` and `_` join may be base64 for URLs, in which these are digits: then more than one
+// of them is written as names are not, or there are many that are short.
+bool IsEncodedJoin(std::string_view join) {
+  constexpr size_t kJoinBytesMin = 16;
+  constexpr size_t kShortWordBytesMax = 4;
+  constexpr size_t kShortWordsMax = 4;
+  if (join.size() < kJoinBytesMin) return false;
+  size_t words = 0;
+  size_t odd_words = 0;
+  bool all_short = true;
+  bool any_upper = false;
+  for (size_t i = 0; i < join.size();) {
+    size_t end = i;
+    bool odd = false;
+    bool lower = false;
+    while (end < join.size() && IsWordByte(join[end])) {
+      lower |= IsLower(join[end]);
+      any_upper |= IsUpper(join[end]);
+      ++end;
+    }
+    // Other than `word`, `Word`, `WORD`, with digits at the end.
+    for (size_t at = i + 1; at < end; ++at) {
+      odd |= IsUpper(join[at]) && (lower || IsDigit(join[at - 1]));
+    }
+    ++words;
+    odd_words += odd ? 1 : 0;
+    all_short &= end - i <= kShortWordBytesMax;
+    i = end + 1;
+  }
+  return odd_words > 1 || (all_short && any_upper && words > kShortWordsMax);
+}
+
+// Whether a run of bytes that `in_run` holds for is `encoded`.
+template <typename InRun, typename Encoded>
+bool AnyRun(std::string_view s, InRun in_run, Encoded encoded) {
+  for (size_t i = 0; i < s.size();) {
+    size_t end = i;
+    while (end < s.size() && in_run(s[end])) ++end;
+    if (encoded(s.substr(i, end - i))) return true;
+    i = end + 1;
+  }
+  return false;
+}
+
+bool LooksEncoded(std::string_view s) {
+  const auto in_join = [](char c) { return IsWordByte(c) || c == '-' || c == '_'; };
+  return AnyRun(s, IsWordByte, IsEncodedWord) || AnyRun(s, in_join, IsEncodedJoin);
 }
 
 // Replaces runs of more than `run_max` digits.
