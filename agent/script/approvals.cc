@@ -19,8 +19,7 @@ Approvals::Approvals(const google::protobuf::RepeatedPtrField<v1::ApprovedScript
     by_script_[Script(script.site(), script.script())].insert(script.sha256());
     const std::optional<InlineName> name = ParseInlineName(script.script());
     if (!name) continue;
-    int& number =
-        inline_numbers_[Script(script.site(), InlineKey(name->page, script.sha256()))];
+    int& number = inline_numbers_[Script(script.site(), InlineKey(name->page, script.sha256()))];
     // The lowest, so that every agent takes the same.
     number = number == 0 ? name->number : std::min(number, name->number);
   }

@@ -139,10 +139,9 @@ absl::StatusOr<std::string> ReadChecked(const std::string& path, size_t content_
   uLongf content_size = size;
   // zlib wants a place to write even where nothing comes.
   Bytef none = 0;
-  const int result = uncompress(size == 0 ? &none : reinterpret_cast<Bytef*>(content.data()),
-                                &content_size,
-                                reinterpret_cast<const Bytef*>(all.data() + kHeaderBytes),
-                                all.size() - kHeaderBytes);
+  const int result = uncompress(
+      size == 0 ? &none : reinterpret_cast<Bytef*>(content.data()), &content_size,
+      reinterpret_cast<const Bytef*>(all.data() + kHeaderBytes), all.size() - kHeaderBytes);
   if (result != Z_OK || content_size != size) return damaged;
   return content;
 }

@@ -67,7 +67,8 @@ void RootInventory::SetApprovals(std::shared_ptr<const Approvals> approvals) {
   for (auto& [path, file] : files_) {
     const std::string file_name = FileName(options_.name_prefix, path);
     for (ScriptState& script : *file.mutable_scripts()) {
-      if (!script.has_current() || script.current().sha256() == script.approved().sha256()) continue;
+      if (!script.has_current() || script.current().sha256() == script.approved().sha256())
+        continue;
       if (!approvals_->Contains(options_.site, PlaceOf(file_name, script).name,
                                 script.current().sha256())) {
         continue;
@@ -126,8 +127,7 @@ void RootInventory::ApplyWhole(const Place& place, const FileContent& content, b
   const auto whole = std::find_if(file.mutable_scripts()->begin(), file.mutable_scripts()->end(),
                                   [](const ScriptState& script) { return script.number() == 0; });
   if (options_.selection->IsScript(file.path()) || !has_text) {
-    ScriptState& script =
-        whole == file.mutable_scripts()->end() ? *file.add_scripts() : *whole;
+    ScriptState& script = whole == file.mutable_scripts()->end() ? *file.add_scripts() : *whole;
     See(place, content.version, has_text ? &content.text : nullptr, is_proposal, script);
   } else if (whole != file.mutable_scripts()->end() && whole->has_current()) {
     SeeGone(place, *whole);
@@ -206,10 +206,10 @@ int RootInventory::NewNumber(const std::string& page, const std::string& sha256,
                              FileState& file) const {
   const int approved = approvals_->NumberOf(options_.site, page, sha256);
   const bool is_free =
-      approved > 0 && std::none_of(file.scripts().begin(), file.scripts().end(),
-                                   [&](const ScriptState& script) {
-                                     return script.number() == static_cast<uint32_t>(approved);
-                                   });
+      approved > 0 &&
+      std::none_of(file.scripts().begin(), file.scripts().end(), [&](const ScriptState& script) {
+        return script.number() == static_cast<uint32_t>(approved);
+      });
   return is_free ? approved : std::max(number, static_cast<int>(file.number_max()) + 1);
 }
 
@@ -228,8 +228,7 @@ void RootInventory::See(const Place& place, const v1::ScriptVersion& version,
     change.set_change(v1::ScriptChange::CHANGE_RESTORED);
     if (was_here) *change.mutable_previous() = script.current();
   } else {
-    change.set_change(was_here ? v1::ScriptChange::CHANGE_CHANGED
-                               : v1::ScriptChange::CHANGE_ADDED);
+    change.set_change(was_here ? v1::ScriptChange::CHANGE_CHANGED : v1::ScriptChange::CHANGE_ADDED);
     if (script.has_approved() && script.approved().sha256() != version.sha256()) {
       *change.mutable_previous() = script.approved();
     } else if (was_here) {
@@ -275,10 +274,9 @@ void RootInventory::Judge(const Place& place, const std::string& text, v1::Scrip
 
   const std::optional<KeptVersion> previous = options_.versions->Get(change.previous().sha256());
   // Where nothing is known of the version before, everything may be new.
-  for (v1::ScriptFact& fact :
-       FirstFacts(GainedFacts(previous ? previous->facts : std::vector<v1::ScriptFact>(),
-                              version.facts),
-                  FactFinder::kFactsPerNameMax)) {
+  for (v1::ScriptFact& fact : FirstFacts(
+           GainedFacts(previous ? previous->facts : std::vector<v1::ScriptFact>(), version.facts),
+           FactFinder::kFactsPerNameMax)) {
     *change.add_gained_facts() = std::move(fact);
   }
   if (!previous || !previous->text || !version.text) {
@@ -353,8 +351,8 @@ uint64_t RootInventory::unapproved_scripts() const {
     const std::string file_name = FileName(options_.name_prefix, path);
     for (const ScriptState& script : file.scripts()) {
       if (!script.has_current()) continue;
-      const bool is_approved = approvals_->Contains(
-          options_.site, PlaceOf(file_name, script).name, script.current().sha256());
+      const bool is_approved = approvals_->Contains(options_.site, PlaceOf(file_name, script).name,
+                                                    script.current().sha256());
       unapproved += is_approved ? 0 : 1;
     }
   }

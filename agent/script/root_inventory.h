@@ -43,8 +43,7 @@ class RootInventory {
   };
 
   // Goes on from `files`, or from nothing. What `options` point to must outlive this.
-  RootInventory(Options options,
-                const google::protobuf::RepeatedPtrField<FileState>& files);
+  RootInventory(Options options, const google::protobuf::RepeatedPtrField<FileState>& files);
 
   void SetApprovals(std::shared_ptr<const Approvals> approvals);
 

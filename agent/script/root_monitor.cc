@@ -4,12 +4,14 @@
 #include <errno.h>
 #include <limits.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <optional>
 #include <system_error>
 
@@ -85,14 +87,14 @@ absl::Status RootMonitor::Load() {
     failures_.erase(kStateFailure);
   }
   const RootState& state = loaded->state;
-  inventory_ = std::make_unique<RootInventory>(
-      RootInventory::Options{.site = options_.root.site(),
-                             .name_prefix = options_.name_prefix,
-                             .selection = &selection_,
-                             .versions = options_.versions,
-                             .finder = options_.finder,
-                             .sink = options_.sink},
-      state.files());
+  inventory_ =
+      std::make_unique<RootInventory>(RootInventory::Options{.site = options_.root.site(),
+                                                             .name_prefix = options_.name_prefix,
+                                                             .selection = &selection_,
+                                                             .versions = options_.versions,
+                                                             .finder = options_.finder,
+                                                             .sink = options_.sink},
+                                      state.files());
   baseline_complete_ = state.baseline_complete();
   *proposed_.mutable_scripts() = state.scripts();
   *proposed_.mutable_pages() = state.pages();
@@ -149,8 +151,7 @@ void RootMonitor::TakeApprovals() {
 
 // A clock that nobody sets.
 absl::Time RootMonitor::Now() const {
-  return absl::UnixEpoch() +
-         absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
+  return absl::UnixEpoch() + absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
 }
 
 void RootMonitor::Run() {
@@ -177,6 +178,7 @@ void RootMonitor::Wait() {
   const absl::Time now = Now();
   absl::Time until = std::min(settling_.NextDue(), now + kRootCheckInterval);
   if (reader_ != nullptr && look_requested_) until = std::min(until, last_look_ + kLookGap);
+  if (gauges_stale_) until = std::min(until, last_count_ + kCountInterval);
   const absl::Duration timeout = std::max(until - now, absl::ZeroDuration());
   if (notifier_ != nullptr) {
     DrainNotifications(timeout);
@@ -194,9 +196,10 @@ void RootMonitor::CheckRoot() {
   errno = 0;
   if (stat(path.c_str(), &info) != 0 || !S_ISDIR(info.st_mode) ||
       realpath(path.c_str(), real.data()) == nullptr) {
-    // Not the end of all scripts: a root is gone while its disk is away or a deployment replaces it.
-    Fail(kRootFailure, absl::NotFoundError(absl::StrCat(path, ": is no folder now: ",
-                                                        Reason(errno == 0 ? ENOTDIR : errno))));
+    // Not the end of all scripts: a root is gone while its disk is away or a deployment replaces
+    // it.
+    Fail(kRootFailure, absl::NotFoundError(absl::StrCat(
+                           path, ": is no folder now: ", Reason(errno == 0 ? ENOTDIR : errno))));
     watches_ = nullptr;
     reader_ = nullptr;
     real_root_.clear();
@@ -239,8 +242,9 @@ void RootMonitor::OpenNotifier() {
 }
 
 void RootMonitor::LoseNotifier(const absl::Status& why) {
-  spdlog::warn("scripts: notifications of {} broke ({}); full looks go on, and they are opened anew",
-               options_.root.path(), std::string(why.message()));
+  spdlog::warn(
+      "scripts: notifications of {} broke ({}); full looks go on, and they are opened anew",
+      options_.root.path(), std::string(why.message()));
   Fail(kNotifierFailure, why);
   {
     absl::MutexLock lock(&mutex_);
@@ -254,8 +258,8 @@ void RootMonitor::LoseNotifier(const absl::Status& why) {
 }
 
 void RootMonitor::WatchFolder(const std::string& folder) {
-  absl::Status status = watches_ == nullptr ? absl::UnavailableError("no notifications")
-                                            : watches_->Add(folder);
+  absl::Status status =
+      watches_ == nullptr ? absl::UnavailableError("no notifications") : watches_->Add(folder);
   if (status.ok()) {
     unwatched_.erase(folder);
     return;
@@ -276,8 +280,8 @@ bool RootMonitor::WalkFolder(const std::string& folder,
   if (listing == nullptr) {
     // A folder that went away holds nothing.
     if (errno == ENOENT || errno == ENOTDIR) return true;
-    Fail(folder, absl::PermissionDeniedError(
-                     absl::StrCat(folder, ": can't be listed: ", Reason(errno))));
+    Fail(folder,
+         absl::PermissionDeniedError(absl::StrCat(folder, ": can't be listed: ", Reason(errno))));
     return false;
   }
   while (true) {
@@ -317,8 +321,7 @@ bool RootMonitor::WalkFolder(const std::string& folder,
   return true;
 }
 
-bool RootMonitor::Walk(const std::string& from,
-                       const std::function<void(const std::string&)>& look,
+bool RootMonitor::Walk(const std::string& from, const std::function<void(const std::string&)>& look,
                        std::set<std::string>& folders, std::set<std::string>& unread) {
   std::vector<std::string> pending = {from};
   while (!pending.empty()) {
@@ -370,6 +373,7 @@ void RootMonitor::FullLook() {
   looked_ = true;
   last_look_ = Now();
   gauges_stale_ = true;
+  last_count_ = absl::InfinitePast();
   absl::MutexLock lock(&mutex_);
   ++stats_.rescans;
   stats_.last_full_look = absl::Now();
@@ -474,8 +478,8 @@ void RootMonitor::NoteLinksTo(const std::string& path) {
   }
 }
 
-// How long a path must be quiet to be taken for whole. A writer says when it closes the file; a link
-// has no writer.
+// How long a path must be quiet to be taken for whole. A writer says when it closes the file; a
+// link has no writer.
 absl::Duration RootMonitor::QuietFor(const std::string& path, Notification::Kind kind) const {
   if (kind == Notification::Kind::kWriting) return options_.settle * kWritingSettles;
   if (kind != Notification::Kind::kCreated) return options_.settle;
@@ -544,6 +548,7 @@ std::optional<FileContent> RootMonitor::Read(const std::string& path) {
     if (absl::IsCancelled(content.status())) return std::nullopt;
     if (absl::IsNotFound(content.status())) {
       Gone(path);
+      SetLink(path, MissingTarget(path));
       return std::nullopt;
     }
     Fail(path, content.status());
@@ -579,6 +584,18 @@ void RootMonitor::Apply(const std::string& path, const FileContent& content) {
   inventory_->Apply(path, content, proposing_.contains(path));
   proposing_.erase(path);
   gauges_stale_ = true;
+}
+
+// The path below the root that a link names and that is not there yet; empty for anything else.
+std::string RootMonitor::MissingTarget(const std::string& path) const {
+  std::array<char, PATH_MAX> buffer;
+  const std::filesystem::path link = JoinPath(real_root_, path);
+  const ssize_t size = readlink(link.c_str(), buffer.data(), buffer.size());
+  if (size <= 0) return "";
+  const std::string_view named(buffer.data(), static_cast<size_t>(size));
+  const std::string target = (link.parent_path() / named).lexically_normal();
+  const std::string root = absl::StrCat(real_root_, "/");
+  return target.starts_with(root) ? target.substr(root.size()) : "";
 }
 
 void RootMonitor::SetLink(const std::string& path, const std::string& target) {

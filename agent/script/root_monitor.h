@@ -37,8 +37,8 @@ namespace skimwatch::script {
 // read into changes (RootInventory), on a thread of its own.
 //
 // Every path that something happened to waits until it is quiet; then what is on the disk decides,
-// not what the notification said. So their order, their number and their loss do not matter, as long
-// as a full look follows a loss.
+// not what the notification said. So their order, their number and their loss do not matter, as
+// long as a full look follows a loss.
 class RootMonitor {
  public:
   struct Options {
@@ -105,6 +105,7 @@ class RootMonitor {
   // Reads the file; nullopt when there is nothing to apply.
   std::optional<FileContent> Read(const std::string& path);
   void Apply(const std::string& path, const FileContent& content);
+  std::string MissingTarget(const std::string& path) const;
   void SetLink(const std::string& path, const std::string& target);
 
   void FinishBaseline();

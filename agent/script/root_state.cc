@@ -21,8 +21,8 @@ constexpr size_t kDigestBytes = 8;
 
 std::string RootStatePath(const std::string& state_directory, const config::v1::WebRoot& root) {
   const std::string digest = Sha256(absl::StrCat(root.site(), "\n", root.path()));
-  return absl::StrCat(state_directory, "/",
-                      absl::BytesToHexString(digest.substr(0, kDigestBytes)), ".root");
+  return absl::StrCat(state_directory, "/", absl::BytesToHexString(digest.substr(0, kDigestBytes)),
+                      ".root");
 }
 
 absl::StatusOr<LoadedRootState> LoadRootState(const std::string& path) {
@@ -33,12 +33,12 @@ absl::StatusOr<LoadedRootState> LoadRootState(const std::string& path) {
   if (!bytes.ok() && !absl::IsDataLoss(bytes.status())) return bytes.status();
   loaded.state.Clear();
   loaded.set_aside = true;
-  loaded.why = bytes.ok() ? absl::StrCat(path, ": is damaged")
-                          : std::string(bytes.status().message());
+  loaded.why =
+      bytes.ok() ? absl::StrCat(path, ": is damaged") : std::string(bytes.status().message());
   const std::string aside = absl::StrCat(path, ".damaged");
   if (rename(path.c_str(), aside.c_str()) != 0) {
-    return absl::InternalError(absl::StrCat(path, ": is damaged and can't be set aside: ",
-                                            std::generic_category().message(errno)));
+    return absl::InternalError(absl::StrCat(
+        path, ": is damaged and can't be set aside: ", std::generic_category().message(errno)));
   }
   return loaded;
 }

@@ -100,7 +100,8 @@ class Monitor : public ScriptMonitor {
     return absl::OkStatus();
   }
 
-  void SetApproved(const google::protobuf::RepeatedPtrField<v1::ApprovedScript>& approved) override {
+  void SetApproved(
+      const google::protobuf::RepeatedPtrField<v1::ApprovedScript>& approved) override {
     const auto approvals = std::make_shared<const Approvals>(approved);
     for (const auto& root : roots_) root->SetApprovals(approvals);
   }

@@ -32,9 +32,9 @@ namespace skimwatch::script {
 // first root of a site in `roots` has such names; names in further roots of that site begin with
 // the root's own path, so that equal paths stay apart.
 //
-// Owns one thread a root, which inotify wakes. Where notifications are lost, or can't be had, a full
-// look finds the same, at once or after `rescan_interval_seconds`, and the stats say so. Memory is
-// bounded by the largest file that is analysed and the number of files.
+// Owns one thread a root, which inotify wakes. Where notifications are lost, or can't be had, a
+// full look finds the same, at once or after `rescan_interval_seconds`, and the stats say so.
+// Memory is bounded by the largest file that is analysed and the number of files.
 class ScriptMonitor {
  public:
   struct Options {
@@ -93,7 +93,8 @@ class ScriptMonitor {
   };
 
   // Errors name the root or the state file: NOT_FOUND for a root that is no folder,
-  // FAILED_PRECONDITION for a state directory that another monitor holds. `sink` must outlive the monitor.
+  // FAILED_PRECONDITION for a state directory that another monitor holds. `sink` must outlive the
+  // monitor.
   static absl::StatusOr<std::unique_ptr<ScriptMonitor>> Open(Options options, ScriptSink& sink);
   // Stops.
   virtual ~ScriptMonitor() = default;

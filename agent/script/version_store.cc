@@ -45,8 +45,8 @@ void RemoveFile(const std::string& path) {
 absl::StatusOr<std::unique_ptr<VersionStore>> VersionStore::Open(const std::string& directory,
                                                                  uint64_t bytes_max) {
   if (mkdir(directory.c_str(), S_IRWXU) != 0 && errno != EEXIST) {
-    return absl::InternalError(absl::StrCat(directory, ": can't be made: ",
-                                            std::generic_category().message(errno)));
+    return absl::InternalError(
+        absl::StrCat(directory, ": can't be made: ", std::generic_category().message(errno)));
   }
   auto store = std::unique_ptr<VersionStore>(new VersionStore(directory, bytes_max));
   if (absl::Status status = store->Load(); !status.ok()) return status;

@@ -24,9 +24,9 @@ struct KeptVersion {
   std::optional<std::string> text;
 };
 
-// The versions that web roots hold on to, by SHA-256, in files `<hash>.facts` and `<hash>.text` of a
-// folder of its own (CheckedFile). A damaged file is counted, removed, and as if it had never been:
-// it costs a difference, nothing else.
+// The versions that web roots hold on to, by SHA-256, in files `<hash>.facts` and `<hash>.text` of
+// a folder of its own (CheckedFile). A damaged file is counted, removed, and as if it had never
+// been: it costs a difference, nothing else.
 //
 // Bounded: beyond `bytes_max` the oldest texts go first, then the oldest facts, each counted.
 // Thread-safe.

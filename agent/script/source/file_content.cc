@@ -89,8 +89,7 @@ absl::StatusOr<FileContent> FileReader::Read(const std::string& path,
 
   // Both hashes as the bytes come where they can't be kept, else one now and one when it is needed.
   VersionHasher hasher;
-  std::vector<char> piece(
-      std::min<size_t>(kPieceBytes, static_cast<size_t>(before.st_size) + 1));
+  std::vector<char> piece(std::min<size_t>(kPieceBytes, static_cast<size_t>(before.st_size) + 1));
   const bool keep = !content.outside;
   if (keep && !content.too_large) content.text.reserve(static_cast<size_t>(before.st_size));
   bool streaming = !keep || content.too_large;

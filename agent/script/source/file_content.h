@@ -39,8 +39,8 @@ class FileReader {
   // opens nothing but regular files. `known_sha256` saves the second hash where the bytes are the
   // known ones: the version then has no `integrity`. `stop` is asked now and then.
   //
-  // NOT_FOUND: nothing is there, or a link that leads nowhere. FAILED_PRECONDITION: no regular file.
-  // CANCELLED: stopped. PERMISSION_DENIED and others: it can't be read. All name the path.
+  // NOT_FOUND: nothing is there, or a link that leads nowhere. FAILED_PRECONDITION: no regular
+  // file. CANCELLED: stopped. PERMISSION_DENIED and others: it can't be read. All name the path.
   absl::StatusOr<FileContent> Read(const std::string& path, const std::string& known_sha256,
                                    const std::function<bool()>& stop) const;
 

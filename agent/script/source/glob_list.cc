@@ -17,7 +17,8 @@ bool GlobList::Matches(const std::string& path) const {
 
 bool Selection::IsExcluded(const std::string& path) const {
   if (exclude_.Matches(path)) return true;
-  for (size_t slash = path.find('/'); slash != std::string::npos; slash = path.find('/', slash + 1)) {
+  for (size_t slash = path.find('/'); slash != std::string::npos;
+       slash = path.find('/', slash + 1)) {
     if (exclude_.Matches(path.substr(0, slash))) return true;
   }
   return false;

@@ -31,7 +31,9 @@ class Selection {
   explicit Selection(const config::v1::WebRoot& root)
       : scripts_(root.scripts()), pages_(root.pages()), exclude_(root.exclude()) {}
 
-  bool IsScript(const std::string& path) const { return scripts_.Matches(path) && !IsExcluded(path); }
+  bool IsScript(const std::string& path) const {
+    return scripts_.Matches(path) && !IsExcluded(path);
+  }
   bool IsPage(const std::string& path) const { return pages_.Matches(path) && !IsExcluded(path); }
   bool IsSelected(const std::string& path) const { return IsScript(path) || IsPage(path); }
   // A file to leave out, or a folder that is not entered; also when a folder above is left out.

@@ -22,9 +22,10 @@ std::string Reason(int error) { return std::generic_category().message(error); }
 
 absl::Status WatchError(const std::string& path, int error) {
   if (error == ENOSPC) {
-    return absl::ResourceExhaustedError(absl::StrCat(
-        path, ": can't be watched: the limit of inotify watches is reached; raise "
-              "fs.inotify.max_user_watches"));
+    return absl::ResourceExhaustedError(
+        absl::StrCat(path,
+                     ": can't be watched: the limit of inotify watches is reached; raise "
+                     "fs.inotify.max_user_watches"));
   }
   const std::string text = absl::StrCat(path, ": can't be watched: ", Reason(error));
   if (error == ENOENT || error == ENOTDIR || error == ELOOP) return absl::NotFoundError(text);
@@ -60,8 +61,8 @@ class InotifyNotifier : public Notifier {
   absl::Status Read(absl::Duration timeout, std::vector<Notification>& notifications) override {
     std::array<pollfd, 2> polled = {pollfd{inotify_, POLLIN, 0}, pollfd{wake_, POLLIN, 0}};
     // Rounded up, so that a wait for the rest of a millisecond does not spin.
-    const int64_t timeout_ms =
-        std::clamp<int64_t>(absl::ToInt64Milliseconds(timeout + absl::Microseconds(999)), 0, 60'000);
+    const int64_t timeout_ms = std::clamp<int64_t>(
+        absl::ToInt64Milliseconds(timeout + absl::Microseconds(999)), 0, 60'000);
     if (poll(polled.data(), polled.size(), static_cast<int>(timeout_ms)) < 0 && errno != EINTR) {
       return absl::InternalError(absl::StrCat("inotify: can't be polled: ", Reason(errno)));
     }

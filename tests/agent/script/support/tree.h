@@ -45,9 +45,7 @@ class Tree {
   void Move(const std::string& from, const std::string& to) const {
     std::filesystem::rename(At(from), At(to));
   }
-  void MakeFolder(const std::string& name) const {
-    std::filesystem::create_directories(At(name));
-  }
+  void MakeFolder(const std::string& name) const { std::filesystem::create_directories(At(name)); }
   void Link(const std::string& target, const std::string& name) const {
     std::filesystem::create_symlink(target, At(name));
   }
