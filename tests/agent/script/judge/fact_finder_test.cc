@@ -83,7 +83,8 @@ constexpr Case kHolds[] = {
     {"cardCvc", "card_field_name"},
     {"input[name=securityCode]", "card_field_name"},
     {"ccnum=1", "card_field_name"},
-    {"pan='4111111111111111'", "card_number"},
+    {"cardnumber='4111111111111111'", "card_number"},
+    {"var c = {\"cardNumber\":\"5555 5555 5555 4444\"}", "card_number"},
     {"fetch(u)", "network_sink"},
     {"window.fetch (u)", "network_sink"},
     {"new XMLHttpRequest", "network_sink"},
@@ -263,6 +264,17 @@ TEST(FactFinder, ExcerptsHoldNoCardNumberNotEvenAPart) {
       EXPECT_LE(fact.excerpt().size(), static_cast<size_t>(FactFinder::kExcerptBytesMax));
       EXPECT_THAT(fact.excerpt(), Not(HasSubstr("4111"))) << pad;
     }
+  }
+}
+
+TEST(FactFinder, ExcerptsHoldNoCardNumberInAnotherForm) {
+  // In base64, and percent-encoded.
+  const std::string text =
+      "fetch('/x?d=Y2FyZD00MTExMTExMTExMTExMTEx&c=card%3D%34%31%31%31%31%31%31%31%31%31%31%31%31%31"
+      "%31%31')";
+  for (const v1::ScriptFact& fact : FactFinder().Find(text)) {
+    EXPECT_THAT(fact.excerpt(), Not(HasSubstr("MTExMTEx")));
+    EXPECT_THAT(fact.excerpt(), Not(HasSubstr("%31%31%31")));
   }
 }
 
