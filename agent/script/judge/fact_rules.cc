@@ -209,8 +209,10 @@ const std::vector<FactRule>& FactRules() {
        .excerpt = ExcerptKind::kStatement,
        .before_bytes = 1},
       {.name = "obfuscation",
-       .triggers = {"function"},
-       .pattern = R"(\bFunction\s*\(\s*[^)\s])",
+       // Not the bare word, which stands in every line.
+       .triggers = {"new function", "function(\"", "function('", "function(`", "function(atob",
+                    "function(string."},
+       .pattern = R"((?:\bnew\s+|\b)Function\s*\(\s*[^)\s])",
        .excerpt = ExcerptKind::kStatement,
        .before_bytes = 1,
        .after_bytes = 40},
