@@ -53,7 +53,9 @@ class CommitterTest : public ::testing::Test {
 
   uint64_t StoredCount() {
     uint64_t count = 0;
-    for (const auto& total : store_->Summarize()->finding_totals) count += total.findings;
+    // Held, since a range that is part of a temporary would outlive it.
+    const absl::StatusOr<store::Summary> summary = store_->Summarize();
+    for (const auto& total : summary->finding_totals) count += total.findings;
     return count;
   }
 
