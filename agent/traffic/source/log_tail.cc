@@ -67,7 +67,7 @@ std::string FixedFolderOf(const std::string& glob) {
   return FolderOf(glob.substr(0, glob.find_first_of("*?[\\")));
 }
 
-class Tail : public LogTail {
+class Tail final : public LogTail {
  public:
   Tail(Options options, Coverage& coverage, MessageSink& sink);
   ~Tail() override;

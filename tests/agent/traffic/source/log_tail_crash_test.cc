@@ -88,6 +88,7 @@ TEST(LogTailCrash, NothingIsLostAndLittleIsRepeated) {
   for (int kill_number = 0; kill_number < kKills; ++kill_number) {
     std::string rest = write_some();
     const pid_t child = fork();
+    ASSERT_GE(child, 0);
     if (child == 0) TailUntilKilled(options, findings);
     const absl::Time until = absl::Now() + absl::Milliseconds(random() % 60);
     while (absl::Now() < until) {

@@ -610,6 +610,9 @@ TEST_F(LogTailTest, UnsetFieldsOfTheConfigurationTakeTheDefaults) {
 // With its own thread.
 class LogTailThreadTest : public LogTailTest {
  protected:
+  // Its thread uses what is below.
+  void TearDown() override { tail_ = nullptr; }
+
   void Start(const LogTail::Options& options) {
     sink_.on_end = [this](const RecordingSink::Message& message) {
       absl::MutexLock lock(&mutex_);

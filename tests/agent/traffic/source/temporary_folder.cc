@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <system_error>
 
 #include "gtest/gtest.h"
 
@@ -16,7 +17,11 @@ TemporaryFolder::TemporaryFolder() : path_(testing::TempDir() + "log_tail.XXXXXX
   EXPECT_NE(mkdtemp(path_.data()), nullptr);
 }
 
-TemporaryFolder::~TemporaryFolder() { std::filesystem::remove_all(path_); }
+TemporaryFolder::~TemporaryFolder() {
+  std::error_code error;
+  std::filesystem::remove_all(path_, error);
+  EXPECT_FALSE(error) << path_ << ": " << error.message();
+}
 
 void TemporaryFolder::Append(const std::string& name, std::string_view bytes) const {
   std::ofstream file(PathOf(name), std::ios::binary | std::ios::app);
