@@ -45,16 +45,26 @@ ssize_t CaptureStream::Read(void* self, char* buffer, size_t size) {
 }
 
 // fread() waits until it has all that it was asked for, and a packet that came through a pipe would
-// wait with it. So the file is read directly, after what the stream holds already.
+// wait with it. So the file is read directly, after what the stream holds already, and a stream
+// without a file is made to read once for its next character and gives what that brought.
 ssize_t CaptureStream::ReadStream(char* buffer, size_t size) {
-  const auto held = static_cast<size_t>(stream_->_IO_read_end - stream_->_IO_read_ptr);
+  const auto held = [this] {
+    return static_cast<size_t>(stream_->_IO_read_end - stream_->_IO_read_ptr);
+  };
   const int fd = fileno(stream_);
-  if (held > 0 || fd < 0) {
+  if (held() > 0) {
+    return static_cast<ssize_t>(fread(buffer, 1, std::min(held(), size), stream_));
+  }
+  if (fd < 0) {
     errno = 0;
-    const size_t got = fread(buffer, 1, held > 0 ? std::min(held, size) : size, stream_);
-    if (got > 0 || ferror(stream_) == 0) return static_cast<ssize_t>(got);
-    if (errno == 0) errno = EIO;
-    return -1;
+    const int first = getc(stream_);
+    if (first == EOF) {
+      if (ferror(stream_) == 0) return 0;
+      if (errno == 0) errno = EIO;
+      return -1;
+    }
+    buffer[0] = static_cast<char>(first);
+    return static_cast<ssize_t>(1 + fread(buffer + 1, 1, std::min(held(), size - 1), stream_));
   }
   while (true) {
     const ssize_t got = read(fd, buffer, size);
