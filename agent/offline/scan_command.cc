@@ -40,6 +40,7 @@ void AddChoice(CLI::App* command, const std::string& name, T* target,
                const std::vector<std::pair<std::string, T>>& values,
                const std::string& description) {
   std::vector<std::string> names;
+  names.reserve(values.size());
   for (const auto& value : values) names.push_back(value.first);
   const auto set = [target, values](const std::string& chosen) {
     for (const auto& [known, value] : values) {
