@@ -267,14 +267,10 @@ size_t SkipEscapeTail(std::string_view text, size_t begin) {
   // escape's head and `begin`.
   for (size_t letters = 0; letters < 4 && letters < begin; ++letters) {
     const size_t head = begin - letters;
-    size_t wanted = 0;
-    if (text[head - 1] == '%') {
-      wanted = 2;
-    } else if (head >= 2 && text[head - 2] == '\\' && text[head - 1] == 'x') {
-      wanted = 2;
-    } else if (head >= 2 && text[head - 2] == '\\' && text[head - 1] == 'u') {
-      wanted = 4;
-    }
+    const std::string_view before = text.substr(0, head);
+    const size_t wanted = before.ends_with("\\u")                            ? 4
+                          : before.ends_with('%') || before.ends_with("\\x") ? 2
+                                                                             : 0;
     if (wanted > letters && HexNumberAt(text, head, wanted) >= 0) return head + wanted;
     if (HexValue(text[head - 1]) < 0) break;
   }

@@ -70,6 +70,12 @@ Classes ClassifyPadded(std::string_view text, size_t at, Classes (*classify)(con
   return classes;
 }
 
+// Whether a separator stands at `at` with a digit after it.
+bool SeparatesDigits(std::string_view text, size_t at) {
+  const SeparatorSymbol separator = SeparatorAt(text, at);
+  return separator.bytes > 0 && DigitAt(text, at + separator.bytes).bytes > 0;
+}
+
 bool IsLineBreak(char c) { return c == '\n' || c == '\r'; }
 
 // Where the line after the one that ends at `at` begins, indents left out; `at` when the line does
@@ -208,10 +214,7 @@ void TextScan::ScanDigits(const Level& level, uint64_t places, size_t block, Pro
 void TextScan::ScanWideDigits(const Level& level, uint64_t places, size_t block,
                               Progress& progress) {
   ForEachPlace(places, block, progress.digits, [&](size_t at) {
-    if (WideDigitAt(level.text, at).bytes > 0) {
-      ScanChain(level, at, progress);
-    } else if (const SeparatorSymbol separator = SeparatorAt(level.text, at);
-               separator.bytes > 0 && DigitAt(level.text, at + separator.bytes).bytes > 0) {
+    if (WideDigitAt(level.text, at).bytes > 0 || SeparatesDigits(level.text, at)) {
       ScanChain(level, at, progress);
     }
   });
@@ -223,11 +226,9 @@ void TextScan::ScanEscapes(const Level& level, uint64_t places, size_t block, Pr
   ForEachPlace(places, block, kNothingDone, [&](size_t at) {
     const char mark = text[at];
     // `%20` and `&nbsp;` between digits separate groups of a plain number.
-    if (mark != '\\' && at >= progress.digits && at > 0 && IsAsciiDigit(text[at - 1])) {
-      const SeparatorSymbol separator = SeparatorAt(text, at);
-      if (separator.bytes > 0 && DigitAt(text, at + separator.bytes).bytes > 0) {
-        ScanChain(level, at, progress);
-      }
+    if (mark != '\\' && at >= progress.digits && at > 0 && IsAsciiDigit(text[at - 1]) &&
+        SeparatesDigits(text, at)) {
+      ScanChain(level, at, progress);
     }
     if (level.depth_left == 0) return;
     const Form form = mark == '%'    ? Form::kPercent
