@@ -126,20 +126,21 @@ std::string Repeated(std::string_view unit, size_t bytes) {
 
 std::string WebTraffic(size_t bytes) {
   return WithPlanted(bytes, 1, [](Random& random) {
-    switch (Below(random, 8)) {
+    switch (Below(random, 16)) {
       case 0:
       case 1:
-        return Request(random);
       case 2:
+        return Request(random);
       case 3:
       case 4:
-        return Json(random);
       case 5:
-        return LogLine(random);
+        return Json(random);
       case 6:
-        return Html(random);
-      default:
+        return LogLine(random);
+      case 7:
         return Encoded(random);
+      default:
+        return Html(random);
     }
   });
 }
