@@ -1,5 +1,5 @@
-// Pages of any bytes: never a crash or a hang, scripts numbered in document order at places that are
-// in the page, and the bytes of a plain element those of the page.
+// Pages of any bytes: never a crash or a hang, scripts numbered in document order at places that
+// are in the page, and the bytes of a plain element those of the page.
 
 #include <cstddef>
 #include <cstdint>

@@ -13,6 +13,7 @@
 #include "agent/script/judge/card_redaction.h"
 #include "agent/script/judge/fact_rules.h"
 #include "agent/script/judge/shown_text.h"
+#include "proto/validation/card_digits.h"
 #include "proto/validation/text.h"
 
 namespace skimwatch::script {
@@ -206,6 +207,8 @@ class Search {
     if (name == "external_host" && raw.find(kNamespaceHost) != std::string_view::npos) return;
     std::string excerpt = ShownText(raw);
     validation::CutUtf8(excerpt, FactFinder::kExcerptBytesMax);
+    // A long run of digits is no number, and its beginning alone may look like one.
+    validation::MaskCardNumbers(excerpt);
     if (!seen_.insert(absl::StrCat(std::string(name), "\n", excerpt)).second) return;
     ++count;
     v1::ScriptFact& fact = facts_.emplace_back();

@@ -106,20 +106,12 @@ int AddLine(const git_diff_delta* /*delta*/, const git_diff_hunk* /*hunk*/,
   return 0;
 }
 
-// Counts its users, so that the library lives as long as somebody compares.
-class Library {
- public:
-  Library() : ready_(git_libgit2_init() > 0) {}
-  ~Library() {
-    if (ready_) git_libgit2_shutdown();
-  }
-  Library(const Library&) = delete;
-  Library& operator=(const Library&) = delete;
-  bool ready() const { return ready_; }
-
- private:
-  const bool ready_;
-};
+// Starts libgit2 once. It is never shut down: each start and end costs milliseconds (it sets up
+// TLS), and another user in this process may come and go.
+bool LibraryIsReady() {
+  static const bool ready = git_libgit2_init() > 0;
+  return ready;
+}
 
 absl::Status GitError(std::string_view doing) {
   const git_error* error = git_error_last();
@@ -158,8 +150,7 @@ absl::StatusOr<TextDiff> DiffTexts(std::string_view name, std::string_view previ
     return OneLine(shown_name, "differs only in card numbers, line ends or unprintable bytes");
   }
 
-  const Library library;
-  if (!library.ready()) return GitError("start");
+  if (!LibraryIsReady()) return GitError("start");
   git_diff_options options = GIT_DIFF_OPTIONS_INIT;
   options.flags = GIT_DIFF_FORCE_TEXT;
   options.context_lines = 3;

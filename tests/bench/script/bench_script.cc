@@ -1,5 +1,5 @@
-// How fast scripts are looked at, by what is done to them: a full look hashes every file and does no
-// more where the hash is known; a new version is searched for facts and compared with the one
+// How fast scripts are looked at, by what is done to them: a full look hashes every file and does
+// no more where the hash is known; a new version is searched for facts and compared with the one
 // before; a page is parsed for its inline scripts.
 //
 //   bench_script [--benchmark_filter=...]

@@ -278,6 +278,15 @@ TEST(FactFinder, ExcerptsHoldNoCardNumberInAnotherForm) {
   }
 }
 
+TEST(FactFinder, ExcerptThatCutsALongRunOfDigitsLooksLikeNoNumber) {
+  for (int pad = 60; pad < 120; ++pad) {
+    const std::string text = absl::StrCat("fetch('/", std::string(pad, 'p'), std::string(60, '2'));
+    for (const v1::ScriptFact& fact : FactFinder().Find(text)) {
+      EXPECT_TRUE(validation::FindCardNumber(fact.excerpt()).empty()) << pad;
+    }
+  }
+}
+
 TEST(FactFinder, ExcerptsArePrintable) {
   const std::string text = "fetch('\x1b[2J\xff\xc3\xa9\xe2\x82";
   for (const v1::ScriptFact& fact : FactFinder().Find(text)) {
