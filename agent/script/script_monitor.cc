@@ -73,18 +73,18 @@ class Monitor : public ScriptMonitor {
       : lock_(std::move(lock)), versions_(std::move(versions)) {}
   ~Monitor() override { Stop(); }
 
-  absl::Status OpenRoots(const Options& options, ScriptSink& sink) {
+  absl::Status OpenRoots(Options options, ScriptSink& sink) {
     std::set<std::string> sites;
-    for (const config::v1::WebRoot& root : options.roots) {
+    for (config::v1::WebRoot& root : options.roots) {
       if (root.site().empty()) {
         return absl::InvalidArgumentError(absl::StrCat(root.path(), ": has no site"));
       }
-      RootMonitor::Options root_options;
-      root_options.root = root;
-      std::string* path = root_options.root.mutable_path();
+      std::string* path = root.mutable_path();
       while (path->size() > 1 && path->back() == '/') path->pop_back();
+      RootMonitor::Options root_options;
       // The first root of a site has plain names, so that adding another changes none.
       if (!sites.insert(root.site()).second) root_options.name_prefix = absl::StrCat(*path, "/");
+      root_options.root = std::move(root);
       root_options.state_path = RootStatePath(options.state_directory, root_options.root);
       root_options.settle = options.settle;
       root_options.make_notifier = options.make_notifier;
@@ -144,7 +144,7 @@ absl::StatusOr<std::unique_ptr<ScriptMonitor>> ScriptMonitor::Open(Options optio
       absl::StrCat(options.state_directory, "/versions"), options.versions_bytes_max);
   if (!versions.ok()) return versions.status();
   auto monitor = std::make_unique<Monitor>(*std::move(lock), *std::move(versions));
-  if (absl::Status status = monitor->OpenRoots(options, sink); !status.ok()) return status;
+  if (absl::Status status = monitor->OpenRoots(std::move(options), sink); !status.ok()) return status;
   return monitor;
 }
 
