@@ -57,6 +57,7 @@ absl::Status WritePortFile(const std::string& path, const Agent& agent) {
 int Watch(const config::v1::AgentConfig& config, const Flags& flags) {
   if (absl::Status s = process::ForbidCoreDumps(); !s.ok()) return Fail(s);
   process::BlockTerminationSignals();
+  process::KeepFreedMemory();
   spdlog::info("skimwatch-agent {} ({}) starts", process::Version(), process::Revision());
   absl::StatusOr<std::unique_ptr<Agent>> agent =
       Agent::Start({.config = config,

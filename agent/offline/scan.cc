@@ -1,6 +1,5 @@
 #include "agent/offline/scan.h"
 
-#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -38,7 +37,6 @@ namespace {
 
 constexpr absl::Duration kProgressAfter = absl::Milliseconds(500);
 constexpr absl::Duration kProgressEvery = absl::Milliseconds(200);
-constexpr int kHeapKeptBytes = 8 << 20;
 
 FileWalker::Options WalkOptions(const ScanOptions& options, bool measure_only) {
   return {.exclude = options.exclude,
@@ -247,9 +245,7 @@ int RunScan(const ScanOptions& options) {
     return kExitError;
   }
   process::BlockTerminationSignals();
-  // Each flow of a capture takes and gives back some large blocks; a heap that shrinks and grows
-  // with them spends half of the time of a scan in madvise(2).
-  mallopt(M_TRIM_THRESHOLD, kHeapKeptBytes);
+  process::KeepFreedMemory();
   return Run(options).Scan();
 }
 

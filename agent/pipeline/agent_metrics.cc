@@ -118,13 +118,14 @@ void AddCaptures(const AgentSnapshot& snapshot, Families& families) {
 
 void AddLogs(const AgentSnapshot& snapshot, Families& families) {
   if (snapshot.logs.empty()) return;
-  double files = 0, lines = 0, bytes = 0, errors = 0;
+  double files = 0, lines = 0, bytes = 0, errors = 0, compressed = 0;
   std::vector<Series> restarts = {{{{"reason", "rotated"}}, 0}, {{{"reason", "truncated"}}, 0}};
   for (const AgentSnapshot::Logs& logs : snapshot.logs) {
     files += static_cast<double>(logs.tail.files);
     lines += static_cast<double>(logs.tail.lines);
     bytes += static_cast<double>(logs.tail.bytes);
     errors += static_cast<double>(logs.tail.errors);
+    compressed += static_cast<double>(logs.tail.compressed_files);
     restarts[0].value += static_cast<double>(logs.tail.rotations);
     restarts[1].value += static_cast<double>(logs.tail.truncations);
   }
@@ -135,6 +136,9 @@ void AddLogs(const AgentSnapshot& snapshot, Families& families) {
              "Log files that could not be opened or read, or were too many to follow. See the "
              "agent's log for the file.",
              errors);
+  AddCounter(families, "skimwatch_log_compressed_files_total",
+             "Log files left out because they are compressed; exclude them from the globs.",
+             compressed);
   Add(families, "skimwatch_log_restarts_total", "Times that a log file was begun anew.",
       MetricType::Counter, restarts);
 }
@@ -157,14 +161,41 @@ void AddScripts(const AgentSnapshot& snapshot, Families& families) {
   AddCounter(families, "skimwatch_web_root_overflows_total",
              "Times that the kernel's queue of notifications overflowed; a full look follows.",
              static_cast<double>(stats.overflows));
-  AddCounter(families, "skimwatch_web_root_files_too_large_total",
-             "Files over file_bytes_max: hashed, not analysed.",
-             static_cast<double>(stats.files_too_large));
-  AddCounter(families, "skimwatch_web_root_errors_total",
-             "Files and folders that could not be read or watched. See the agent's log.",
-             static_cast<double>(stats.errors));
+  AddGauge(families, "skimwatch_web_root_files_too_large",
+           "Files over file_bytes_max: hashed, not analysed.",
+           static_cast<double>(stats.files_too_large));
+  AddGauge(families, "skimwatch_web_root_links_outside",
+           "Links to files outside of their root: hashed, not analysed.",
+           static_cast<double>(stats.links_outside));
+  AddGauge(families, "skimwatch_web_root_folder_links",
+           "Links to folders, which are not entered. Make what they lead to a web root of its own.",
+           static_cast<double>(stats.folder_links));
+  AddGauge(families, "skimwatch_web_root_folders_unwatched",
+           "Folders without notifications, looked at every rescan_interval_seconds only. Raise "
+           "fs.inotify.max_user_watches.",
+           static_cast<double>(stats.folders_unwatched));
+  AddGauge(families, "skimwatch_web_root_errors",
+           "Files and folders that can't be read or watched now. See the agent's log.",
+           static_cast<double>(stats.errors));
+  if (stats.last_full_look > absl::InfinitePast()) {
+    AddGauge(families, "skimwatch_web_root_last_full_look_timestamp_seconds",
+             "End of the last full look at the root that was looked at longest ago.",
+             UnixSeconds(stats.last_full_look));
+  }
+  AddCounter(families, "skimwatch_web_root_watcher_restarts_total",
+             "Times that the source of notifications broke and was made anew.",
+             static_cast<double>(stats.watcher_restarts));
+  AddCounter(families, "skimwatch_web_root_versions_evicted_total",
+             "Kept contents of scripts that made room for newer ones; they cost a difference.",
+             static_cast<double>(stats.versions_evicted));
+  AddCounter(families, "skimwatch_web_root_states_set_aside_total",
+             "States found damaged and set aside; the root was proposed anew.",
+             static_cast<double>(stats.states_set_aside + stats.versions_damaged));
+  AddCounter(families, "skimwatch_web_root_write_errors_total",
+             "States and contents of scripts that could not be written.",
+             static_cast<double>(stats.write_errors));
   AddCounter(families, "skimwatch_web_root_changes_total", "Changes of scripts reported.",
-             static_cast<double>(snapshot.scripts.changes));
+             static_cast<double>(stats.changes));
 }
 
 void AddScan(const AgentSnapshot& snapshot, Families& families) {
@@ -181,15 +212,18 @@ void AddScan(const AgentSnapshot& snapshot, Families& families) {
   AddGauge(families, "skimwatch_sample_ratio", "Share of flows that are scanned.",
            snapshot.sample_ratio);
 
-  std::vector<Series> bytes, seconds, ended;
+  std::vector<Series> bytes, seconds, ended, not_decoded;
   for (const AgentSnapshot::Scan& scan : snapshot.scans) {
     const Labels labels = {{"source", scan.source}};
     bytes.push_back({labels, static_cast<double>(scan.scanner.bytes)});
     seconds.push_back({labels, absl::ToDoubleSeconds(scan.scanner.scan_time)});
     ended.push_back({labels, static_cast<double>(scan.scanner.streams_ended_early)});
+    not_decoded.push_back({labels, static_cast<double>(scan.scanner.bytes_not_decoded)});
   }
   if (snapshot.web_roots.has_value()) {
     bytes.push_back({{{"source", "web_root"}}, static_cast<double>(snapshot.scripts.bytes)});
+    not_decoded.push_back(
+        {{{"source", "web_root"}}, static_cast<double>(snapshot.scripts.bytes_not_decoded)});
   }
   Add(families, "skimwatch_scan_bytes_total",
       "Bytes given to the card scanner, after transfer and content coding are undone.",
@@ -200,6 +234,11 @@ void AddScan(const AgentSnapshot& snapshot, Families& families) {
       "Scans of silent streams that were ended to make room for others; a number that straddles "
       "this moment is missed.",
       MetricType::Counter, ended);
+
+  Add(families, "skimwatch_scan_not_decoded_bytes_total",
+      "Bytes scanned as they stand whose encodings were not undone, because the text around them "
+      "asks for more decoding than is done for any. Growth means that somebody tries to hide.",
+      MetricType::Counter, not_decoded);
 
   std::vector<Series> sightings;
   for (const card::Confidence confidence :

@@ -80,6 +80,8 @@ class MessageScanner::Consumer final : public traffic::PartConsumer, public card
     const Clock::time_point started = Clock::now();
     stream_->Finish(*this);
     AddTime(started);
+    owner_.bytes_not_decoded_.fetch_add(stream_->bytes_not_decoded() - not_decoded_at_begin_,
+                                        std::memory_order_relaxed);
     owner_.Remove(*this);
     owner_.GiveBack(std::move(stream_));
   }
@@ -104,6 +106,7 @@ class MessageScanner::Consumer final : public traffic::PartConsumer, public card
   void BeginStream() {
     stream_ = owner_.TakeStream();
     stream_begins_at_ = position_;
+    not_decoded_at_begin_ = stream_->bytes_not_decoded();
     const bool at_rest = provenance_.direction == traffic::Direction::kAtRest;
     stream_->Begin({.location = at_rest ? provenance_.file : provenance_.path,
                     .content_type = provenance_.content_type,
@@ -119,6 +122,8 @@ class MessageScanner::Consumer final : public traffic::PartConsumer, public card
   std::unique_ptr<card::ScanStream> stream_;
   uint64_t position_ = 0;
   uint64_t stream_begins_at_ = 0;
+  // The stream counts over all that it scanned.
+  uint64_t not_decoded_at_begin_ = 0;
   bool unsettled_ = false;
   Clock::time_point last_data_;
 };
@@ -205,6 +210,7 @@ MessageScanner::Stats MessageScanner::stats() const {
           .matches = matches_.load(std::memory_order_relaxed),
           .scan_time = absl::Nanoseconds(scan_nanoseconds_.load(std::memory_order_relaxed)),
           .streams_ended_early = streams_ended_early_.load(std::memory_order_relaxed),
+          .bytes_not_decoded = bytes_not_decoded_.load(std::memory_order_relaxed),
           .parts_open = parts_open_.load(std::memory_order_relaxed)};
 }
 

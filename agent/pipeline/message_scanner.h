@@ -43,6 +43,8 @@ class MessageScanner final : public traffic::MessageSink {
     absl::Duration scan_time;
     // Streams that were ended because `streams_max` were in use.
     uint64_t streams_ended_early = 0;
+    // Whose encodings were not undone, since text around them asked for too much of it.
+    uint64_t bytes_not_decoded = 0;
     // Gauge.
     uint64_t parts_open = 0;
   };
@@ -90,6 +92,7 @@ class MessageScanner final : public traffic::MessageSink {
   std::atomic<uint64_t> matches_{0};
   std::atomic<int64_t> scan_nanoseconds_{0};
   std::atomic<uint64_t> streams_ended_early_{0};
+  std::atomic<uint64_t> bytes_not_decoded_{0};
   std::atomic<uint64_t> parts_open_{0};
 };
 

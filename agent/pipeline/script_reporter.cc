@@ -102,6 +102,7 @@ void ScriptReporter::OnText(std::string_view site, std::string_view script, std:
   stream_.Finish(sink);
   stats_.bytes += text.size();
   stats_.matches += sink.matches();
+  stats_.bytes_not_decoded = stream_.bytes_not_decoded();
 }
 
 ScriptReporter::Stats ScriptReporter::stats() const {

@@ -25,6 +25,8 @@ class ScriptReporter final : public script::ScriptSink {
     uint64_t changes = 0;
     uint64_t bytes = 0;
     uint64_t matches = 0;
+    // As in MessageScanner::Stats.
+    uint64_t bytes_not_decoded = 0;
   };
 
   ScriptReporter(const card::ScanOptions& options, const card::BrandTable& brands,

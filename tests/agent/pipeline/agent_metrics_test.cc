@@ -1,0 +1,104 @@
+#include "agent/pipeline/agent_metrics.h"
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace skimwatch::pipeline {
+namespace {
+
+using ::testing::Contains;
+using ::testing::Not;
+
+// Values by `name{label=value,...}`.
+std::map<std::string, double> ValuesOf(const AgentSnapshot& snapshot) {
+  std::map<std::string, double> values;
+  for (const prometheus::MetricFamily& family : AgentFamilies(snapshot)) {
+    for (const prometheus::ClientMetric& metric : family.metric) {
+      std::string series = family.name;
+      for (const auto& label : metric.label) series += "," + label.name + "=" + label.value;
+      const bool is_counter = family.type == prometheus::MetricType::Counter;
+      values[series] = is_counter ? metric.counter.value : metric.gauge.value;
+    }
+  }
+  return values;
+}
+
+AgentSnapshot WholeSnapshot() {
+  AgentSnapshot snapshot;
+  snapshot.captures.push_back({.interface = "eth0"});
+  snapshot.logs.push_back({.paths = "/var/log/*.log"});
+  snapshot.scans.push_back({.source = "packet_capture"});
+  snapshot.web_roots.emplace();
+  snapshot.process.emplace();
+  snapshot.certificate_expiry = absl::FromUnixSeconds(1'800'000'000);
+  return snapshot;
+}
+
+TEST(AgentMetrics, SaysOfEveryFamilyWhatItIsOnce) {
+  std::set<std::string> names;
+  for (const prometheus::MetricFamily& family : AgentFamilies(WholeSnapshot())) {
+    EXPECT_FALSE(family.help.empty()) << family.name;
+    EXPECT_TRUE(names.insert(family.name).second) << family.name << " is there twice";
+    const bool is_total = family.name.ends_with("_total");
+    EXPECT_EQ(family.type == prometheus::MetricType::Counter, is_total) << family.name;
+  }
+}
+
+TEST(AgentMetrics, CountsEveryByteThatSourcesSaw) {
+  AgentSnapshot snapshot = WholeSnapshot();
+  uint64_t seen = 0;
+  for (size_t i = 0; i < snapshot.coverage.size(); ++i) seen += snapshot.coverage[i] = 100 + i;
+  double sum = 0;
+  for (const auto& [series, value] : ValuesOf(snapshot)) {
+    if (series.starts_with("skimwatch_source_bytes_total,")) sum += value;
+  }
+  EXPECT_EQ(sum, static_cast<double>(seen));
+}
+
+TEST(AgentMetrics, HaveTheSeriesThatAlertsReadFromTheStart) {
+  const std::map<std::string, double> values = ValuesOf(WholeSnapshot());
+  for (const char* series :
+       {"skimwatch_uplink_connected", "skimwatch_capture_up,interface=eth0",
+        "skimwatch_capture_kernel_drops_total,interface=eth0",
+        "skimwatch_card_sightings_total,confidence=high,outcome=reported",
+        "skimwatch_source_bytes_total,outcome=shed,reason=shed.flow_table_full",
+        "skimwatch_web_root_unapproved_scripts", "process_resident_memory_bytes"}) {
+    EXPECT_EQ(values.count(series), 1u) << series;
+  }
+}
+
+TEST(AgentMetrics, ShowACaptureThatCouldNotBeOpened) {
+  AgentSnapshot snapshot = WholeSnapshot();
+  EXPECT_EQ(ValuesOf(snapshot)["skimwatch_capture_up,interface=eth0"], 1);
+  snapshot.captures[0].up = false;
+  EXPECT_EQ(ValuesOf(snapshot)["skimwatch_capture_up,interface=eth0"], 0);
+  snapshot.captures[0].up = true;
+  snapshot.captures[0].capture.interface_up = false;
+  EXPECT_EQ(ValuesOf(snapshot)["skimwatch_capture_up,interface=eth0"], 0);
+}
+
+TEST(AgentMetrics, LeaveOutSourcesThatAreNotThere) {
+  std::set<std::string> names;
+  for (const prometheus::MetricFamily& family : AgentFamilies({})) names.insert(family.name);
+  EXPECT_THAT(names, Not(Contains("skimwatch_capture_packets_total")));
+  EXPECT_THAT(names, Not(Contains("skimwatch_log_lines_total")));
+  EXPECT_THAT(names, Not(Contains("skimwatch_web_root_scripts")));
+  EXPECT_THAT(names, Contains("skimwatch_build_info"));
+}
+
+TEST(ProcessUsage, TellsWhatThisProcessUses) {
+  const absl::StatusOr<ProcessUsage> usage = ReadProcessUsage();
+  ASSERT_TRUE(usage.ok()) << usage.status();
+  EXPECT_GT(usage->resident_bytes, 1u << 20);
+  EXPECT_GE(usage->cpu_seconds, 0);
+  EXPECT_GE(usage->open_files, 3u);
+  EXPECT_GT(usage->started_at, 1'600'000'000);
+}
+
+}  // namespace
+}  // namespace skimwatch::pipeline
