@@ -1,7 +1,5 @@
 #include <clocale>
-#include <cstdio>
 #include <exception>
-#include <fstream>
 #include <iostream>
 #include <memory>
 #include <string>
@@ -39,21 +37,6 @@ int Fail(const absl::Status& status) {
   return kExitError;
 }
 
-// Says which port was taken, for scripts that ask for port 0. Whole or not at all.
-absl::Status WritePortFile(const std::string& path, const Agent& agent) {
-  const std::string temporary = path + ".new";
-  {
-    std::ofstream file(temporary, std::ios::trunc);
-    file << "metrics=" << agent.metrics_port() << "\n";
-    file.close();
-    if (!file) return absl::UnavailableError(absl::StrCat("--port-file: can't write ", temporary));
-  }
-  if (std::rename(temporary.c_str(), path.c_str()) != 0) {
-    return absl::UnavailableError(absl::StrCat("--port-file: can't write ", path));
-  }
-  return absl::OkStatus();
-}
-
 int Watch(const config::v1::AgentConfig& config, const Flags& flags) {
   if (absl::Status s = process::ForbidCoreDumps(); !s.ok()) return Fail(s);
   process::BlockTerminationSignals();
@@ -73,7 +56,9 @@ int Watch(const config::v1::AgentConfig& config, const Flags& flags) {
                  (*agent)->metrics_port());
   }
   if (!flags.port_file.empty()) {
-    if (absl::Status s = WritePortFile(flags.port_file, **agent); !s.ok()) {
+    if (absl::Status s =
+            process::WritePortFile(flags.port_file, {{"metrics", (*agent)->metrics_port()}});
+        !s.ok()) {
       spdlog::error("{}", s.ToString());
       return kExitError;
     }

@@ -1,5 +1,3 @@
-#include <cstdio>
-#include <fstream>
 #include <iostream>
 #include <string>
 
@@ -31,21 +29,6 @@ int Fail(const absl::Status& status) {
   return kExitError;
 }
 
-// Says which ports were taken, for scripts that ask for port 0. Whole or not at all.
-absl::Status WritePortFile(const std::string& path, const Server& server) {
-  const std::string temporary = path + ".new";
-  {
-    std::ofstream file(temporary, std::ios::trunc);
-    file << "listen=" << server.port() << "\nmetrics=" << server.metrics_port() << "\n";
-    file.close();
-    if (!file) return absl::UnavailableError(absl::StrCat("--port-file: can't write ", temporary));
-  }
-  if (std::rename(temporary.c_str(), path.c_str()) != 0) {
-    return absl::UnavailableError(absl::StrCat("--port-file: can't write ", path));
-  }
-  return absl::OkStatus();
-}
-
 // `address:port` with the port that was really taken.
 std::string ShownAddress(const std::string& listen, int port) {
   if (port == 0) return listen;
@@ -71,7 +54,10 @@ int Serve(const config::v1::CollectorConfig& config, const Flags& flags) {
                  ShownAddress(config.metrics().listen(), (*server)->metrics_port()));
   }
   if (!flags.port_file.empty()) {
-    if (absl::Status s = WritePortFile(flags.port_file, **server); !s.ok()) {
+    if (absl::Status s = process::WritePortFile(
+            flags.port_file,
+            {{"listen", (*server)->port()}, {"metrics", (*server)->metrics_port()}});
+        !s.ok()) {
       spdlog::error("{}", s.ToString());
       return kExitError;
     }

@@ -1,7 +1,10 @@
 #ifndef SKIMWATCH_PROTO_PROCESS_PROCESS_H_
 #define SKIMWATCH_PROTO_PROCESS_PROCESS_H_
 
+#include <initializer_list>
+#include <string>
 #include <string_view>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -20,9 +23,9 @@ absl::Status SetUpLogging(const config::v1::Logging& logging, std::string_view p
 // Keeps memory out of core dumps and debuggers: PR_SET_DUMPABLE off, RLIMIT_CORE 0.
 absl::Status ForbidCoreDumps();
 
-// Lets the heap keep up to 8 MiB of what was freed. Each flow takes and gives back some large blocks;
-// a heap that shrinks and grows with them spends half of its program's time in madvise(2). Call
-// before any thread is started.
+// Lets the heap keep up to 8 MiB of what was freed. Each flow takes and gives back some large
+// blocks; a heap that shrinks and grows with them spends half of its program's time in madvise(2).
+// Call before any thread is started.
 void KeepFreedMemory();
 
 // Blocks SIGINT and SIGTERM in this thread and those started after it, ignores SIGPIPE. Call before
@@ -30,6 +33,11 @@ void KeepFreedMemory();
 void BlockTerminationSignals();
 // Waits for SIGINT or SIGTERM; true when one came, false after `timeout`.
 bool WaitForTerminationSignal(absl::Duration timeout);
+
+// Says which ports a program took, for scripts that ask for port 0: a line `name=port` each, in a
+// file that is there as a whole or not at all. UNAVAILABLE names the file.
+absl::Status WritePortFile(const std::string& path,
+                           std::initializer_list<std::pair<std::string_view, int>> ports);
 
 // Tells the service manager about this process, by the protocol of sd_notify(3): `state` is lines
 // of assignments such as `READY=1`, `STOPPING=1` or `STATUS=draining`. One datagram to the socket

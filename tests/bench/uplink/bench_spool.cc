@@ -10,8 +10,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <cstdlib>
-#include <filesystem>
 #include <memory>
 #include <random>
 #include <string>
@@ -23,6 +21,7 @@
 #include "agent/uplink/spool.h"
 #include "benchmark/benchmark.h"
 #include "spdlog/spdlog.h"
+#include "tests/support/temp_folder.h"
 
 namespace skimwatch::uplink {
 namespace {
@@ -30,23 +29,6 @@ namespace {
 constexpr size_t kFindingBytes = 300;
 constexpr uint64_t kSpoolBytes = uint64_t{4} << 30;
 constexpr uint32_t kSeverity = 4;
-
-class TempFolder {
- public:
-  TempFolder() {
-    std::string pattern = std::filesystem::temp_directory_path() / "bench_spool.XXXXXX";
-    path_ = mkdtemp(pattern.data()) == nullptr ? "" : pattern;
-  }
-  ~TempFolder() {
-    if (!path_.empty()) std::filesystem::remove_all(path_);
-  }
-  TempFolder(const TempFolder&) = delete;
-  TempFolder& operator=(const TempFolder&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 // Bytes that do not compress, so that no layer below saves work.
 std::string RandomPayload() {
@@ -80,7 +62,7 @@ std::vector<Spool::Record> RecordsOf(size_t count) {
 }
 
 void SpoolAppend(benchmark::State& state) {
-  const TempFolder folder;
+  const testing::TempFolder folder;
   const std::unique_ptr<FileSystem> files = MakePosixFileSystem();
   const std::unique_ptr<Spool> spool = OpenSpool(folder.path() + "/spool", *files, state);
   if (spool == nullptr) return;
@@ -94,7 +76,7 @@ void SpoolAppend(benchmark::State& state) {
 
 void WritePlainFile(benchmark::State& state, bool overwrite) {
   constexpr off_t kFileBytes = off_t{64} << 20;
-  const TempFolder folder;
+  const testing::TempFolder folder;
   const std::string path = folder.path() + "/plain";
   const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
   if (overwrite) {
@@ -127,7 +109,7 @@ void SpoolReplay(benchmark::State& state) {
   constexpr size_t kFindings = 200'000;
   constexpr size_t kAppend = 1000;
   constexpr size_t kReadBytes = 1 << 20;
-  const TempFolder folder;
+  const testing::TempFolder folder;
   const std::unique_ptr<FileSystem> files = MakePosixFileSystem();
   {
     const std::unique_ptr<Spool> spool = OpenSpool(folder.path() + "/spool", *files, state);

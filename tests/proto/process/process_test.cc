@@ -7,7 +7,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <fstream>
 #include <functional>
+#include <iterator>
 #include <string>
 
 #include "absl/time/clock.h"
@@ -24,6 +26,17 @@ int InProcess(const std::function<int()>& body) {
   int status = 0;
   waitpid(pid, &status, 0);
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+TEST(PortFile, IsThereAsAWholeOrNotAtAll) {
+  const std::string path = ::testing::TempDir() + "ports";
+  ASSERT_TRUE(WritePortFile(path, {{"listen", 9463}, {"metrics", 0}}).ok());
+  std::ifstream file(path);
+  EXPECT_EQ(std::string(std::istreambuf_iterator<char>(file), {}), "listen=9463\nmetrics=0\n");
+  EXPECT_NE(access((path + ".new").c_str(), F_OK), 0);
+  const absl::Status status = WritePortFile("/nowhere/ports", {{"listen", 9463}});
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(status.message()), ::testing::HasSubstr("/nowhere/ports"));
 }
 
 TEST(Version, IsTheProjectsAndARevision) {
