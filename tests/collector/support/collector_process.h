@@ -1,11 +1,10 @@
 #ifndef SKIMWATCH_TESTS_COLLECTOR_SUPPORT_COLLECTOR_PROCESS_H_
 #define SKIMWATCH_TESTS_COLLECTOR_SUPPORT_COLLECTOR_PROCESS_H_
 
-#include <sys/types.h>
-
 #include <string>
 
 #include "skimwatch/config/v1/collector.pb.h"
+#include "tests/support/daemon.h"
 
 namespace skimwatch::testing {
 
@@ -17,25 +16,20 @@ config::v1::CollectorConfig TestConfig(const std::string& folder);
 class CollectorProcess {
  public:
   CollectorProcess(const config::v1::CollectorConfig& config, std::string folder);
-  ~CollectorProcess();
-  CollectorProcess(const CollectorProcess&) = delete;
-  CollectorProcess& operator=(const CollectorProcess&) = delete;
 
   // Starts it and waits until it listens. Once more after it ended, on the port it had.
   void Start();
   // Sends a signal and waits for the end; returns waitpid's status.
-  int Stop(int signal);
+  int Stop(int signal) { return daemon_.Stop(signal); }
   int port() const { return port_; }
-  int metrics_port() const { return metrics_port_; }
+  int metrics_port() const { return daemon_.port("metrics"); }
   // A GET of a path of the metrics endpoint: status line, headers and body.
-  std::string Get(const std::string& path) const;
+  std::string Get(const std::string& path) const { return HttpGet(metrics_port(), path); }
 
  private:
   config::v1::CollectorConfig config_;
-  const std::string folder_;
-  pid_t pid_ = 0;
+  Daemon daemon_;
   int port_ = 0;
-  int metrics_port_ = 0;
 };
 
 }  // namespace skimwatch::testing
