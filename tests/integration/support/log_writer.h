@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <fstream>
 #include <string>
+#include <utility>
 
 #include "tests/integration/support/cards.h"
 
@@ -12,9 +13,11 @@ namespace skimwatch::integration {
 // A shop's log, in which each line carries the next planted card.
 class LogWriter {
  public:
-  explicit LogWriter(std::string path) : path_(std::move(path)), file_(path_, std::ios::app) {
-    file_.flush();
-  }
+  static constexpr size_t kLineBytes = 45;
+
+  // `first` is the index of the first card. The file is there from now on.
+  explicit LogWriter(std::string path, size_t first = 0)
+      : path_(std::move(path)), file_(path_, std::ios::app), written_(first) {}
 
   void Write(size_t cards) {
     for (size_t i = 0; i < cards; ++i) {
@@ -24,13 +27,13 @@ class LogWriter {
   }
 
   const std::string& path() const { return path_; }
-  // Cards so far: those with an index below.
+  // The index of the next card.
   size_t written() const { return written_; }
 
  private:
   const std::string path_;
   std::ofstream file_;
-  size_t written_ = 0;
+  size_t written_;
 };
 
 }  // namespace skimwatch::integration
