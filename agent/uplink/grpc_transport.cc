@@ -119,7 +119,8 @@ class GrpcTransport : public Transport {
 
   absl::Status Diagnose() override {
     if (collector_.tls().plaintext()) return absl::OkStatus();
-    return tls::CheckCertificateFiles(collector_.tls(), absl::Now());
+    absl::Status usable = tls::CheckCertificateFiles(collector_.tls(), absl::Now());
+    return usable.ok() ? tls::CheckIssuer(collector_.tls()) : usable;
   }
 
  private:

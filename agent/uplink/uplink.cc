@@ -9,6 +9,7 @@
 #include <thread>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/synchronization/mutex.h"
@@ -340,6 +341,9 @@ void UplinkImpl::Run() {
     } else if (absl::IsPermissionDenied(status)) {
       hint =
           "the collector does not take this agent's certificate for an agent; trying again slowly";
+    } else if (absl::StrContains(status.message(), "certificate verify failed")) {
+      hint = absl::StrCat(options_.collector.tls().ca_file(),
+                          ": holds no authority that issued the collector's certificate");
     }
     NoteError(status, hint);
     Pause(refused ? backoff_.NextAfterRefusal() : backoff_.Next());

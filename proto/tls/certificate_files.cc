@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <array>
 #include <charconv>
 #include <memory>
 #include <utility>
@@ -318,6 +319,26 @@ absl::Status CheckCertificateFiles(const config::v1::Tls& tls, absl::Time now) {
     if (first.ok()) first = InFile(tls.ca_file(), valid);
   }
   return first;
+}
+
+absl::Status CheckIssuer(const config::v1::Tls& tls) {
+  absl::StatusOr<std::vector<Certificate>> chain = ReadCertificates(tls.certificate_file());
+  if (!chain.ok()) return chain.status();
+  absl::StatusOr<std::vector<Certificate>> authorities = ReadCertificates(tls.ca_file());
+  if (!authorities.ok()) return authorities.status();
+  for (const Certificate& certificate : *chain) {
+    for (const Certificate& authority : *authorities) {
+      const bool issued = X509_check_issued(authority.get(), certificate.get()) == X509_V_OK &&
+                          X509_verify(certificate.get(), X509_get0_pubkey(authority.get())) == 1;
+      ERR_clear_error();
+      if (issued) return absl::OkStatus();
+    }
+  }
+  std::array<char, 256> issuer{};
+  X509_NAME_oneline(X509_get_issuer_name(chain->back().get()), issuer.data(), issuer.size());
+  return absl::FailedPreconditionError(absl::StrCat(
+      tls.certificate_file(), ": was issued by '", issuer.data(), "', which is none of ",
+      tls.ca_file(), "; unless the collector knows that authority, replace it"));
 }
 
 absl::StatusOr<absl::Time> CertificateExpiryOfPem(std::string_view pem) {

@@ -108,6 +108,21 @@ TEST_F(CertificateFiles, RefusesADirectory) {
   ExpectFault(absl::StatusCode::kInvalidArgument, directory_, "not a regular file");
 }
 
+TEST_F(CertificateFiles, KnowsWhetherItsAuthorityIssuedTheCertificate) {
+  EXPECT_TRUE(CheckIssuer(tls_).ok()) << CheckIssuer(tls_);
+  // Of the same name, so only the signature tells.
+  for (const std::string name : {"another CA", "test CA"}) {
+    const CertificateAuthority another(name);
+    WriteTlsFiles(directory_, another.Issue(ServerLeaf()), ca_);
+    EXPECT_TRUE(Check().ok()) << Check();
+    const absl::Status status = CheckIssuer(tls_);
+    EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+    for (const std::string& part : {tls_.certificate_file(), tls_.ca_file(), name}) {
+      EXPECT_THAT(std::string(status.message()), HasSubstr(part));
+    }
+  }
+}
+
 TEST_F(CertificateFiles, TellsExpiry) {
   LeafOptions leaf = ServerLeaf();
   leaf.not_after = absl::FromUnixSeconds(4102444800);
