@@ -124,7 +124,7 @@ TEST_F(Certificates, FindingsWaitWhileTheAgentsHasExpired) {
 TEST_F(Certificates, FindingsWaitWhileTheAgentsIsOfAnotherAuthority) {
   Put(other_ca_.Issue(SpiffeLeaf("agent-a")), ca_);
   ASSERT_NO_FATAL_FAILURE(RestartCollector());
-  ExpectFindingsWaitFor({"own.crt"});
+  ExpectFindingsWaitFor({"own.crt", "issued by '/CN=another authority'"});
   Put(ca_.Issue(SpiffeLeaf("agent-a")), ca_);
   ExpectAllArrive();
 }
@@ -137,13 +137,20 @@ TEST_F(Certificates, FindingsWaitWhileTheAgentTrustsAnotherAuthority) {
   ExpectAllArrive();
 }
 
+TEST_F(Certificates, FindingsWaitWhileTheAgentsFilesAreAllOfAnotherAuthority) {
+  Put(other_ca_.Issue(SpiffeLeaf("agent-a")), other_ca_);
+  ASSERT_NO_FATAL_FAILURE(RestartCollector());
+  ExpectFindingsWaitFor({"ca.crt: holds no authority that issued the collector's certificate"});
+  Put(ca_.Issue(SpiffeLeaf("agent-a")), ca_);
+  ExpectAllArrive();
+}
+
 TEST_F(Certificates, FindingsWaitWhileTheKeyIsOfAnotherCertificate) {
   CertifiedKey mixed = ca_.Issue(SpiffeLeaf("agent-a"));
   mixed.key_pem = ca_.Issue(SpiffeLeaf("agent-a")).key_pem;
   Put(mixed, ca_);
   ASSERT_NO_FATAL_FAILURE(RestartCollector());
-  // The last good pair stays in use: gRPC has it.
-  log_.Write(kBatch);
+  ExpectFindingsWaitFor({"own.key", "is not the key of the certificate"});
   Put(ca_.Issue(SpiffeLeaf("agent-a")), ca_);
   ExpectAllArrive();
 }
