@@ -15,7 +15,7 @@ namespace {
 using ::testing::AnyOf;
 using ::testing::HasSubstr;
 using testing::ReadFile;
-using testing::RunProgram;
+using testing::RunTool;
 
 const std::string kFolder = std::string(SKIMWATCH_SOURCE_DIR) + "/deploy/prometheus";
 
@@ -79,13 +79,13 @@ TEST(Alerts, IsTestedFiringAndNotFiring) {
 
 TEST(Alerts, PassesItsUnitTests) {
   const testing::Outcome outcome =
-      RunProgram({"promtool", "test", "rules", kFolder + "/tests/alerts_test.yml"});
+      RunTool({"promtool", "test", "rules", kFolder + "/tests/alerts_test.yml"});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
 }
 
 TEST(PrometheusConfiguration, IsAccepted) {
   const testing::Outcome outcome =
-      RunProgram({"promtool", "check", "config", kFolder + "/prometheus.yml"});
+      RunTool({"promtool", "check", "config", kFolder + "/prometheus.yml"});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
 }
 

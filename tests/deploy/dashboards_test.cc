@@ -28,7 +28,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 using testing::ReadFile;
-using testing::RunProgram;
+using testing::RunTool;
 using ::testing::SizeIs;
 using testing::WatchedCollector;
 
@@ -165,8 +165,7 @@ TEST(WatchedCollector, FillsEveryPanelKeepsEveryRuleAndPassesPromtool) {
   }
 
   // Every rule was evaluated by now, and none failed.
-  const testing::Outcome rules =
-      RunProgram({"curl", "-sf", watched.prometheus() + "/api/v1/rules"});
+  const testing::Outcome rules = RunTool({"curl", "-sf", watched.prometheus() + "/api/v1/rules"});
   const json groups = json::parse(rules.output)["data"]["groups"];
   EXPECT_THAT(groups, SizeIs(2));
   const std::string page = watched.collector().Get("/metrics");
@@ -191,7 +190,7 @@ TEST(WatchedCollector, FillsEveryPanelKeepsEveryRuleAndPassesPromtool) {
   const testing::TempFolder folder;
   std::ofstream(folder.File("metrics")) << page.substr(page.find("\r\n\r\n") + 4);
   const testing::Outcome check =
-      RunProgram({"sh", "-c", "promtool check metrics < " + folder.File("metrics")});
+      RunTool({"sh", "-c", "promtool check metrics < " + folder.File("metrics")});
   EXPECT_EQ(check.exit_code, 0) << check.output;
   EXPECT_EQ(check.output, "");
 }

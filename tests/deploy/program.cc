@@ -31,7 +31,7 @@ pid_t Start(const std::vector<std::string>& arguments, int fd) {
 
 }  // namespace
 
-Outcome RunProgram(const std::vector<std::string>& arguments) {
+Outcome RunTool(const std::vector<std::string>& arguments) {
   Outcome outcome;
   int ends[2] = {-1, -1};
   if (pipe2(ends, O_CLOEXEC) != 0) return outcome;

@@ -15,7 +15,7 @@ struct Outcome {
 };
 
 // Runs a program from the PATH to its end. Exit code 127: there is no such program.
-Outcome RunProgram(const std::vector<std::string>& arguments);
+Outcome RunTool(const std::vector<std::string>& arguments);
 
 // A program in the background, its output in a file. Killed when destroyed.
 class BackgroundProgram {

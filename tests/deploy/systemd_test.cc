@@ -17,14 +17,14 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using testing::Outcome;
 using testing::ReadFile;
-using testing::RunProgram;
+using testing::RunTool;
 
 const std::string kFolder = std::string(SKIMWATCH_SOURCE_DIR) + "/deploy/systemd";
 
 class SystemdUnit : public ::testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
-    if (RunProgram({"systemd-analyze", "--version"}).exit_code != 0) {
+    if (RunTool({"systemd-analyze", "--version"}).exit_code != 0) {
       GTEST_SKIP() << "needs systemd-analyze";
     }
     text_ = ReadFile(kFolder + "/" + GetParam() + ".service");
@@ -40,7 +40,7 @@ class SystemdUnit : public ::testing::TestWithParam<std::string> {
 };
 
 TEST_P(SystemdUnit, IsAcceptedBySystemd) {
-  const Outcome outcome = RunProgram({"systemd-analyze", "verify", "--man=no", unit_});
+  const Outcome outcome = RunTool({"systemd-analyze", "verify", "--man=no", unit_});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
   // Unknown keys are warnings only.
   EXPECT_THAT(outcome.output, IsEmpty());
@@ -48,7 +48,7 @@ TEST_P(SystemdUnit, IsAcceptedBySystemd) {
 
 TEST_P(SystemdUnit, LeavesTheProgramLittleToReach) {
   // Of 10.0; an ordinary service has 9.6.
-  const Outcome outcome = RunProgram(
+  const Outcome outcome = RunTool(
       {"systemd-analyze", "security", "--no-pager", "--offline=yes", "--threshold=25", unit_});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
 }
@@ -72,13 +72,13 @@ INSTANTIATE_TEST_SUITE_P(All, SystemdUnit,
                          });
 
 TEST(SystemdSysusers, IsAcceptedBySystemd) {
-  if (RunProgram({"systemd-sysusers", "--version"}).exit_code != 0) {
+  if (RunTool({"systemd-sysusers", "--version"}).exit_code != 0) {
     GTEST_SKIP() << "needs systemd-sysusers";
   }
   const testing::TempFolder root;
   std::filesystem::create_directory(root.File("etc"));
-  const Outcome outcome = RunProgram(
-      {"systemd-sysusers", "--root=" + root.path(), kFolder + "/skimwatch.sysusers.conf"});
+  const Outcome outcome =
+      RunTool({"systemd-sysusers", "--root=" + root.path(), kFolder + "/skimwatch.sysusers.conf"});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
   const std::string users = ReadFile(root.File("etc/passwd"));
   EXPECT_THAT(users, HasSubstr("skimwatch-agent:"));

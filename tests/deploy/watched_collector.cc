@@ -112,7 +112,7 @@ void WatchedCollector::StartPrometheus() {
                                "--log.level=warn"},
       folder_.File("prometheus.log"));
   for (int i = 0; i < 600; ++i) {
-    if (RunProgram({"curl", "-sf", "-o", "/dev/null", prometheus() + "/-/ready"}).exit_code == 0) {
+    if (RunTool({"curl", "-sf", "-o", "/dev/null", prometheus() + "/-/ready"}).exit_code == 0) {
       return;
     }
     ASSERT_TRUE(prometheus_->IsRunning()) << prometheus_->Log();
@@ -126,7 +126,7 @@ std::string WatchedCollector::prometheus() const {
 }
 
 std::string WatchedCollector::Query(const std::string& expression) const {
-  const Outcome outcome = RunProgram({"promtool", "query", "instant", prometheus(), expression});
+  const Outcome outcome = RunTool({"promtool", "query", "instant", prometheus(), expression});
   EXPECT_EQ(outcome.exit_code, 0) << expression << "\n" << outcome.output;
   return outcome.exit_code == 0 ? std::string(absl::StripAsciiWhitespace(outcome.output)) : "";
 }
