@@ -7,8 +7,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <fstream>
-#include <sstream>
 #include <utility>
 
 #include "gtest/gtest.h"
@@ -65,14 +63,6 @@ bool BackgroundProgram::IsRunning() {
 }
 
 std::string BackgroundProgram::Log() const { return ReadFile(log_); }
-
-std::string ReadFile(const std::string& path) {
-  std::ifstream file(path);
-  EXPECT_TRUE(file) << path << " cannot be read";
-  std::stringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
 
 int FreePort() {
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/daemon.h"
+
 namespace skimwatch::testing {
 
 struct Outcome {
@@ -32,8 +34,6 @@ class BackgroundProgram {
   const std::string log_;
   pid_t pid_ = 0;
 };
-
-std::string ReadFile(const std::string& path);
 
 // A TCP port of 127.0.0.1 that nobody listens on.
 int FreePort();
