@@ -72,7 +72,9 @@ void WatchedCollector::Stream() {
   for (uint64_t round = 1; !stopping_; ++round) {
     const absl::Time now = absl::Now();
     std::vector<v1::Finding> findings;
-    findings.push_back(CardFinding(++sequence, {.card = round % 20, .seen = now}));
+    // High confidence, as an agent grades it.
+    findings.push_back(CardFinding(
+        ++sequence, {.card = round % 20, .severity = v1::SEVERITY_CRITICAL, .seen = now}));
     findings.push_back(CardFinding(++sequence, {.card = 1, .expected = true, .seen = now}));
     findings.push_back(TrackFinding(++sequence, now));
     v1::Finding script = ScriptFinding(
