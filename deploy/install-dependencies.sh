@@ -42,6 +42,7 @@ test|prometheus|scrapes the collector; promtool checks rules
 test|strace|makes disk faults
 test|python3|a web server under test that is not nginx
 test|tcpdump|makes capture files to compare with
+test|faketime|steps the clock of a program under test
 test|iproute2|network namespaces of capture tests
 '
 
