@@ -28,10 +28,10 @@ absl::Status CheckTransport(const config::v1::Tls& tls, std::string_view address
 //   FAILED_PRECONDITION  expired, not valid yet, or a key that is not the certificate's
 absl::Status CheckCertificateFiles(const config::v1::Tls& tls, absl::Time now);
 
-// Whether an authority of `ca_file` issued the certificate of `certificate_file` or one of its chain.
-// Each side may trust other authorities than its peer does, so this may explain a handshake that
-// failed, and is no fault by itself. FAILED_PRECONDITION names the issuer and both files; errors of
-// reading are those of CheckCertificateFiles.
+// Whether an authority of `ca_file` issued the certificate of `certificate_file` or one of its
+// chain. Each side may trust other authorities than its peer does, so this may explain a handshake
+// that failed, and is no fault by itself. FAILED_PRECONDITION names the issuer and both files;
+// errors of reading are those of CheckCertificateFiles.
 absl::Status CheckIssuer(const config::v1::Tls& tls);
 
 // When the first certificate of a PEM text or file stops being valid.

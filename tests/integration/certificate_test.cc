@@ -26,9 +26,9 @@ namespace {
 using testing::AgentClient;
 using testing::CertificateAuthority;
 using testing::CertifiedKey;
+using ::testing::HasSubstr;
 using testing::LeafOptions;
 using testing::SpiffeLeaf;
-using ::testing::HasSubstr;
 
 constexpr char kAgentA[] = "spiffe://example.org/agent-a";
 constexpr char kAgentB[] = "spiffe://example.org/agent-b";
@@ -39,9 +39,8 @@ class Certificates : public ::testing::Test {
  protected:
   void SetUp() override {
     auto& collector = deployment_.collector_config;
-    *collector.mutable_tls() =
-        testing::WriteTlsFiles(deployment_.collector_folder() + "/tls",
-                               ca_.Issue(testing::ServerLeaf()), ca_);
+    *collector.mutable_tls() = testing::WriteTlsFiles(deployment_.collector_folder() + "/tls",
+                                                      ca_.Issue(testing::ServerLeaf()), ca_);
     collector.clear_agents();
     collector.add_agents("spiffe://example.org/agent-*");
     collector.clear_roles();
@@ -51,8 +50,8 @@ class Certificates : public ::testing::Test {
     deployment_.operator_tls = testing::WriteTlsFiles(deployment_.root() + "/operator",
                                                       ca_.Issue(SpiffeLeaf("operator")), ca_);
     deployment_.agent_tls = Put(ca_.Issue(SpiffeLeaf("agent-a")), ca_);
-    deployment_.agent_yaml = absl::StrCat("sources: { log_files: [{ paths: [", log_.path(),
-                                          "], from: start }] }\n");
+    deployment_.agent_yaml =
+        absl::StrCat("sources: { log_files: [{ paths: [", log_.path(), "], from: start }] }\n");
     ASSERT_NO_FATAL_FAILURE(deployment_.StartCollector());
     ASSERT_NO_FATAL_FAILURE(deployment_.StartAgentAndWait());
     pid_ = deployment_.agent().pid();
@@ -178,8 +177,8 @@ TEST_F(Certificates, OfAnotherAgentWriteOnlyAsThatAgent) {
 
 TEST_F(Certificates, DoNotLetAnAgentClaimAnothersIdentity) {
   const std::vector<v1::StoredFinding> before = deployment_.Findings();
-  const config::v1::Tls tls = testing::WriteTlsFiles(deployment_.root() + "/thief",
-                                                     ca_.Issue(SpiffeLeaf("agent-b")), ca_);
+  const config::v1::Tls tls =
+      testing::WriteTlsFiles(deployment_.root() + "/thief", ca_.Issue(SpiffeLeaf("agent-b")), ca_);
   // With all that a thief of agent-a's spool knows.
   AgentClient thief(testing::ConnectTo(deployment_.collector().port(), tls));
   v1::StreamRequest request;

@@ -1,3 +1,5 @@
+#include "absl/time/clock.h"
+
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -7,7 +9,6 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -31,9 +32,8 @@ class Clock : public ::testing::Test {
     if (access(kLibrary, R_OK) != 0) GTEST_SKIP() << "needs Debian's package libfaketime";
     Set("+0");
     deployment_.agent_environment = {std::string("LD_PRELOAD=") + kLibrary,
-                                     "FAKETIME_TIMESTAMP_FILE=" + step_file_,
-                                     "FAKETIME_NO_CACHE=1", "FAKETIME_DONT_FAKE_MONOTONIC=1",
-                                     "DONT_FAKE_MONOTONIC=1"};
+                                     "FAKETIME_TIMESTAMP_FILE=" + step_file_, "FAKETIME_NO_CACHE=1",
+                                     "FAKETIME_DONT_FAKE_MONOTONIC=1", "DONT_FAKE_MONOTONIC=1"};
     deployment_.agent_yaml =
         absl::StrCat("sources: { log_files: [{ paths: [", log_.path(),
                      "], from: start }] }\nscan: { fold_window_seconds: 1 }\n");

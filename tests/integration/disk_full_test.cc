@@ -98,8 +98,8 @@ TEST(DiskFull, OfTheAgentDropsTheLeastSevereFirstCountsThemAndGoesOnWhenThereIsR
   ASSERT_EQ(deployment.StopAgent(SIGTERM), 0);
   ASSERT_NO_FATAL_FAILURE(deployment.StartAgentAndWait());
   leaking.Write(1);
-  ASSERT_TRUE(testing::WaitUntil(
-      [&] { return deployment.Cards(leaking.written()).count(planted) == 1; }));
+  ASSERT_TRUE(
+      testing::WaitUntil([&] { return deployment.Cards(leaking.written()).count(planted) == 1; }));
   ASSERT_EQ(deployment.StopAgent(SIGTERM), 0);
   const std::map<size_t, StoredCard> after = deployment.Cards(leaking.written());
   EXPECT_EQ(after.size(), cards.size() + 1);
@@ -113,8 +113,8 @@ TEST(DiskFull, OfTheAgentDoesNotKeepItFromStarting) {
   if (!disk.mounted()) GTEST_SKIP() << kNeedsRoot;
   deployment.state_directory = disk.path() + "/state";
   LogWriter log(deployment.site_folder() + "/app.log");
-  deployment.agent_yaml = absl::StrCat("sources: { log_files: [{ paths: [", log.path(),
-                                       "], from: start }] }\n");
+  deployment.agent_yaml =
+      absl::StrCat("sources: { log_files: [{ paths: [", log.path(), "], from: start }] }\n");
   ASSERT_NO_FATAL_FAILURE(deployment.StartCollector());
   ASSERT_NO_FATAL_FAILURE(deployment.StartAgentAndWait());
   ASSERT_TRUE(WIFSIGNALED(deployment.StopCollector(SIGKILL)));
@@ -146,8 +146,8 @@ TEST(DiskFull, OfTheCollectorLeavesFindingsInTheSpoolUntilThereIsRoom) {
   if (!disk.mounted()) GTEST_SKIP() << kNeedsRoot;
   deployment.collector_config.mutable_store()->set_path(disk.path() + "/store.db");
   LogWriter log(deployment.site_folder() + "/app.log");
-  deployment.agent_yaml = absl::StrCat("sources: { log_files: [{ paths: [", log.path(),
-                                       "], from: start }] }\n");
+  deployment.agent_yaml =
+      absl::StrCat("sources: { log_files: [{ paths: [", log.path(), "], from: start }] }\n");
   ASSERT_NO_FATAL_FAILURE(deployment.StartCollector());
   ASSERT_NO_FATAL_FAILURE(deployment.StartAgentAndWait());
   EXPECT_THAT(deployment.collector().Get("/readyz"), HasSubstr(" 200 "));

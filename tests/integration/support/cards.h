@@ -9,9 +9,9 @@
 
 namespace skimwatch::integration {
 
-// The card numbers that a test plants: 16 digits of one Visa range, valid by Luhn, without a pattern
-// from one to the next. A test speaks of a card by its index; the number itself never stands in a
-// failure's text.
+// The card numbers that a test plants: 16 digits of one Visa range, valid by Luhn, without a
+// pattern from one to the next. A test speaks of a card by its index; the number itself never
+// stands in a failure's text.
 std::string CardNumber(size_t index);
 
 // The digits as values, for a fingerprint.

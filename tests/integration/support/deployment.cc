@@ -28,10 +28,11 @@ namespace {
 
 // Every page of a list of the query service.
 template <typename Request, typename Response, typename Item>
-std::vector<Item> ListAll(
-    v1::QueryService::Stub& query,
-    grpc::Status (v1::QueryService::Stub::*method)(grpc::ClientContext*, const Request&, Response*),
-    const google::protobuf::RepeatedPtrField<Item>& (Response::*items)() const) {
+std::vector<Item> ListAll(v1::QueryService::Stub& query,
+                          grpc::Status (v1::QueryService::Stub::*method)(grpc::ClientContext*,
+                                                                         const Request&, Response*),
+                          const google::protobuf::RepeatedPtrField<Item>& (Response::*items)()
+                              const) {
   std::vector<Item> all;
   Request request;
   request.set_page_size(1000);
@@ -54,7 +55,8 @@ const v1::Card& CardOf(const v1::Finding& finding) {
 }  // namespace
 
 std::optional<double> MetricOf(std::string_view page, std::string_view series) {
-  for (const std::string& line : std::vector<std::string>(absl::StrSplit(std::string(page), '\n'))) {
+  for (const std::string& line :
+       std::vector<std::string>(absl::StrSplit(std::string(page), '\n'))) {
     if (line.size() > series.size() && line.compare(0, series.size(), series) == 0 &&
         line[series.size()] == ' ') {
       double value = 0;
@@ -66,7 +68,8 @@ std::optional<double> MetricOf(std::string_view page, std::string_view series) {
 
 double SumOf(std::string_view page, std::string_view family) {
   double sum = 0;
-  for (const std::string& line : std::vector<std::string>(absl::StrSplit(std::string(page), '\n'))) {
+  for (const std::string& line :
+       std::vector<std::string>(absl::StrSplit(std::string(page), '\n'))) {
     if (line.compare(0, family.size(), family) != 0 || line.size() <= family.size()) continue;
     if (line[family.size()] != '{' && line[family.size()] != ' ') continue;
     double value = 0;
@@ -165,8 +168,7 @@ bool Deployment::AgentIsReady() const {
 }
 
 uint64_t Deployment::AgentMemoryMax() const {
-  const std::string status =
-      testing::ReadFile(absl::StrCat("/proc/", agent_->pid(), "/status"));
+  const std::string status = testing::ReadFile(absl::StrCat("/proc/", agent_->pid(), "/status"));
   uint64_t kib = 0;
   const size_t at = status.find("VmHWM:");
   EXPECT_NE(at, std::string::npos);
@@ -235,8 +237,8 @@ bool Deployment::WaitForCards(size_t cards, absl::Duration patience) {
         return stored == cards;
       },
       patience);
-  EXPECT_TRUE(all) << stored << " of " << cards << " cards are stored; the agent: "
-                   << AgentGet("/readyz");
+  EXPECT_TRUE(all) << stored << " of " << cards
+                   << " cards are stored; the agent: " << AgentGet("/readyz");
   return all;
 }
 

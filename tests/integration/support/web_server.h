@@ -57,6 +57,7 @@ class Connection {
   bool Send(std::string_view bytes);
   // What comes until the other side closes, or `bytes_max` of it.
   std::string ReceiveAll(size_t bytes_max = SIZE_MAX);
+  int fd() const { return fd_; }
   // Bytes put on and taken from the wire.
   uint64_t bytes() const { return bytes_; }
 
@@ -69,8 +70,8 @@ class Connection {
 std::string Post(std::string_view host, std::string_view path, std::string_view body,
                  std::string_view headers = "");
 std::string Get(std::string_view host, std::string_view target);
-// Sends a request on a connection of its own, adds its bytes and those of the answer to `wire_bytes`
-// where that is wanted, and returns the answer.
+// Sends a request on a connection of its own, adds its bytes and those of the answer to
+// `wire_bytes` where that is wanted, and returns the answer.
 std::string Exchange(int port, std::string_view request, uint64_t* wire_bytes = nullptr);
 
 std::string Gzip(std::string_view bytes);
