@@ -91,6 +91,12 @@ TEST(DiskFull, OfTheAgentDropsTheLeastSevereFirstCountsThemAndGoesOnWhenThereIsR
   EXPECT_EQ(MetricOf(page, DroppedSeries("info")), kExpected - stored_expected);
   EXPECT_EQ(SumOf(page, "skimwatch_spool_dropped_total"), planted - cards.size());
   EXPECT_EQ(deployment.CollectorMetric("skimwatch_findings_lost_total"), planted - cards.size());
+  // The collector shows it from the heartbeats.
+  EXPECT_TRUE(testing::WaitUntil([&] {
+    return MetricOf(deployment.collector().Get("/metrics"),
+                    "skimwatch_agent_spool_dropped_total{agent=\"local\",severity=\"info\"}") ==
+           kExpected - stored_expected;
+  }));
   // Everything after the disk had room is there.
   for (size_t card = planted - 500; card < planted; ++card) EXPECT_EQ(cards.count(card), 1u);
 

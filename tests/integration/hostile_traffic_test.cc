@@ -98,9 +98,17 @@ TEST_F(HostileTraffic, ABodyOfAGibibyteNeedsNoMoreMemoryThanASmallOne) {
   }();
 
   Connection connection(web_.outside_port());
+  std::string page;
+  const auto accounted = [&] {
+    page = deployment_.AgentGet("/metrics");
+    return SumOf(page, "skimwatch_source_bytes_total") + MetricOf(page, kGapBytes).value_or(0);
+  };
   ASSERT_TRUE(
       connection.Send(absl::StrCat("POST /upload HTTP/1.1\r\nHost: collect.example\r\n",
                                    "Connection: close\r\nContent-Length: ", kBody, "\r\n\r\n")));
+  const auto is_near = [&] {
+    return accounted() + 8 * kMib > static_cast<double>(connection.bytes());
+  };
   for (uint64_t at = 0; at < kBody; at += kMib) {
     std::string piece = filler;
     if (const auto it = card_at.find(at); it != card_at.end()) {
@@ -108,20 +116,17 @@ TEST_F(HostileTraffic, ABodyOfAGibibyteNeedsNoMoreMemoryThanASmallOne) {
       piece.replace(0, field.size(), field);
     }
     ASSERT_TRUE(connection.Send(piece));
-    // As fast as the agent reads while it scans; then as fast as the wire is, whatever it misses.
+    // As fast as the agent reads while it scans, and at the end, so that a gap has an end; between
+    // them as fast as the wire is, whatever the agent misses.
     if (at <= kScanned + kMib) {
-      ASSERT_TRUE(testing::WaitUntil(
-          [&] { return SeenBytes() + 8 * kMib > static_cast<double>(connection.bytes()); }));
+      ASSERT_TRUE(testing::WaitUntil(is_near));
+    } else if (at >= kBody - 4 * kMib) {
+      testing::WaitUntil(is_near, absl::Seconds(3));
     }
   }
   EXPECT_THAT(connection.ReceiveAll(), HasSubstr(" 204 "));
 
   ASSERT_TRUE(deployment_.WaitForCards(kBeyondLimit));
-  std::string page;
-  const auto accounted = [&] {
-    page = deployment_.AgentGet("/metrics");
-    return SumOf(page, "skimwatch_source_bytes_total") + MetricOf(page, kGapBytes).value_or(0);
-  };
   EXPECT_TRUE(testing::WaitUntil([&] {
     return accounted() >= static_cast<double>(connection.bytes());
   })) << std::to_string(accounted())
@@ -134,7 +139,7 @@ TEST_F(HostileTraffic, ABodyOfAGibibyteNeedsNoMoreMemoryThanASmallOne) {
                                      "\"truncated.body_limit\"}");
   EXPECT_EQ(truncated + gaps, static_cast<double>(kBody - kScanned));
   // What is missing is missing because the ring was full, and that is counted.
-  EXPECT_EQ(gaps > 0, *MetricOf(page, kKernelDrops) > 0);
+  EXPECT_TRUE(gaps == 0 || *MetricOf(page, kKernelDrops) > 0);
   RecordProperty("gap_bytes", std::to_string(gaps));
   RecordProperty("memory_bytes", std::to_string(deployment_.AgentMemoryMax() - memory_before_));
 

@@ -105,6 +105,8 @@ TEST_P(SpoolDamage, IsSetAsideCountedNamedAndToldAndTheRestArrives) {
   for (const size_t damaged : {1, 2, 3}) {
     EXPECT_THAT(agent_log, HasSubstr(std::filesystem::path(segments[damaged]).filename().string()));
   }
+  EXPECT_TRUE(testing::WaitUntil(
+      [&] { return deployment.Agents().at(0).spool().quarantined_segments() == 3; }));
   // And it goes on.
   log.Write(10);
   ASSERT_TRUE(testing::WaitUntil(
