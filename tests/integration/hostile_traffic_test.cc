@@ -223,6 +223,7 @@ TEST_F(HostileTraffic, BrokenHttpIsReadAsFarAsItGoes) {
   for (size_t i = 0; i < card; ++i) {
     EXPECT_THAT(cards, Contains(Key(i))) << requests[i].substr(0, 100);
   }
+  EXPECT_TRUE(testing::WaitUntil([&] { return SeenBytes() >= static_cast<double>(wire_bytes); }));
   EXPECT_EQ(SeenBytes(), static_cast<double>(wire_bytes));
   ExpectSoundAgent(card);
 }
