@@ -3,6 +3,7 @@
 #include "agent/card/brand_table.h"
 #include "agent/card/mask.h"
 #include "agent/card/scanner.h"
+#include "proto/validation/card_digits.h"
 
 namespace skimwatch::card {
 namespace {
@@ -28,6 +29,8 @@ std::string RedactCardNumbers(std::string_view text) {
   stream.Begin({});
   stream.Feed(text, overwriter);
   stream.Finish(overwriter);
+  // What the last look would find by its digits alone, without asking for evidence.
+  validation::MaskCardNumbers(redacted);
   return redacted;
 }
 

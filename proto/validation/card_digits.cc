@@ -31,6 +31,21 @@ size_t SeparatorAt(std::string_view text, size_t at) {
   return 0;
 }
 
+bool IsLetterOrDigit(char c) {
+  return IsDigit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+// Length of anything that may part two groups of a card's own sizes, 0 for none.
+size_t LooseSeparatorAt(std::string_view text, size_t at) {
+  constexpr size_t kBytesMax = 3;
+  if (const size_t usual = SeparatorAt(text, at); usual == kBytesMax) return usual;
+  size_t bytes = 0;
+  while (bytes < kBytesMax && at + bytes < text.size() && !IsLetterOrDigit(text[at + bytes])) {
+    ++bytes;
+  }
+  return at + bytes < text.size() && IsDigit(text[at + bytes]) ? bytes : 0;
+}
+
 // The digits of one candidate as they are collected.
 struct Digits {
   std::array<uint8_t, kDigitsMax> value{};
@@ -85,6 +100,17 @@ bool IssuerUses(const Digits& digits) {
   }
 }
 
+// Visa, Mastercard, American Express, Discover, JCB and UnionPay in their usual lengths: what is
+// looked for at every place of a longer run, where all that an issuer uses would be found by
+// chance.
+bool IsGreatBrand(const Digits& digits) {
+  const int two = digits.Prefix(2);
+  const int four = digits.Prefix(4);
+  if (digits.count == 15) return two == 34 || two == 37;
+  return digits.value[0] == 4 || (two >= 51 && two <= 55) || (four >= 2221 && four <= 2720) ||
+         four == 6011 || two == 65 || two == 62 || (four >= 3528 && four <= 3589);
+}
+
 bool CouldBeCard(const Digits& digits) {
   return digits.count >= kDigitsMin && IssuerUses(digits) && LuhnValid(digits);
 }
@@ -120,6 +146,47 @@ bool GroupedLikeCard(const std::array<uint8_t, kDigitsMax>& sizes, size_t count)
   }
   // 4-3-3-3 is an old form of 13 digits.
   return sizes[0] == sizes[1] || sizes[0] == sizes[1] + 1;
+}
+
+// Sizes that cards are printed in: fours, 4-6-5 and 4-6-4.
+bool PrintedLikeCard(const std::array<uint8_t, kDigitsMax>& sizes, size_t count) {
+  if (count == 3) return sizes[0] == 4 && sizes[1] == 6 && (sizes[2] == 5 || sizes[2] == 4);
+  if (count < 4) return false;
+  for (size_t i = 0; i < 4; ++i) {
+    if (sizes[i] != 4) return false;
+  }
+  return true;
+}
+
+// The number of a great brand within a run of digits that is longer than it.
+DigitRange NumberWithin(std::string_view text, const Group& run) {
+  for (size_t begin = run.begin; begin + 15 <= run.end; ++begin) {
+    for (const size_t length : {size_t{16}, size_t{15}}) {
+      if (begin + length > run.end) continue;
+      Digits digits;
+      Add(text, {begin, begin + length}, digits);
+      if (IsGreatBrand(digits) && LuhnValid(digits)) return {begin, begin + length};
+    }
+  }
+  return {};
+}
+
+// The number that begins with the group at `first`, with anything between its groups.
+DigitRange PrintedNumber(std::string_view text, const Group& first) {
+  Digits digits;
+  std::array<uint8_t, kDigitsMax> sizes{};
+  size_t groups = 0;
+  Group group = first;
+  DigitRange longest;
+  while (group.size() > 0 && Add(text, group, digits)) {
+    sizes[groups++] = static_cast<uint8_t>(group.size());
+    if (PrintedLikeCard(sizes, groups) && CouldBeCard(digits)) longest = {first.begin, group.end};
+    if (group.end == text.size()) break;
+    const size_t bytes = LooseSeparatorAt(text, group.end);
+    if (bytes == 0) break;
+    group = GroupAt(text, group.end + bytes);
+  }
+  return longest;
 }
 
 // The number that begins with the group at `first`, written in several groups.
@@ -160,9 +227,14 @@ DigitRange FindCardNumber(std::string_view text, size_t from) {
       Add(text, group, digits);
       if (CouldBeCard(digits)) return {group.begin, group.end};
     }
+    if (const DigitRange within = NumberWithin(text, group); !within.empty()) return within;
     if (group.size() < kDigitsMax) {
       const DigitRange grouped = GroupedNumber(text, group);
       if (!grouped.empty()) return grouped;
+    }
+    if (group.size() == 4) {
+      const DigitRange printed = PrintedNumber(text, group);
+      if (!printed.empty()) return printed;
     }
     at = group.end;
   }

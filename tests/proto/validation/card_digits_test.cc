@@ -44,6 +44,16 @@ TEST(CardDigits, FindsWhatCouldBeACard) {
       {"two halves", "41111111 11111111"},
       {"after a date with the same separator", "2024-05-01-4111111111111111"},
       {"groups after a number", "17 4111 1111 1111 1111"},
+      {"zeros before", "0004111111111111111"},
+      {"a code behind", "4111111111111111123"},
+      {"a date behind", "41111111111111111227"},
+      {"mixed separators", "4111-1111 1111-1111"},
+      {"doubled separators", "4111--1111--1111--1111"},
+      {"commas", "4111,1111,1111,1111"},
+      {"colons", "4111:1111:1111:1111"},
+      {"bars with spaces", "4111 | 1111 | 1111 | 1111"},
+      {"amex groups, loosely", "3782: 822463: 10005"},
+      {"a date behind in a group", "4111~1111~1111~1111~1227"},
       {"second of two", "4111111111111112 4111111111111111"},
   };
   for (const Case& c : cases) {
@@ -66,12 +76,13 @@ TEST(CardDigits, LeavesWhatCanNotBeACard) {
       {"nanoseconds since 1970", "1718000000000000009"},
       {"date and time", "20240501123450"},
       {"ean-13", "9780201379624"},
-      {"20 digits", "41111111111111111116"},
+      {"20 digits", "41111111111111121116"},
       {"an address", "192.168.100.200"},
       {"dates", "2024-05-01 2024-05-02 2024-05-03"},
       {"uuid", "41111111-1111-4111-8111-111111111111"},
-      {"mixed separators", "4111-1111 1111-1111"},
-      {"doubled separators", "4111--1111--1111--1111"},
+      {"an address and a port", "192.168.100.200:52344"},
+      {"letters between groups", "4111a1111b1111c1111"},
+      {"four bytes between groups", "4111 -- 1111 -- 1111 -- 1111"},
       {"visa of 14", "41111111111111"},
   };
   for (const Case& c : cases) {
