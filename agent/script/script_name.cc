@@ -16,6 +16,7 @@ constexpr std::string_view kInlineMark = "#inline-";
 // A page's name may have 4096 bytes in a finding.
 constexpr size_t kNameBytesMax = 4096;
 constexpr size_t kDigestBytes = 8;
+constexpr std::string_view kMaskedMark = "~masked";
 
 void AppendEncoded(std::string_view bytes, std::string& out) {
   for (const char byte : bytes) {
@@ -41,8 +42,12 @@ std::string FileName(std::string_view prefix, std::string_view path) {
     }
     at += character.size();
   }
-  const bool masked = validation::MaskCardNumbers(name);
-  if (!masked && name.size() <= kNameBytesMax) return name;
+  if (validation::MaskCardNumbers(name)) {
+    // No digest: with what the mask leaves, it could be tested against every number.
+    validation::CutUtf8(name, kNameBytesMax - kMaskedMark.size());
+    return absl::StrCat(name, std::string(kMaskedMark));
+  }
+  if (name.size() <= kNameBytesMax) return name;
   // Letters only: a digest with digits could make a card number with what stands before.
   std::string digest;
   for (const char byte : Sha256(whole).substr(0, kDigestBytes)) {

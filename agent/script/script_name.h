@@ -10,7 +10,8 @@ namespace skimwatch::script {
 // The name that a file below a web root has in findings and approvals: its path, behind `prefix`.
 // Bytes that are not UTF-8, control characters, `%` and `#` are percent-encoded (RFC 3986, 2.1), so
 // that different files have different names and none looks like an inline script's. A name that
-// would hold a card number, or is too long, is shortened and told apart by a digest.
+// would hold a card number is masked and ends in `~masked`: files whose names differ in the number
+// only share a name. One that is too long is cut and told apart by a digest.
 std::string FileName(std::string_view prefix, std::string_view path);
 
 // `page#inline-N`.
