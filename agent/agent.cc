@@ -121,6 +121,14 @@ void AddDecoderStats(const traffic::TrafficDecoder::Stats& one,
   sum.raw_streams += one.raw_streams;
 }
 
+traffic::TrafficDecoder::Stats DecoderStats(const Capture& capture) {
+  traffic::TrafficDecoder::Stats sum;
+  for (const std::shared_ptr<CaptureThread>& thread : capture.threads) {
+    AddDecoderStats(thread->decoder_stats(), sum);
+  }
+  return sum;
+}
+
 void AddScannerStats(const MessageScanner::Stats& one, MessageScanner::Stats& sum) {
   sum.parts += one.parts;
   sum.bytes += one.bytes;
@@ -130,16 +138,26 @@ void AddScannerStats(const MessageScanner::Stats& one, MessageScanner::Stats& su
   sum.parts_open += one.parts_open;
 }
 
-// The state directory holds the fingerprint keys, so nobody else may look into it.
-absl::Status MakePrivateDirectory(const std::string& path) {
-  std::error_code error;
-  std::filesystem::create_directories(std::filesystem::path(path).parent_path(), error);
-  if (mkdir(path.c_str(), 0700) == 0) return absl::OkStatus();
+// What packets that the kernel dropped held: nobody saw them, so each counts as long as those that
+// were seen are on average.
+uint64_t DroppedBytesEstimate(const traffic::PacketCapture::Stats& capture,
+                              const traffic::TrafficDecoder::Stats& decoder) {
+  if (decoder.packets == 0) return 0;
+  return static_cast<uint64_t>(static_cast<double>(capture.kernel_drops) *
+                               static_cast<double>(decoder.packet_bytes) /
+                               static_cast<double>(decoder.packets));
+}
+
+// The state directory holds the fingerprint keys, so nobody else may look into it. NOT_FOUND where
+// there is none.
+absl::Status CheckPrivateDirectory(const std::string& path) {
   struct stat info = {};
-  if (errno != EEXIST || stat(path.c_str(), &info) != 0 || !S_ISDIR(info.st_mode)) {
+  if (stat(path.c_str(), &info) != 0) {
+    return absl::NotFoundError(absl::StrCat("state_directory: there is no ", path));
+  }
+  if (!S_ISDIR(info.st_mode)) {
     return absl::FailedPreconditionError(
-        absl::StrCat("state_directory: can't make the folder ", path,
-                     "; make it, with mode 0700 and this user as its owner"));
+        absl::StrCat("state_directory: ", path, " is no folder; name another"));
   }
   if ((info.st_mode & 077) != 0) {
     return absl::FailedPreconditionError(absl::StrCat("state_directory: others may look into ",
@@ -150,6 +168,18 @@ absl::Status MakePrivateDirectory(const std::string& path) {
         absl::StrCat("state_directory: this user may not write into ", path));
   }
   return absl::OkStatus();
+}
+
+absl::Status MakePrivateDirectory(const std::string& path) {
+  std::error_code error;
+  std::filesystem::create_directories(std::filesystem::path(path).parent_path(), error);
+  if (mkdir(path.c_str(), 0700) == 0) return absl::OkStatus();
+  if (errno != EEXIST) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("state_directory: can't make the folder ", path,
+                     "; make it, with mode 0700 and this user as its owner"));
+  }
+  return CheckPrivateDirectory(path);
 }
 
 class AgentImpl final : public Agent {
@@ -192,6 +222,8 @@ class AgentImpl final : public Agent {
   std::vector<Logs> logs_;
   std::vector<Capture> captures_;
   std::unique_ptr<admin::AdminServer> admin_;
+  // By the last heartbeat.
+  mutable std::atomic<uint64_t> dropped_before_{0};
 
   // A policy can come before the web roots are open.
   absl::Mutex policy_mutex_;
@@ -391,6 +423,24 @@ v1::Heartbeat AgentImpl::Heartbeat() const {
     }
     if (outcome == "inbound") coverage.set_inbound_bytes(coverage.inbound_bytes() + bytes);
   }
+  uint64_t dropped_packets = 0;
+  uint64_t dropped_bytes = 0;
+  for (const Capture& capture : captures_) {
+    if (capture.capture == nullptr) continue;
+    const traffic::PacketCapture::Stats stats = capture.capture->GetStats();
+    dropped_packets += stats.kernel_drops;
+    dropped_bytes += DroppedBytesEstimate(stats, DecoderStats(capture));
+  }
+  (*coverage.mutable_by_reason_bytes())["shed.kernel_drops"] = dropped_bytes;
+  coverage.set_shed_bytes(coverage.shed_bytes() + dropped_bytes);
+  coverage.set_seen_bytes(coverage.seen_bytes() + dropped_bytes);
+  if (const uint64_t before = dropped_before_.exchange(dropped_packets); dropped_packets > before) {
+    spdlog::warn(
+        "packet capture: the kernel dropped {} packets since the last heartbeat, {} in all: nobody "
+        "looked at them; raise ring_mib or threads, narrow the filter, or lower "
+        "sampling.flow_ratio",
+        dropped_packets - before, dropped_packets);
+  }
   heartbeat.set_sample_ratio(config().sampling().flow_ratio());
   return heartbeat;
 }
@@ -401,8 +451,9 @@ AgentSnapshot AgentImpl::Snapshot() const {
   for (const Capture& capture : captures_) {
     AgentSnapshot::Capture shown{.interface = capture.interface, .up = capture.error.ok()};
     if (capture.capture != nullptr) shown.capture = capture.capture->GetStats();
+    shown.decoder = DecoderStats(capture);
+    snapshot.dropped_bytes_estimate += DroppedBytesEstimate(shown.capture, shown.decoder);
     for (const std::shared_ptr<CaptureThread>& thread : capture.threads) {
-      AddDecoderStats(thread->decoder_stats(), shown.decoder);
       AddScannerStats(thread->scanner().stats(), packet_scan);
     }
     snapshot.captures.push_back(std::move(shown));
@@ -463,6 +514,10 @@ absl::StatusOr<std::unique_ptr<Agent>> Agent::Start(Options options) {
 }
 
 absl::Status CheckEnvironment(const config::v1::AgentConfig& config) {
+  if (absl::Status s = CheckPrivateDirectory(config.state_directory());
+      !s.ok() && !absl::IsNotFound(s)) {
+    return s;
+  }
   const config::v1::Tls& tls = config.collector().tls();
   if (!tls.plaintext()) {
     if (absl::Status s = tls::CheckCertificateFiles(tls, absl::Now()); !s.ok()) return s;

@@ -206,8 +206,12 @@ void AddScan(const AgentSnapshot& snapshot, Families& families) {
                          {"reason", std::string(traffic::ReasonName(reason))}},
                         static_cast<double>(snapshot.coverage[i])});
   }
+  coverage.push_back({{{"outcome", "shed"}, {"reason", "shed.kernel_drops"}},
+                      static_cast<double>(snapshot.dropped_bytes_estimate)});
   Add(families, "skimwatch_source_bytes_total",
-      "What became of the bytes that traffic and log sources saw; the sum is all of them.",
+      "What became of the bytes that traffic and log sources saw; the sum is all of them. Exact, "
+      "but "
+      "for shed.kernel_drops: packets that nobody saw count at the mean length of the others.",
       MetricType::Counter, coverage);
   AddGauge(families, "skimwatch_sample_ratio", "Share of flows that are scanned.",
            snapshot.sample_ratio);

@@ -51,6 +51,8 @@ struct AgentSnapshot {
   std::optional<script::ScriptMonitor::Stats> web_roots;
   ScriptReporter::Stats scripts;
   std::array<uint64_t, static_cast<size_t>(traffic::Reason::kCount)> coverage{};
+  // Of packets that the kernel dropped, by the mean length of those it did not.
+  uint64_t dropped_bytes_estimate = 0;
   double sample_ratio = 1;
   FindingWriter::Stats writer;
   uplink::Uplink::State uplink;
