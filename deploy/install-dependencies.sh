@@ -28,6 +28,7 @@ build|libspdlog-dev|logging
 build|libcli11-dev|command lines
 build|libgumbo-dev|HTML of watched pages
 build|libgit2-dev|differences between versions of a script
+build|libhwy-dev|vector instructions of every processor, chosen at run time
 build|libre2-dev|patterns over scripts, with linear time
 build|nlohmann-json3-dev|JSON output of the programs and its tests
 run|nginx-light|web server of the quickstart and of the tests

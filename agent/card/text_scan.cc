@@ -7,16 +7,12 @@
 #include <optional>
 
 #include "agent/card/base64_alphabet.h"
+#include "agent/card/first_pass.h"
 #include "agent/card/symbols.h"
 
 namespace skimwatch::card {
 namespace {
 
-// Twelve digits, and the separators that a grouped number of twelve has at least are not counted.
-constexpr int kDigitRunMin = 12;
-// Twelve digits in base64 and in hex.
-constexpr int kBase64RunMin = 16;
-constexpr int kHexRunMin = 24;
 constexpr size_t kBase64Group = 4;
 constexpr size_t kNumberBytesMin = 12;
 // Encoded runs are followed this far out of the part of a level that is asked for.
@@ -161,43 +157,20 @@ void TextScan::ScanLevel(const Level& level) {
   const size_t from = level.begin > kSlackBytes ? level.begin - kSlackBytes : 0;
   const size_t to = std::min(text.size(), level.end + kSlackBytes);
   Progress progress;
-  RunFinder digit_runs;
-  RunFinder base64_runs;
-  RunFinder hex_runs;
-  uint64_t digit_before = from > 0 && IsAsciiDigit(text[from - 1]) ? 1 : 0;
-  for (size_t block = from; block < to; block += kBlockBytes) {
-    BlockClasses classes;
-    if (block + kBlockBytes <= text.size()) {
-      classes = ClassifyBlock(text.data() + block);
-    } else {
-      classes = ClassifyPadded(text, block, ClassifyBlock);
-    }
-    const size_t next = block + kBlockBytes;
-    const uint64_t digit_after = next < text.size() && IsAsciiDigit(text[next]) ? 1 : 0;
-    const uint64_t after_digit = classes.digit << 1 | digit_before;
-    const uint64_t before_digit = classes.digit >> 1 | digit_after << 63;
-    digit_before = classes.digit >> 63;
-
-    const uint64_t chained = classes.digit | (classes.separator & after_digit & before_digit);
-    if (const uint64_t places = digit_runs.Next<kDigitRunMin>(chained); places != 0) {
-      ScanDigits(level, places, block, progress);
-    }
-    if (const uint64_t places = classes.wide_digit | (classes.wide_separator & after_digit);
-        places != 0) {
-      ScanWideDigits(level, places, block, progress);
-    }
-    if (classes.escape != 0) ScanEscapes(level, classes.escape, block, progress);
-    if (const uint64_t places =
-            classes.base64 & classes.nul >> 1 & classes.base64 >> 2 & classes.nul >> 3;
-        places != 0) {
-      ScanUtf16(level, places, block, progress);
-    }
-    if (level.depth_left == 0) continue;
-    if (const uint64_t places = base64_runs.Next<kBase64RunMin>(classes.base64); places != 0) {
-      ScanBase64Runs(level, places, block, progress);
-    }
-    if (const uint64_t places = hex_runs.Next<kHexRunMin>(classes.hex); places != 0) {
-      ScanHexRuns(level, places, block, progress);
+  FirstPass first_pass(text, from, level.depth_left > 0);
+  Places places;
+  for (size_t batch = from; batch < to; batch += Places::kBytes) {
+    const size_t blocks = std::min(Places::kBlocks, (to - batch + kBlockBytes - 1) / kBlockBytes);
+    first_pass.Next(blocks, places);
+    for (uint64_t left = places.blocks; left != 0; left &= left - 1) {
+      const auto index = static_cast<size_t>(std::countr_zero(left));
+      const size_t block = batch + index * kBlockBytes;
+      ScanDigits(level, places.digits[index], block, progress);
+      ScanWideDigits(level, places.wide[index], block, progress);
+      ScanEscapes(level, places.escapes[index], block, progress);
+      ScanUtf16(level, places.utf16[index], block, progress);
+      ScanBase64Runs(level, places.base64[index], block, progress);
+      ScanHexRuns(level, places.hex[index], block, progress);
     }
   }
 }
@@ -347,9 +320,9 @@ void TextScan::ScanBase64Run(const Level& level, size_t begin, size_t end, bool 
   for (size_t block = begin; block + kBase64Group <= end; block += kBlockBytes) {
     SextetClasses classes;
     if (block + kBlockBytes <= level.text.size()) {
-      classes = ClassifySextets(level.text.data() + block);
+      classes = ClassifySextetsByVector(level.text.data() + block);
     } else {
-      classes = ClassifyPadded(text, block, ClassifySextets);
+      classes = ClassifyPadded(text, block, ClassifySextetsByVector);
     }
     uint64_t second = classes.ascii_second >> 1;
     uint64_t third = classes.ascii_third >> 2;
