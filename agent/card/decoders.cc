@@ -144,6 +144,21 @@ size_t Base64After(std::string_view text, size_t at) {
   return count;
 }
 
+// Codes that may tell of an encoded number (IsTellingEscape), as one byte: all that do, and others.
+constexpr std::array<bool, 256> kTellingCodes = [] {
+  std::array<bool, 256> codes{};
+  for (uint8_t c = 0; c < 128; ++c) codes[c] = IsAsciiAlnum(static_cast<char>(c));
+  for (const char c : std::string_view("%\\&+/\r\n -._^=")) codes[static_cast<uint8_t>(c)] = true;
+  for (int c = 0x80; c < 256; ++c) codes[c] = true;
+  return codes;
+}();
+
+// Whether two hexadecimal digits at `at` could be such a code.
+bool MayBeTellingCode(std::string_view text, size_t at) {
+  const int64_t code = HexNumberAt(text, at, 2);
+  return code >= 0 && kTellingCodes[static_cast<size_t>(code)];
+}
+
 }  // namespace
 
 size_t Decode(Form form, std::string_view text, size_t begin, size_t end, DecodedText& out) {
@@ -181,6 +196,30 @@ EscapeSymbol EscapeAt(Form form, std::string_view text, size_t at) {
     }
     default:
       return {};
+  }
+}
+
+bool MayTell(std::string_view text, size_t at) {
+  const std::string_view rest = text.substr(at);
+  if (rest.size() < 2) return false;
+  const char next = rest[1];
+  const char third = rest.size() > 2 ? rest[2] : '\0';
+  if (rest[0] == '%') return MayBeTellingCode(rest, 1);
+  // `&nbsp;`
+  if (rest[0] == '&') return next == '#' || next == 'n';
+  switch (next) {
+    case 'u':
+      return third != '0' || rest.substr(3, 1) != "0" || MayBeTellingCode(rest, 4);
+    case 'x':
+      return MayBeTellingCode(rest, 2);
+    case '\\':
+      return third == 'u' || third == 'x';
+    case 'n':
+    case 'r':
+    case '/':
+      return at > 0 && IsBase64(text[at - 1]);
+    default:
+      return false;
   }
 }
 

@@ -39,6 +39,10 @@ EscapeSymbol EscapeAt(Form form, std::string_view text, size_t at);
 // number.
 bool IsTellingEscape(Form form, std::string_view text, size_t at);
 
+// False for most escapes at `at` that neither tell nor separate digits (SeparatorAt), such as `\"`,
+// `\u003c` and the first sign of `&&`, at less cost.
+bool MayTell(std::string_view text, size_t at);
+
 // The stretch of `text` around the telling escape at `at` in which escapes of `form` follow each
 // other closely, with some text on both sides. At most [floor, ceiling).
 struct Stretch {

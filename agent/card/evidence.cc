@@ -91,6 +91,30 @@ bool EndsWithAny(std::string_view text, std::initializer_list<std::string_view> 
                      [&](std::string_view end) { return text.ends_with(end); });
 }
 
+// Whether a location in lower case is one where people pay.
+bool NamesCheckout(std::string_view location) {
+  for (size_t at = 0; at < location.size(); ++at) {
+    const std::string_view rest = location.substr(at);
+    switch (rest[0]) {
+      case 'c':
+        if (rest.starts_with("checkout")) return true;
+        break;
+      case 'p':
+        if (rest.starts_with("payment") || rest.starts_with("purchase")) return true;
+        break;
+      case '/':
+        if (rest.starts_with("/pay")) return true;
+        break;
+      case 'b':
+        if (rest.starts_with("billing")) return true;
+        break;
+      default:
+        break;
+    }
+  }
+  return false;
+}
+
 std::string NameEvidence(std::string_view prefix, std::string_view name) {
   return std::string(prefix).append(name);
 }
@@ -119,9 +143,7 @@ StreamFacts FactsOf(const ScanContext& context) {
   std::string location(context.location.substr(0, 1024));
   std::transform(location.begin(), location.end(), location.begin(),
                  [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
-  for (const std::string_view word : {"checkout", "payment", "/pay", "billing", "purchase"}) {
-    if (location.find(word) != std::string::npos) facts.checkout = true;
-  }
+  facts.checkout = NamesCheckout(location);
   const std::string_view path =
       context.is_request ? std::string_view()
                          : std::string_view(location).substr(0, location.find_first_of("?#"));

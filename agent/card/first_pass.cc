@@ -250,7 +250,10 @@ void Find(const char* text, size_t blocks, FirstPass::Carry& carry, Places& plac
     MaskVector hex_runs = hn::Zero(d);
     if (carry.with_encodings) {
       base64_runs = Runs<kBase64RunMin>(hn::LoadU(d, &masks.base64[i]), base64);
-      hex_runs = Runs<kHexRunMin>(hn::LoadU(d, &masks.hex[i]), hn::LoadU(d, &masks.hex[i + 1]));
+      const MaskVector hex = hn::LoadU(d, &masks.hex[i + 1]);
+      hex_runs = Runs<kHexRunMin>(hn::LoadU(d, &masks.hex[i]), hex);
+      hn::Store(base64, d, &places.base64_bytes[i]);
+      hn::Store(hex, d, &places.hex_bytes[i]);
       any = hn::Or(any, hn::Or(base64_runs, hex_runs));
     }
     hn::Store(base64_runs, d, &places.base64[i]);

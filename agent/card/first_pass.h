@@ -37,6 +37,9 @@ struct Places {
   // asked for.
   alignas(64) Masks base64;
   alignas(64) Masks hex;
+  // All bytes of the two alphabets, whether in a run or not.
+  alignas(64) Masks base64_bytes;
+  alignas(64) Masks hex_bytes;
   // Bit n: block n has any of these.
   uint64_t blocks = 0;
 };

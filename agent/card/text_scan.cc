@@ -38,20 +38,52 @@ void ForEachPlace(uint64_t places, size_t block, const size_t& done, Visit visit
   }
 }
 
+// The run of bytes for which `is_of` holds around `at`, within [floor, ceiling); `members` are
+// those of the block that `at` is in, which spares to look at each.
+struct Run {
+  size_t begin;
+  size_t end;
+};
+template <typename IsOf>
+Run RunAround(std::string_view text, size_t at, size_t block, uint64_t members, size_t floor,
+              size_t ceiling, IsOf is_of) {
+  const size_t place = at - block;
+  const auto before = static_cast<size_t>(std::countl_one(members << (kBlockBytes - 1 - place)));
+  const auto after = static_cast<size_t>(std::countr_one(members >> place));
+  Run run = {.begin = std::max(at + 1 - before, floor), .end = std::min(at + after, ceiling)};
+  while (run.begin > floor && is_of(text[run.begin - 1])) --run.begin;
+  while (run.end < ceiling && is_of(text[run.end])) ++run.end;
+  return run;
+}
+
 // Whether some twelve pairs of hexadecimal digits in a row, or in all when they are digits between
 // other things, could be the digits of a number or of text around it.
 bool MayHoldNumberInHex(std::string_view text, size_t begin, size_t end) {
-  size_t ascii = 0;
-  size_t digits = 0;
-  size_t wide = 0;
+  // Twelve pairs of ASCII in a row; seen from their end, most of random pairs need no look.
+  for (size_t at = begin; at + 2 * kNumberBytesMin <= end;) {
+    size_t pair = at + 2 * kNumberBytesMin;
+    while (pair > at && text[pair - 2] < '8') pair -= 2;
+    if (pair == at) return true;
+    at = pair;
+  }
+  uint32_t digits = 0;
+  uint32_t wide = 0;
   for (size_t at = begin; at + 2 <= end; at += 2) {
-    const char high = text[at];
-    ascii = high < '8' ? ascii + 1 : 0;
-    if (ascii >= kNumberBytesMin) return true;
-    if (high == '3' && IsAsciiDigit(text[at + 1])) ++digits;
-    if ((high | 0x20) == 'e' && (text[at + 1] | 0x20) == 'f') ++wide;
+    const auto high = static_cast<uint8_t>(text[at]);
+    const auto low = static_cast<uint8_t>(text[at + 1]);
+    // Both are hexadecimal digits, so that what is not above `9` is a digit.
+    digits += static_cast<uint32_t>(high == '3') & static_cast<uint32_t>(low <= '9');
+    wide +=
+        static_cast<uint32_t>((high | 0x20) == 'e') & static_cast<uint32_t>((low | 0x20) == 'f');
   }
   return digits >= kNumberBytesMin || wide >= kNumberBytesMin;
+}
+
+// How many groups of four begin with a byte of a mask, in a block whose first byte begins one.
+uint32_t CountGroups(uint64_t mask) {
+  uint64_t count = mask & 0x1111111111111111u;
+  count = (count + (count >> 4)) & 0x0303030303030303u;
+  return static_cast<uint32_t>(count * 0x0101010101010101u >> 56);
 }
 
 // Classifies the rest of a text that fills no block.
@@ -169,8 +201,8 @@ void TextScan::ScanLevel(const Level& level) {
       ScanWideDigits(level, places.wide[index], block, progress);
       ScanEscapes(level, places.escapes[index], block, progress);
       ScanUtf16(level, places.utf16[index], block, progress);
-      ScanBase64Runs(level, places.base64[index], block, progress);
-      ScanHexRuns(level, places.hex[index], block, progress);
+      ScanBase64Runs(level, places.base64[index], places.base64_bytes[index], block, progress);
+      ScanHexRuns(level, places.hex[index], places.hex_bytes[index], block, progress);
     }
   }
 }
@@ -197,6 +229,7 @@ void TextScan::ScanEscapes(const Level& level, uint64_t places, size_t block, Pr
   const std::string_view text = level.text;
   constexpr size_t kNothingDone = 0;
   ForEachPlace(places, block, kNothingDone, [&](size_t at) {
+    if (!MayTell(text, at)) return;
     const char mark = text[at];
     // `%20` and `&nbsp;` between digits separate groups of a plain number.
     if (mark != '\\' && at >= progress.digits && at > 0 && IsAsciiDigit(text[at - 1]) &&
@@ -219,16 +252,15 @@ void TextScan::ScanEscapes(const Level& level, uint64_t places, size_t block, Pr
   });
 }
 
-void TextScan::ScanHexRuns(const Level& level, uint64_t places, size_t block, Progress& progress) {
+void TextScan::ScanHexRuns(const Level& level, uint64_t places, uint64_t alphabet, size_t block,
+                           Progress& progress) {
   const std::string_view text = level.text;
   ForEachPlace(places, block, progress.hex, [&](size_t at) {
     const size_t floor =
         std::max(progress.hex, level.begin > kRunContextBytes ? level.begin - kRunContextBytes : 0);
     const size_t ceiling = std::min(text.size(), level.end + kRunContextBytes);
-    size_t begin = at;
-    while (begin > floor && HexValue(text[begin - 1]) >= 0) --begin;
-    size_t end = at;
-    while (end < ceiling && HexValue(text[end]) >= 0) ++end;
+    const auto [begin, end] = RunAround(text, at, block, alphabet, floor, ceiling,
+                                        [](char c) { return HexValue(c) >= 0; });
     progress.hex = std::max(end, at + 1);
     const bool is_first = begin > floor || begin == 0;
     const bool is_last = end < ceiling || end == text.size();
@@ -268,16 +300,14 @@ void TextScan::ScanUtf16(const Level& level, uint64_t places, size_t block, Prog
   });
 }
 
-void TextScan::ScanBase64Runs(const Level& level, uint64_t places, size_t block,
+void TextScan::ScanBase64Runs(const Level& level, uint64_t places, uint64_t alphabet, size_t block,
                               Progress& progress) {
   const std::string_view text = level.text;
   ForEachPlace(places, block, progress.base64, [&](size_t at) {
     const size_t floor = std::max(
         progress.base64, level.begin > kRunContextBytes ? level.begin - kRunContextBytes : 0);
     const size_t ceiling = std::min(text.size(), level.end + kRunContextBytes);
-    size_t begin = at;
-    while (begin > floor && IsBase64(text[begin - 1])) --begin;
-    const size_t end = Base64End(text.substr(0, ceiling), at);
+    const auto [begin, end] = RunAround(text, at, block, alphabet, floor, ceiling, IsBase64);
     progress.base64 = std::max(end, at + 1);
     const bool begins_here = begin == 0 ? level.is_first : !IsBase64(text[begin - 1]);
     ScanBase64Run(level, begin, end, begins_here);
@@ -310,12 +340,12 @@ void TextScan::ScanBase64Run(const Level& level, size_t begin, size_t end, bool 
   // each, three groups in a row that decode to ASCII are a sign of text; random characters show it
   // once in 512 times. Where the run begins with the encoded text, digits of other kinds, or
   // between other bytes, are looked for too.
-  constexpr uint64_t kOwnGroups = 0x1111111111111111u;
-  constexpr int kDigitGroupsMin = 4;
-  constexpr int kWideGroupsMin = 6;
+  constexpr uint32_t kDigitGroupsMin = 4;
+  constexpr uint32_t kWideGroupsMin = 6;
   const std::string_view text = level.text.substr(0, end);
   std::array<size_t, kBase64Group> done{};
-  SextetClasses before;
+  uint32_t digit_groups_before = 0;
+  uint32_t wide_groups_before = 0;
   uint64_t ascii_before = 0;
   for (size_t block = begin; block + kBase64Group <= end; block += kBlockBytes) {
     SextetClasses classes;
@@ -343,19 +373,19 @@ void TextScan::ScanBase64Run(const Level& level, size_t begin, size_t end, bool 
       if (at < done[phase] || at + kBase64Group > end) return;
       done[phase] = ScanBase64Text(level, begin, at - 2 * kBase64Group, at + kBase64Group, end);
     });
+    const uint32_t digit_groups = CountGroups(classes.digit_first);
+    const uint32_t wide_groups = CountGroups(classes.wide_first);
     if (begins_here && done[0] <= block) {
-      const auto count = [&](uint64_t SextetClasses::*kind) {
-        return std::popcount(classes.*kind & kOwnGroups) + std::popcount(before.*kind & kOwnGroups);
-      };
-      if (count(&SextetClasses::digit_first) >= kDigitGroupsMin ||
-          count(&SextetClasses::wide_first) >= kWideGroupsMin) {
+      if (digit_groups + digit_groups_before >= kDigitGroupsMin ||
+          wide_groups + wide_groups_before >= kWideGroupsMin) {
         const size_t from = block - begin > 2 * kBlockBytes ? block - 2 * kBlockBytes : begin;
         const size_t to = std::min(block + 3 * kBlockBytes, end);
         ScanEncoded(level, Form::kBase64, from, to, from == begin, to == end);
         done[0] = block + kBlockBytes;
       }
     }
-    before = classes;
+    digit_groups_before = digit_groups;
+    wide_groups_before = wide_groups;
   }
 }
 

@@ -91,8 +91,11 @@ class TextScan {
   void ScanDigits(const Level& level, uint64_t places, size_t block, Progress& progress);
   void ScanWideDigits(const Level& level, uint64_t places, size_t block, Progress& progress);
   void ScanEscapes(const Level& level, uint64_t places, size_t block, Progress& progress);
-  void ScanBase64Runs(const Level& level, uint64_t places, size_t block, Progress& progress);
-  void ScanHexRuns(const Level& level, uint64_t places, size_t block, Progress& progress);
+  // `alphabet` are all bytes of the block that are of base64, of hex.
+  void ScanBase64Runs(const Level& level, uint64_t places, uint64_t alphabet, size_t block,
+                      Progress& progress);
+  void ScanHexRuns(const Level& level, uint64_t places, uint64_t alphabet, size_t block,
+                   Progress& progress);
   void ScanUtf16(const Level& level, uint64_t places, size_t block, Progress& progress);
 
   void ScanBase64Run(const Level& level, size_t begin, size_t end, bool begins_here);

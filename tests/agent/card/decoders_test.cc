@@ -2,10 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "agent/card/symbols.h"
 #include "tests/agent/card/support/encode.h"
 #include "tests/agent/card/support/numbers.h"
 
@@ -120,6 +123,38 @@ TEST(DecodedText, IsWiped) {
   out->Clear();
   out->Wipe();
   EXPECT_EQ(std::string_view(bytes, 16), std::string_view(std::string(16, '\0')));
+}
+
+TEST(MayTell, HoldsForAllThatTellsAndSeparates) {
+  static constexpr std::array<std::string_view, 24> kParts = {
+      "%",  "\\", "&", "#",  "u", "x",    "u00", "{", "}", "n",  "r",     "/",
+      "20", "2",  "F", "0A", "a", "QUJD", ";",   "0", "C", "41", "nbsp;", "3d"};
+  testing::Random random(3);
+  size_t telling = 0;
+  size_t separating = 0;
+  size_t refused = 0;
+  for (int round = 0; round < 300'000; ++round) {
+    std::string text = testing::Below(random, 4) == 0 ? "QUJDQUJDQUJDQUJD" : "4";
+    const size_t at = text.size();
+    text += "%\\&"[testing::Below(random, 3)];
+    for (uint64_t i = testing::Below(random, 7); i > 0; --i) {
+      text += kParts[testing::Below(random, kParts.size())];
+    }
+    const Form form = text[at] == '%'    ? Form::kPercent
+                      : text[at] == '\\' ? Form::kBackslash
+                                         : Form::kEntity;
+    const bool tells = IsTellingEscape(form, text, at);
+    const bool separates = SeparatorAt(text, at).bytes > 0;
+    if (tells || separates) {
+      ASSERT_TRUE(MayTell(text, at)) << text;
+    }
+    telling += tells ? 1 : 0;
+    separating += separates ? 1 : 0;
+    refused += MayTell(text, at) ? 0 : 1;
+  }
+  EXPECT_GT(telling, 10'000u);
+  EXPECT_GT(separating, 1000u);
+  EXPECT_GT(refused, 10'000u);
 }
 
 }  // namespace
