@@ -197,12 +197,19 @@ void TextScan::ScanLevel(const Level& level) {
     for (uint64_t left = places.blocks; left != 0; left &= left - 1) {
       const auto index = static_cast<size_t>(std::countr_zero(left));
       const size_t block = batch + index * kBlockBytes;
-      ScanDigits(level, places.digits[index], block, progress);
-      ScanWideDigits(level, places.wide[index], block, progress);
-      ScanEscapes(level, places.escapes[index], block, progress);
-      ScanUtf16(level, places.utf16[index], block, progress);
-      ScanBase64Runs(level, places.base64[index], places.base64_bytes[index], block, progress);
-      ScanHexRuns(level, places.hex[index], places.hex_bytes[index], block, progress);
+      const auto look = [&](auto scan, const Places::Masks& masks) {
+        if (masks[index] != 0) (this->*scan)(level, masks[index], block, progress);
+      };
+      look(&TextScan::ScanDigits, places.digits);
+      look(&TextScan::ScanWideDigits, places.wide);
+      look(&TextScan::ScanEscapes, places.escapes);
+      look(&TextScan::ScanUtf16, places.utf16);
+      if (const uint64_t runs = places.base64[index]; runs != 0) {
+        ScanBase64Runs(level, runs, places.base64_bytes[index], block, progress);
+      }
+      if (const uint64_t runs = places.hex[index]; runs != 0) {
+        ScanHexRuns(level, runs, places.hex_bytes[index], block, progress);
+      }
     }
   }
 }

@@ -45,6 +45,7 @@ constexpr Text kTexts[] = {
     {"bait", Bait},
     {"bait_at_every_offset", BaitAtEveryOffset},
     {"all_percent", AllPercent},
+    {"nested_escapes", NestedEscapes},
 };
 
 const std::string& TextOf(const Text& text) {

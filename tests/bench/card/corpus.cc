@@ -198,5 +198,38 @@ std::string AllPercent(size_t bytes) {
   text.resize(bytes);
   return text;
 }
+std::string NestedEscapes(size_t bytes) {
+  Random random(8);
+  const auto& forms = testing::EveryEncoding();
+  const auto any = [&](const std::string& inner) {
+    return forms[Below(random, forms.size())].encode(inner);
+  };
+  std::string text;
+  while (text.size() < bytes) {
+    switch (Below(random, 6)) {
+      case 0:
+        absl::StrAppend(&text, any(any(any(testing::RandomDigits(random, 4)))));
+        break;
+      case 1:
+        absl::StrAppend(&text, any(any(RandomOf(random, kBase64, 24))));
+        break;
+      case 2:
+        absl::StrAppend(&text, "%2541\\\\u0034&#37;34&#x5c;u0034", RandomOf(random, kHex, 26));
+        break;
+      case 3:
+        absl::StrAppend(&text, any("\\u0026#52;%5Cx34&#38;#52;"));
+        break;
+      case 4:
+        absl::StrAppend(&text, "\\u00", RandomOf(random, kHex, 2), "%", RandomOf(random, kHex, 2),
+                        "&#", 48 + Below(random, 10), ";");
+        break;
+      default:
+        absl::StrAppend(&text, any(testing::PercentAll("\\u0034&#52;")));
+        break;
+    }
+  }
+  text.resize(bytes);
+  return text;
+}
 
 }  // namespace skimwatch::bench

@@ -25,6 +25,8 @@ std::string Bait(size_t bytes);
 // Digits of which every window of sixteen passes the Luhn test.
 std::string BaitAtEveryOffset(size_t bytes);
 std::string AllPercent(size_t bytes);
+// Every kind of escape within another, and base64 and hex between, so that each asks for decoding.
+std::string NestedEscapes(size_t bytes);
 
 }  // namespace skimwatch::bench
 
