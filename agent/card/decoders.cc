@@ -100,13 +100,17 @@ size_t DecodeEscapes(Form form, std::string_view text, size_t begin, size_t end,
   size_t at = begin;
   while (at < end && out.HasRoom()) {
     if (text[at] == mark) {
-      const EscapeSymbol escape = EscapeAt(form, whole, at);
-      if (escape.bytes > 0) {
-        if (form == Form::kPercent) {
-          out.Append(static_cast<char>(escape.code), at);
-        } else {
-          AppendUtf8(escape.code, at, out);
+      if (form == Form::kPercent) {
+        if (const int64_t code = HexNumberAt(whole, at + 1, 2); code >= 0) {
+          out.Append(static_cast<char>(code), at);
+          at += 3;
+          continue;
         }
+      }
+      const EscapeSymbol escape =
+          form == Form::kPercent ? EscapeSymbol{} : EscapeAt(form, whole, at);
+      if (escape.bytes > 0) {
+        AppendUtf8(escape.code, at, out);
         at += escape.bytes;
         continue;
       }

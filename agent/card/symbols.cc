@@ -120,17 +120,6 @@ char SimpleEscape(char c) {
 
 }  // namespace
 
-int64_t HexNumberAt(std::string_view text, size_t at, size_t count) {
-  if (at > text.size() || text.size() - at < count) return -1;
-  int64_t value = 0;
-  for (size_t i = 0; i < count; ++i) {
-    const int digit = HexValue(text[at + i]);
-    if (digit < 0) return -1;
-    value = value * 16 + digit;
-  }
-  return value;
-}
-
 DigitSymbol WideDigitAt(std::string_view text, size_t at) {
   const CodePoint point = DecodeWide(text, at);
   if (point.bytes == 0 || point.code < kZeros[0]) return {};

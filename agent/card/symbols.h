@@ -1,6 +1,7 @@
 #ifndef SKIMWATCH_AGENT_CARD_SYMBOLS_H_
 #define SKIMWATCH_AGENT_CARD_SYMBOLS_H_
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -19,8 +20,26 @@ constexpr int HexValue(char c) {
   return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
+// The same for every byte, for where most are digits.
+inline constexpr std::array<int8_t, 256> kHexValues = [] {
+  std::array<int8_t, 256> values{};
+  for (int c = 0; c < 256; ++c) {
+    values[c] = static_cast<int8_t>(c < 0x80 ? HexValue(static_cast<char>(c)) : -1);
+  }
+  return values;
+}();
+
 // Value of `count` hexadecimal digits at `at`, at most 8; -1 when they are not all that.
-int64_t HexNumberAt(std::string_view text, size_t at, size_t count);
+inline int64_t HexNumberAt(std::string_view text, size_t at, size_t count) {
+  if (at > text.size() || text.size() - at < count) return -1;
+  int64_t value = 0;
+  for (size_t i = 0; i < count; ++i) {
+    const int8_t digit = kHexValues[static_cast<uint8_t>(text[at + i])];
+    if (digit < 0) return -1;
+    value = value * 16 + digit;
+  }
+  return value;
+}
 
 struct DigitSymbol {
   // Length of the sign; 0 when there is no digit.
