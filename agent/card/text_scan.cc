@@ -236,14 +236,13 @@ void TextScan::ScanEscapes(const Level& level, uint64_t places, size_t block, Pr
   const std::string_view text = level.text;
   constexpr size_t kNothingDone = 0;
   ForEachPlace(places, block, kNothingDone, [&](size_t at) {
-    if (!MayTell(text, at)) return;
     const char mark = text[at];
     // `%20` and `&nbsp;` between digits separate groups of a plain number.
     if (mark != '\\' && at >= progress.digits && at > 0 && IsAsciiDigit(text[at - 1]) &&
         SeparatesDigits(text, at)) {
       ScanChain(level, at, progress);
     }
-    if (level.depth_left == 0) return;
+    if (level.depth_left == 0 || !MayTell(text, at)) return;
     const Form form = mark == '%'    ? Form::kPercent
                       : mark == '\\' ? Form::kBackslash
                                      : Form::kEntity;
