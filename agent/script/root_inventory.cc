@@ -1,6 +1,7 @@
 #include "agent/script/root_inventory.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <optional>
 #include <utility>
 
@@ -8,6 +9,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "agent/script/judge/card_redaction.h"
 #include "agent/script/judge/inline_match.h"
+#include "agent/script/judge/script_references.h"
 #include "agent/script/judge/script_version.h"
 #include "agent/script/judge/text_diff.h"
 #include "agent/script/judge/verdict.h"
@@ -25,6 +27,10 @@ constexpr size_t kDiffBytesMax = size_t{64} << 10;
 // Files that are gone and had an approved version. Builds that name files by their content leave
 // one behind with every deployment.
 constexpr uint64_t kGoneFilesMax = 4096;
+// Hosts of a script that are kept.
+constexpr int kHostsMax = 64;
+// What is taken from a file: 1, scripts inside pages and their references.
+constexpr uint32_t kReading = 1;
 
 const std::string& NoHash() {
   static const std::string& none = *new std::string;
@@ -39,15 +45,21 @@ struct SeenInline {
 };
 
 // Without repeats, in document order.
-std::vector<SeenInline> ReadInline(std::string_view html) {
+std::vector<SeenInline> Distinct(const std::vector<InlineScript>& scripts) {
   std::vector<SeenInline> seen;
   absl::flat_hash_set<std::string> hashes;
-  for (InlineScript& script : ExtractInlineScripts(html)) {
+  for (const InlineScript& script : scripts) {
     v1::ScriptVersion version = VersionOf(script.text);
     if (!hashes.insert(version.sha256()).second) continue;
-    seen.push_back({script.number, std::move(version), std::move(script.text)});
+    seen.push_back({script.number, std::move(version), script.text});
   }
   return seen;
+}
+
+// May its hosts be relied on: it was there before anybody could add to it, or somebody approved it.
+bool VouchesForHosts(const ScriptState& script) {
+  return script.has_current() &&
+         (script.proposed() || script.current().sha256() == script.approved().sha256());
 }
 
 }  // namespace
@@ -83,7 +95,13 @@ void RootInventory::SetApprovals(std::shared_ptr<const Approvals> approvals) {
 
 const std::string& RootInventory::KnownSha256(const std::string& path) const {
   const auto entry = files_.find(path);
-  return entry == files_.end() ? NoHash() : entry->second.sha256();
+  if (entry == files_.end() || entry->second.reading() != kReading) return NoHash();
+  return entry->second.sha256();
+}
+
+bool RootInventory::IsLive(const std::string& path) const {
+  const auto entry = files_.find(path);
+  return entry != files_.end() && !entry->second.sha256().empty();
 }
 
 std::vector<std::string> RootInventory::LiveBelow(const std::string& path) const {
@@ -100,7 +118,9 @@ std::vector<std::string> RootInventory::LiveBelow(const std::string& path) const
 void RootInventory::Apply(const std::string& path, const FileContent& content, bool is_proposal) {
   const auto [entry, is_new] = files_.try_emplace(path);
   FileState& file = entry->second;
-  if (file.sha256() == content.version.sha256()) return;
+  // What an older program did not take from a file was there before.
+  const bool is_reread = !file.sha256().empty() && file.reading() != kReading;
+  if (file.sha256() == content.version.sha256() && !is_reread) return;
   if (is_new) file.set_path(path);
   if (file.sha256().empty()) {
     ++live_files_;
@@ -112,10 +132,13 @@ void RootInventory::Apply(const std::string& path, const FileContent& content, b
   if (has_text) options_.sink->OnText(options_.site, name, content.text);
   ApplyWhole({.name = name, .page = ""}, content, is_proposal, file);
   if (options_.selection->IsPage(path) && has_text) {
-    ApplyInline(name, content.text, is_proposal, file);
+    const PageScripts scripts = ExtractPageScripts(content.text);
+    ApplyInline(name, scripts.inline_scripts, is_proposal, file);
+    ApplyReferences(name, scripts.references, is_proposal || is_reread, file);
   }
   // After everything was said: until then the file is as it was.
   file.set_sha256(content.version.sha256());
+  file.set_reading(kReading);
   changed_ = true;
 }
 
@@ -124,19 +147,20 @@ void RootInventory::Apply(const std::string& path, const FileContent& content, b
 void RootInventory::ApplyWhole(const Place& place, const FileContent& content, bool is_proposal,
                                FileState& file) {
   const bool has_text = !content.too_large && !content.outside;
-  const auto whole = std::find_if(file.mutable_scripts()->begin(), file.mutable_scripts()->end(),
-                                  [](const ScriptState& script) { return script.number() == 0; });
+  const auto whole = std::find_if(
+      file.mutable_scripts()->begin(), file.mutable_scripts()->end(),
+      [](const ScriptState& script) { return script.number() == 0 && script.reference().empty(); });
   if (options_.selection->IsScript(file.path()) || !has_text) {
     ScriptState& script = whole == file.mutable_scripts()->end() ? *file.add_scripts() : *whole;
-    See(place, content.version, has_text ? &content.text : nullptr, is_proposal, script);
+    See(place, content.version, has_text ? &content.text : nullptr, nullptr, is_proposal, script);
   } else if (whole != file.mutable_scripts()->end() && whole->has_current()) {
     SeeGone(place, *whole);
   }
 }
 
-void RootInventory::ApplyInline(const std::string& page, std::string_view html, bool is_proposal,
-                                FileState& file) {
-  std::vector<SeenInline> seen = ReadInline(html);
+void RootInventory::ApplyInline(const std::string& page, const std::vector<InlineScript>& scripts,
+                                bool is_proposal, FileState& file) {
+  std::vector<SeenInline> seen = Distinct(scripts);
   std::vector<ScriptState> live;
   std::vector<ScriptState> others;
   for (ScriptState& script : *file.mutable_scripts()) {
@@ -198,8 +222,60 @@ void RootInventory::ApplyInline(const std::string& page, std::string_view html, 
       file.set_number_max(std::max(file.number_max(), script.number()));
     }
     See({.name = NameOfInline(page, static_cast<int>(script.number())), .page = page},
-        seen[c].version, &seen[c].text, is_proposal, script);
+        seen[c].version, &seen[c].text, nullptr, is_proposal, script);
   }
+}
+
+void RootInventory::ApplyReferences(const std::string& page,
+                                    const std::vector<ScriptReference>& references,
+                                    bool is_proposal, FileState& file) {
+  absl::flat_hash_map<std::string, const ScriptReference*> seen;
+  for (const ScriptReference& reference : references) {
+    if (!IsWatched(file.path(), reference)) seen.try_emplace(ReferenceKey(reference), &reference);
+  }
+  google::protobuf::RepeatedPtrField<ScriptState> before;
+  before.Swap(file.mutable_scripts());
+  absl::flat_hash_map<std::string, ScriptState> known;
+  for (ScriptState& script : before) {
+    if (script.reference().empty()) {
+      *file.add_scripts() = std::move(script);
+      continue;
+    }
+    if (!seen.contains(script.reference())) {
+      if (script.has_current()) {
+        SeeGone({.name = NameOfReference(page, script.reference()), .page = page}, script);
+      }
+      if (script.has_approved()) *file.add_scripts() = std::move(script);
+      continue;
+    }
+    const std::string key = script.reference();
+    known[key] = std::move(script);
+  }
+  // In the order of the addresses, so that what is said of a page does not depend on a hash.
+  for (const ScriptReference& reference : references) {
+    const std::string key = ReferenceKey(reference);
+    const auto entry = seen.find(key);
+    if (entry == seen.end() || entry->second != &reference) continue;
+    ScriptState& script = *file.add_scripts();
+    if (const auto old = known.find(key); old != known.end()) script = std::move(old->second);
+    script.set_reference(key);
+    See({.name = NameOfReference(page, key), .page = page}, VersionOf(reference.text),
+        &reference.text, &reference, is_proposal, script);
+  }
+}
+
+// A relative address is taken from the page's own folder, as where the root is what the server has
+// at `/`.
+bool RootInventory::IsWatched(const std::string& page_path,
+                              const ScriptReference& reference) const {
+  if (!reference.is_same_origin) return false;
+  const std::string& address = reference.address;
+  const std::filesystem::path folder = address.starts_with('/')
+                                           ? std::filesystem::path()
+                                           : std::filesystem::path(page_path).parent_path();
+  std::string path = (folder / address.substr(address.starts_with('/') ? 1 : 0)).lexically_normal();
+  while (path.starts_with("../")) path.erase(0, 3);
+  return options_.selection->IsScript(path);
 }
 
 int RootInventory::NewNumber(const std::string& page, const std::string& sha256, int number,
@@ -214,7 +290,8 @@ int RootInventory::NewNumber(const std::string& page, const std::string& sha256,
 }
 
 void RootInventory::See(const Place& place, const v1::ScriptVersion& version,
-                        const std::string* text, bool is_proposal, ScriptState& script) {
+                        const std::string* text, const ScriptReference* reference, bool is_proposal,
+                        ScriptState& script) {
   if (script.current().sha256() == version.sha256()) return;
   const bool was_here = script.has_current();
   const bool is_approved = approvals_->Contains(options_.site, place.name, version.sha256());
@@ -235,12 +312,22 @@ void RootInventory::See(const Place& place, const v1::ScriptVersion& version,
       *change.mutable_previous() = script.current();
     }
   }
-  if (text != nullptr) Judge(place, *text, change);
+  std::vector<std::string> hosts;
+  if (text != nullptr) hosts = Judge(place, *text, reference, change);
+  const bool is_added = change.change() == v1::ScriptChange::CHANGE_ADDED;
+  if (is_added && reference != nullptr && !reference->host.empty() &&
+      !known_hosts_.contains(reference->host)) {
+    v1::ScriptFact& fact = *change.add_facts();
+    fact.set_name("unknown_host");
+    fact.set_excerpt(reference->host);
+  }
   options_.sink->OnChange(options_.site, change, Verdict(change));
   ++changes_;
 
   Release(script);
   *script.mutable_current() = version;
+  script.set_proposed(change.change() == v1::ScriptChange::CHANGE_PROPOSED);
+  script.mutable_hosts()->Assign(hosts.begin(), hosts.end());
   if (is_approved) *script.mutable_approved() = version;
   Hold(script);
   changed_ = true;
@@ -256,13 +343,26 @@ void RootInventory::SeeGone(const Place& place, ScriptState& script) {
   ++changes_;
   Release(script);
   script.clear_current();
+  script.clear_proposed();
+  script.clear_hosts();
   Hold(script);
   changed_ = true;
 }
 
-void RootInventory::Judge(const Place& place, const std::string& text, v1::ScriptChange& change) {
+std::vector<std::string> RootInventory::Judge(const Place& place, const std::string& text,
+                                              const ScriptReference* reference,
+                                              v1::ScriptChange& change) {
   KeptVersion version;
-  version.facts = options_.finder->Find(text, kKeptFactsPerName);
+  version.facts = reference == nullptr ? options_.finder->Find(text, kKeptFactsPerName)
+                                       : FactsOf(*reference, *options_.finder, kKeptFactsPerName);
+  std::vector<std::string> hosts;
+  for (const v1::ScriptFact& fact : version.facts) {
+    if (fact.name() != "external_host" || hosts.size() >= kHostsMax) continue;
+    std::string host = HostOfFact(fact);
+    if (std::find(hosts.begin(), hosts.end(), host) == hosts.end()) {
+      hosts.push_back(std::move(host));
+    }
+  }
   if (text.size() <= kDiffTextBytesMax) version.text = RedactCards(text).text;
   options_.versions->Put(change.current().sha256(), version);
   for (v1::ScriptFact& fact : FirstFacts(version.facts, FactFinder::kFactsPerNameMax)) {
@@ -270,7 +370,7 @@ void RootInventory::Judge(const Place& place, const std::string& text, v1::Scrip
   }
   const bool compare = change.change() == v1::ScriptChange::CHANGE_CHANGED ||
                        change.change() == v1::ScriptChange::CHANGE_ADDED;
-  if (!compare || !change.has_previous()) return;
+  if (!compare || !change.has_previous()) return hosts;
 
   const std::optional<KeptVersion> previous = options_.versions->Get(change.previous().sha256());
   // Where nothing is known of the version before, everything may be new.
@@ -282,16 +382,17 @@ void RootInventory::Judge(const Place& place, const std::string& text, v1::Scrip
   if (!previous || !previous->text || !version.text) {
     change.set_diff("not compared: the version before is not kept\n");
     if (!version.text) change.set_diff("not compared: the script is too large\n");
-    return;
+    return hosts;
   }
   absl::StatusOr<TextDiff> diff =
       DiffTexts(place.name, *previous->text, *version.text, kDiffBytesMax);
   if (!diff.ok()) {
     change.set_diff("not compared: out of memory\n");
-    return;
+    return hosts;
   }
   change.set_diff(std::move(diff->text));
   change.set_diff_truncated_bytes(diff->truncated_bytes);
+  return hosts;
 }
 
 void RootInventory::ApplyGone(const std::string& path, absl::Time now) {
@@ -312,6 +413,7 @@ void RootInventory::ApplyGone(const std::string& path, absl::Time now) {
   }
   left.set_path(path);
   left.set_number_max(file.number_max());
+  left.set_reading(file.reading());
   left.set_gone_seconds(absl::ToUnixSeconds(now));
   file = std::move(left);
   if (++gone_files_ <= kGoneFilesMax) return;
@@ -373,16 +475,26 @@ void RootInventory::MarkSaved() {
 void RootInventory::Hold(const ScriptState& script) {
   if (script.has_current()) options_.versions->Hold(script.current().sha256());
   if (script.has_approved()) options_.versions->Hold(script.approved().sha256());
+  if (!VouchesForHosts(script)) return;
+  for (const std::string& host : script.hosts()) ++known_hosts_[host];
 }
 
 void RootInventory::Release(const ScriptState& script) {
   // Not before the state that names them is replaced: a crash in between would lose them.
   if (script.has_current()) to_release_.push_back(script.current().sha256());
   if (script.has_approved()) to_release_.push_back(script.approved().sha256());
+  if (!VouchesForHosts(script)) return;
+  for (const std::string& host : script.hosts()) {
+    const auto known = known_hosts_.find(host);
+    if (known != known_hosts_.end() && --known->second == 0) known_hosts_.erase(known);
+  }
 }
 
 RootInventory::Place RootInventory::PlaceOf(const std::string& file_name,
                                             const ScriptState& script) const {
+  if (!script.reference().empty()) {
+    return {.name = NameOfReference(file_name, script.reference()), .page = file_name};
+  }
   if (script.number() == 0) return {.name = file_name, .page = ""};
   return {.name = NameOfInline(file_name, static_cast<int>(script.number())), .page = file_name};
 }

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/time/time.h"
 #include "agent/script/approvals.h"
 #include "agent/script/judge/fact_finder.h"
@@ -27,7 +28,12 @@ namespace skimwatch::script {
 //
 // A page's inline scripts are recognised by their bytes wherever they moved (inline_match.h) and
 // keep their number; a new one gets a number that the page never had, unless the collector approves
-// its bytes under one that is free. Equal bytes in one page are one script.
+// its bytes under one that is free. Equal bytes in one page are one script. A page's references
+// (script_references.h) are recognised by their address. Not taken up are those below the page's
+// own origin whose path the root selects as a script, since such files are watched themselves.
+//
+// A reference that is added has the fact `unknown_host` when its host is named by no script of the
+// root that was there at the first look or is approved.
 //
 // Thread-compatible.
 class RootInventory {
@@ -47,9 +53,10 @@ class RootInventory {
 
   void SetApprovals(std::shared_ptr<const Approvals> approvals);
 
-  // SHA-256 of the file as it was read last; empty when there was none.
+  // SHA-256 of the file as it was read last; empty when there was none, or when it is to be read
+  // again because less was taken from it than this program takes.
   const std::string& KnownSha256(const std::string& path) const;
-  bool IsLive(const std::string& path) const { return !KnownSha256(path).empty(); }
+  bool IsLive(const std::string& path) const;
   // Live files at or below a path.
   std::vector<std::string> LiveBelow(const std::string& path) const;
 
@@ -82,17 +89,23 @@ class RootInventory {
 
   void ApplyWhole(const Place& place, const FileContent& content, bool is_proposal,
                   FileState& file);
-  void ApplyInline(const std::string& page, std::string_view html, bool is_proposal,
-                   FileState& file);
+  void ApplyInline(const std::string& page, const std::vector<InlineScript>& scripts,
+                   bool is_proposal, FileState& file);
+  void ApplyReferences(const std::string& page, const std::vector<ScriptReference>& references,
+                       bool is_proposal, FileState& file);
+  // Whether the root watches what a reference of the page leads to.
+  bool IsWatched(const std::string& page_path, const ScriptReference& reference) const;
   int NewNumber(const std::string& page, const std::string& sha256, int number,
                 FileState& file) const;
-  // `text` is nullptr where it is not to be analysed.
+  // `text` is nullptr where it is not to be analysed, `reference` unless it is one.
   void See(const Place& place, const v1::ScriptVersion& version, const std::string* text,
-           bool is_proposal, ScriptState& script);
+           const ScriptReference* reference, bool is_proposal, ScriptState& script);
   void SeeGone(const Place& place, ScriptState& script);
-  // Sets facts, what was gained of them and the difference.
-  void Judge(const Place& place, const std::string& text, v1::ScriptChange& change);
+  // Sets facts, what was gained of them and the difference. Returns the hosts that the text names.
+  std::vector<std::string> Judge(const Place& place, const std::string& text,
+                                 const ScriptReference* reference, v1::ScriptChange& change);
 
+  // Takes a script's versions and hosts into account, and out again.
   void Hold(const ScriptState& script);
   void Release(const ScriptState& script);
   Place PlaceOf(const std::string& file_name, const ScriptState& script) const;
@@ -100,6 +113,8 @@ class RootInventory {
   const Options options_;
   std::shared_ptr<const Approvals> approvals_;
   std::map<std::string, FileState> files_;
+  // Scripts that name a host and may be relied on.
+  absl::flat_hash_map<std::string, int> known_hosts_;
   uint64_t live_files_ = 0;
   uint64_t gone_files_ = 0;
   uint64_t changes_ = 0;

@@ -144,7 +144,8 @@ absl::StatusOr<std::unique_ptr<ScriptMonitor>> ScriptMonitor::Open(Options optio
       absl::StrCat(options.state_directory, "/versions"), options.versions_bytes_max);
   if (!versions.ok()) return versions.status();
   auto monitor = std::make_unique<Monitor>(*std::move(lock), *std::move(versions));
-  if (absl::Status status = monitor->OpenRoots(std::move(options), sink); !status.ok()) return status;
+  if (absl::Status status = monitor->OpenRoots(std::move(options), sink); !status.ok())
+    return status;
   return monitor;
 }
 

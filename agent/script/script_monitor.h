@@ -16,10 +16,10 @@
 
 namespace skimwatch::script {
 
-// Watches web roots: every script file and every inline script of a page is hashed, compared with
-// the version seen last and with the versions the collector approves, and each difference goes to
-// the sink with the facts and the diff that a person needs to judge it (PCI DSS 4.0.1, 6.4.3 and
-// 11.6.1). docs/scripts.md tells operators the same at length.
+// Watches web roots: every script file, and every inline script of a page and reference to a
+// script, is hashed, compared with the version seen last and with the versions the collector
+// approves, and each difference goes to the sink with the facts and the diff that a person needs to
+// judge it (PCI DSS 4.0.1, 6.4.3 and 11.6.1). docs/scripts.md tells operators the same at length.
 //
 // The first look at a root proposes what it finds as a baseline (CHANGE_PROPOSED); nothing is
 // approved by itself. After that a new name is CHANGE_ADDED and other bytes are CHANGE_CHANGED,
@@ -28,7 +28,8 @@ namespace skimwatch::script {
 // versions seen last are kept in the state directory. The state is saved after the sink took the
 // changes: a crash repeats some of them rather than losing one.
 //
-// A script's name is its path below the root, `#inline-N` behind it for a script inside a page. The
+// A script's name is its path below the root, `#inline-N` behind it for a script inside a page, and
+// `#src=`, `#frame=` or `#base=` and an address for what a page has a browser fetch from there. The
 // first root of a site in `roots` has such names; names in further roots of that site begin with
 // the root's own path, so that equal paths stay apart.
 //

@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include "agent/script/judge/script_references.h"
+
 namespace skimwatch::script {
 
 // The name that a file below a web root has in findings and approvals: its path, behind `prefix`.
@@ -16,6 +18,16 @@ std::string FileName(std::string_view prefix, std::string_view path);
 
 // `page#inline-N`.
 std::string NameOfInline(std::string_view page, int number);
+
+// What stands behind `page#` in the name of a reference: `src=`, `frame=` or `base=`, and the
+// address as it identifies the reference, with bytes that are not UTF-8, spaces, control characters
+// and `#` percent-encoded. Of a `data:` address its beginning and a digest. Card numbers, also
+// encoded ones, are masked and told apart by a digest.
+std::string ReferenceKey(const ScriptReference& reference);
+
+// `page#key`, at most 4160 bytes (the limit of ScriptChange.script): cut and told apart by a
+// digest.
+std::string NameOfReference(std::string_view page, std::string_view key);
 
 struct InlineName {
   std::string page;

@@ -24,6 +24,11 @@ namespace skimwatch::script {
 //   checkout_path        a path of a checkout, as skimmers choose their pages by
 //   external_host        a host that stands in the text
 //
+// A page's reference has facts of its own (script_references.h, root_inventory.h):
+//
+//   no_integrity         nothing keeps the other host from serving something else
+//   unknown_host         no script that was there at first, or is approved, names the host
+//
 // Immutable and thread-safe; time is linear in the text. Facts come in order of offset, one for
 // each name and excerpt, at most `per_name_max` of one name, with excerpts that are printable and
 // free of card numbers.

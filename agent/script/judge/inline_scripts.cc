@@ -21,27 +21,6 @@ constexpr size_t kTreeBytesPerByte = 40;
 // Pages inside `srcdoc` of pages.
 constexpr int kSrcdocDepthMax = 3;
 
-// Essences of a JavaScript media type (WHATWG MIME Sniffing, 4.6).
-constexpr std::string_view kJavaScriptTypes[] = {"application/ecmascript",
-                                                 "application/javascript",
-                                                 "application/x-ecmascript",
-                                                 "application/x-javascript",
-                                                 "text/ecmascript",
-                                                 "text/javascript",
-                                                 "text/javascript1.0",
-                                                 "text/javascript1.1",
-                                                 "text/javascript1.2",
-                                                 "text/javascript1.3",
-                                                 "text/javascript1.4",
-                                                 "text/javascript1.5",
-                                                 "text/jscript",
-                                                 "text/livescript",
-                                                 "text/x-ecmascript",
-                                                 "text/x-javascript",
-                                                 "module",
-                                                 "importmap",
-                                                 "speculationrules"};
-
 // Attributes that hold an address a browser goes to.
 constexpr std::string_view kAddressAttributes[] = {"href", "src",        "action", "formaction",
                                                    "data", "xlink:href", "to",     "values"};
@@ -52,13 +31,6 @@ std::string_view Trim(std::string_view text) {
   while (!text.empty() && IsSpace(text.front())) text.remove_prefix(1);
   while (!text.empty() && IsSpace(text.back())) text.remove_suffix(1);
   return text;
-}
-
-bool IsScriptType(std::string_view type) {
-  type = Trim(type);
-  return type.empty() ||
-         std::any_of(std::begin(kJavaScriptTypes), std::end(kJavaScriptTypes),
-                     [&](std::string_view known) { return EqualsIgnoringCase(known, type); });
 }
 
 bool IsHandler(std::string_view name) {
@@ -90,9 +62,12 @@ struct ScriptAttributes {
   std::string type;
   std::string language;
 
+  // Of SVG, where `src` is nothing and `href` leads to the script, not of HTML.
+  bool is_svg = false;
+
   void Add(std::string_view name, std::string_view value) {
-    if (EqualsIgnoringCase(name, "src") || EqualsIgnoringCase(name, "xlink:href") ||
-        EqualsIgnoringCase(name, "href")) {
+    if (is_svg ? EqualsIgnoringCase(name, "xlink:href") || EqualsIgnoringCase(name, "href")
+               : EqualsIgnoringCase(name, "src")) {
       has_source = true;
     } else if (EqualsIgnoringCase(name, "type")) {
       has_type = true;
@@ -182,7 +157,8 @@ class Extractor {
   Extractor(std::string_view page, int depth)
       : page_(page), depth_(depth), code_(FindTemplateCode(page)) {}
 
-  void Run(std::vector<InlineScript>& found) {
+  void Run(std::vector<InlineScript>& found, ReferenceCollector& references) {
+    references_ = &references;
     blanked_ = page_;
     for (const CodeRange& range : code_) {
       std::fill(blanked_.begin() + static_cast<std::ptrdiff_t>(range.begin),
@@ -221,7 +197,7 @@ class Extractor {
       if (depth_ >= kSrcdocDepthMax) return;
       // The value has no place of its own in the page once its character references are undone.
       std::vector<InlineScript> inside;
-      Extractor(has_code ? raw : value, depth_ + 1).Run(inside);
+      Extractor(has_code ? raw : value, depth_ + 1).Run(inside, *references_);
       for (InlineScript& script : inside) Add(begin, script.text);
     } else if (IsHandler(name) || IsJavaScriptAddress(name, value)) {
       Add(begin, has_code ? raw : value);
@@ -272,16 +248,29 @@ class Extractor {
 
   void ReadElement(const GumboElement& element) {
     ScriptAttributes script;
+    script.is_svg = element.tag_namespace == GUMBO_NAMESPACE_SVG;
+    std::vector<PageAttribute> attributes;
     for (unsigned i = 0; i < element.attributes.length; ++i) {
       const auto& attribute = *static_cast<const GumboAttribute*>(element.attributes.data[i]);
       script.Add(attribute.name, attribute.value);
       std::string_view raw(attribute.original_value.data, attribute.original_value.length);
-      if (raw.empty()) continue;
+      if (raw.empty()) {
+        attributes.push_back({.name = attribute.name, .value = attribute.value});
+        continue;
+      }
       if (raw.size() >= 2 && (raw.front() == '"' || raw.front() == '\'')) {
         raw = raw.substr(1, raw.size() - 2);
       }
       const size_t begin = OffsetIn(blanked_, raw.data());
       AddAttribute(attribute.name, attribute.value, begin, begin + raw.size());
+      const bool has_code = HoldsCode(begin, begin + raw.size());
+      attributes.push_back({.name = attribute.name,
+                            .value = has_code ? page_.substr(begin, raw.size()) : attribute.value,
+                            .is_raw = has_code});
+    }
+    // Not of elements that a parser puts in by itself.
+    if (element.original_tag.length > 0) {
+      references_->AddElement(NameOf(element), attributes);
     }
     if (element.tag != GUMBO_TAG_SCRIPT || element.original_tag.length == 0 ||
         !script.IsInlineScript()) {
@@ -293,6 +282,23 @@ class Extractor {
                            ? EndOfOpenScript(element, begin)
                            : OffsetIn(blanked_, element.original_end_tag.data);
     if (end > begin) Add(begin, page_.substr(begin, end - begin));
+  }
+
+  // A tag in a string of server code: `src=\"x.js\"`.
+  static std::string_view WithoutEscapedQuotes(std::string_view value) {
+    for (const std::string_view quote : {"\\\"", "\\'"}) {
+      if (value.size() >= 4 && value.starts_with(quote) && value.ends_with(quote)) {
+        return value.substr(2, value.size() - 4);
+      }
+    }
+    return value;
+  }
+
+  static std::string_view NameOf(const GumboElement& element) {
+    if (element.tag != GUMBO_TAG_UNKNOWN) return gumbo_normalized_tagname(element.tag);
+    GumboStringPiece name = element.original_tag;
+    gumbo_tag_from_original_text(&name);
+    return {name.data, name.length};
   }
 
   // Of a script that the page ends in, as a template's head may: all that it holds.
@@ -307,15 +313,26 @@ class Extractor {
                                                                                   : blanked_;
     HtmlScanner scanner(part);
     HtmlTag tag;
+    std::vector<PageAttribute> attributes;
     while (scanner.Next(tag)) {
       ScriptAttributes script;
+      attributes.clear();
       for (const HtmlTag::Attribute& attribute : tag.attributes) {
         script.Add(attribute.name, attribute.value);
         const size_t begin = OffsetIn(whole, attribute.value.data());
+        PageAttribute read{.name = attribute.name, .value = attribute.value};
         if (!attribute.value.empty()) {
-          AddAttribute(attribute.name, attribute.value, begin, begin + attribute.value.size());
+          const size_t end = begin + attribute.value.size();
+          AddAttribute(attribute.name, attribute.value, begin, end);
+          const bool is_code = whole.data() == page_.data();
+          read.value = page_.substr(begin, end - begin);
+          if (is_code) read.value = WithoutEscapedQuotes(read.value);
+          read.is_raw =
+              (!is_code && HoldsCode(begin, end)) || read.value.find('&') != std::string_view::npos;
         }
+        attributes.push_back(read);
       }
+      references_->AddElement(tag.name, attributes);
       if (tag.script_text.empty() || !script.IsInlineScript()) continue;
       const size_t begin = OffsetIn(whole, tag.script_text.data());
       Add(begin, page_.substr(begin, tag.script_text.size()));
@@ -328,13 +345,20 @@ class Extractor {
   // The page with spaces for server code, as long as the page.
   std::string blanked_;
   std::vector<InlineScript> found_;
+  ReferenceCollector* references_ = nullptr;
 };
 
 }  // namespace
 
 std::vector<InlineScript> ExtractInlineScripts(std::string_view html) {
-  std::vector<InlineScript> found;
-  Extractor(html, 0).Run(found);
+  return ExtractPageScripts(html).inline_scripts;
+}
+
+PageScripts ExtractPageScripts(std::string_view html) {
+  PageScripts scripts;
+  ReferenceCollector references;
+  std::vector<InlineScript>& found = scripts.inline_scripts;
+  Extractor(html, 0).Run(found, references);
   std::stable_sort(found.begin(), found.end(), [](const InlineScript& a, const InlineScript& b) {
     return std::tie(a.offset, a.text) < std::tie(b.offset, b.text);
   });
@@ -345,7 +369,8 @@ std::vector<InlineScript> ExtractInlineScripts(std::string_view html) {
                           }),
               found.end());
   for (size_t i = 0; i < found.size(); ++i) found[i].number = static_cast<int>(i + 1);
-  return found;
+  scripts.references = references.Take();
+  return scripts;
 }
 
 }  // namespace skimwatch::script

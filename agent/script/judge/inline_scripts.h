@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "agent/script/judge/script_references.h"
+
 namespace skimwatch::script {
 
 // Code inside a page: a `script` element without `src`, an event-handler attribute, or a
@@ -35,6 +37,16 @@ struct InlineScript {
 // is searched tag by tag, which finds every script and may take for one what stands inside a text
 // area. Thread-safe.
 std::vector<InlineScript> ExtractInlineScripts(std::string_view html);
+
+// Everything of a page that runs or has something run.
+struct PageScripts {
+  std::vector<InlineScript> inline_scripts;
+  std::vector<ScriptReference> references;
+};
+
+// The same with the page's references, also those inside `template` and `srcdoc`, in one pass.
+// Where a page is searched tag by tag, character references of addresses are not undone.
+PageScripts ExtractPageScripts(std::string_view html);
 
 }  // namespace skimwatch::script
 

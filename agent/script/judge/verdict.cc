@@ -34,7 +34,7 @@ v1::Severity OfChanged(const v1::ScriptChange& change) {
 v1::Severity OfAdded(const v1::ScriptChange& change) {
   const Facts& facts = change.facts();
   if (Recognises(facts) && Sends(facts)) return v1::SEVERITY_CRITICAL;
-  if (Recognises(facts) || HasAny(facts, {"obfuscation"})) return v1::SEVERITY_HIGH;
+  if (Recognises(facts) || HasAny(facts, {"obfuscation", "unknown_host"})) return v1::SEVERITY_HIGH;
   return v1::SEVERITY_MEDIUM;
 }
 

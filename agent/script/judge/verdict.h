@@ -10,7 +10,8 @@ namespace skimwatch::script {
 // gained a way to recognise card numbers or card fields and can send data away, or could recognise
 // them before and gained a way to send together with another host or an encoding to send in. An
 // added script is judged by its own facts: critical where it recognises and sends, high where it
-// recognises or hides what it does, else medium. A removed one is low.
+// recognises, hides what it does, or is fetched from a host that nothing known names, else medium.
+// A removed one is low.
 v1::Severity Verdict(const v1::ScriptChange& change);
 
 }  // namespace skimwatch::script

@@ -30,7 +30,7 @@ class InventoryTest : public ::testing::Test {
     now_ += absl::Seconds(1);
     const absl::Status status = store_->Write([&](store::Transaction& tx) -> absl::Status {
       exposure::ExposureFolder folder({}, &tx, now_);
-      v1::Finding finding = ScriptFinding(++sequence_, change, version);
+      v1::Finding finding = ScriptFinding(++sequence_, change, version, name_);
       *finding.mutable_first_seen() = store::ToTimestamp(now_);
       *finding.mutable_last_seen() = store::ToTimestamp(now_);
       auto recorded = RecordScriptChange(tx, folder, finding, agent, now_);
@@ -46,7 +46,7 @@ class InventoryTest : public ::testing::Test {
     now_ += absl::Seconds(1);
     v1::ApproveScriptRequest request;
     request.set_site("shop");
-    request.set_name("js/chat.js");
+    request.set_name(name_);
     request.set_sha256(HashOf(version));
     request.set_justification(why);
     return inventory_.Approve(request, "ann");
@@ -56,14 +56,14 @@ class InventoryTest : public ::testing::Test {
     now_ += absl::Seconds(1);
     v1::RevokeScriptRequest request;
     request.set_site("shop");
-    request.set_name("js/chat.js");
+    request.set_name(name_);
     request.set_sha256(HashOf(version));
     request.set_reason(why);
     return inventory_.Revoke(request, "bob");
   }
 
   v1::Script Script() {
-    auto script = store_->GetScript("shop", "js/chat.js");
+    auto script = store_->GetScript("shop", name_);
     EXPECT_TRUE(script.ok()) << script.status();
     return script.ok() ? *script : v1::Script();
   }
@@ -83,6 +83,7 @@ class InventoryTest : public ::testing::Test {
   testing::TempStore store_;
   absl::Time now_ = absl::FromUnixSeconds(1'700'000'000);
   uint64_t sequence_ = 0;
+  std::string name_ = "js/chat.js";
   int pushes_ = 0;
   Inventory inventory_;
 };
@@ -124,6 +125,25 @@ TEST_F(InventoryTest, AChangeOpensAndARestoreCloses) {
   EXPECT_EQ(Exposure(id).state(), v1::Exposure::STATE_CLOSED);
   EXPECT_EQ(Exposure(id).findings(), 2u);
   EXPECT_THAT(Script().history(), SizeIs(3));
+}
+
+TEST_F(InventoryTest, AReferenceIsApprovedRevokedAndRemovedAsEveryScript) {
+  name_ = "pay.html#src=https://cdn.example/x.js";
+  const uint64_t added = Report(Change::CHANGE_ADDED, 1);
+  ASSERT_NE(added, 0u);
+  EXPECT_EQ(Exposure(added).channel(), name_);
+  ASSERT_TRUE(Approve(1).ok());
+  EXPECT_EQ(Exposure(added).state(), v1::Exposure::STATE_CLOSED);
+  EXPECT_EQ((*store_->ApprovedScripts({"shop"}))[0].script(), name_);
+  EXPECT_NE(Report(Change::CHANGE_CHANGED, 2), 0u);
+  EXPECT_EQ(Script().state(), State::STATE_CHANGED);
+  Report(Change::CHANGE_RESTORED, 1);
+  EXPECT_EQ(Script().state(), State::STATE_APPROVED);
+  ASSERT_TRUE(Revoke(1).ok());
+  EXPECT_EQ(Script().state(), State::STATE_CHANGED);
+  Report(Change::CHANGE_REMOVED, 0);
+  EXPECT_EQ(Script().state(), State::STATE_MISSING);
+  EXPECT_EQ(OpenExposures(), 0);
 }
 
 TEST_F(InventoryTest, OneRestoredAgentDoesNotHideAnother) {
