@@ -58,6 +58,19 @@ class ContentDecoder {
 std::unique_ptr<ContentDecoder> CreateContentDecoder(std::string_view coding,
                                                      DecoderMemory& memory);
 
+// What the first bytes of a body that has no label say of its coding. Brotli and bare deflate data
+// have no mark.
+struct CodingMark {
+  // Enough to decide.
+  static constexpr size_t kBytesMax = 4;
+
+  // More bytes are needed; `coding` is empty.
+  bool undecided = false;
+  // `gzip`, `zstd`, `deflate` (zlib's format), or empty where there is no mark.
+  std::string_view coding;
+};
+CodingMark DetectCoding(std::string_view first_bytes);
+
 // gzip of any number of members (RFC 1952), or `deflate`, which is zlib's format (RFC 1950) and
 // from some senders the bare data (RFC 1951): told apart by the first bytes.
 std::unique_ptr<ContentDecoder> CreateGzipDecoder(DecoderMemory& memory);

@@ -1,6 +1,7 @@
 #include "agent/traffic/protocol/http_body.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -29,6 +30,7 @@ void HttpBody::Begin(PartConsumer* consumer, std::string_view content_encoding,
   AddCodings(content_encoding);
   AddCodings(transfer_encoding);
   std::reverse(decoders_.begin(), decoders_.end());
+  undecided_ = state_ == State::kDeliver && decoders_.empty();
 }
 
 void HttpBody::AddCodings(std::string_view list) {
@@ -74,6 +76,32 @@ void HttpBody::Become(State state) {
 void HttpBody::Data(std::string_view bytes) {
   if (bytes.empty()) return;
   wire_bytes_ += bytes.size();
+  if (undecided_) return TakeUnlabelled(bytes);
+  Take(bytes);
+}
+
+void HttpBody::TakeUnlabelled(std::string_view bytes) {
+  const size_t head_bytes = std::min(bytes.size(), CodingMark::kBytesMax - held_.size());
+  std::string head = held_;
+  head += bytes.substr(0, head_bytes);
+  const CodingMark mark = DetectCoding(head);
+  if (mark.undecided) {
+    held_ = std::move(head);
+    return;
+  }
+  undecided_ = false;
+  AddCodings(mark.coding);
+  ReleaseHeld();
+  Take(bytes);
+}
+
+void HttpBody::ReleaseHeld() {
+  undecided_ = false;
+  const std::string held = std::exchange(held_, {});
+  if (!held.empty()) Take(held);
+}
+
+void HttpBody::Take(std::string_view bytes) {
   switch (state_) {
     case State::kDeliver: {
       if (!decoders_.empty()) return DecodeFirst(bytes);
@@ -160,12 +188,14 @@ bool HttpBody::Deliver(std::string_view bytes) {
 }
 
 void HttpBody::Gap() {
+  ReleaseHeld();
   if (consumer_ == nullptr) return;
   consumer_->Gap();
   if (!decoders_.empty()) Become(State::kGivenUp);
 }
 
 void HttpBody::End() {
+  ReleaseHeld();
   open_ = false;
   CloseConsumer();
   decoders_.clear();

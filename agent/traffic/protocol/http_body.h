@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -15,13 +16,18 @@ namespace skimwatch::traffic {
 
 // One HTTP body on its way to the scanner, with its content coding undone, and its limits.
 //
+// A body without a label that begins as gzip, zstd or zlib data does (DetectCoding) is decoded as
+// that: scripts compress what they send themselves, such as by CompressionStream, and set no
+// header.
+//
 // What can't be decoded - a coding that is not known, data that breaks its coding's rules, what
 // follows the end of the coded data - is passed on as it stands, for a wrong label must not hide
 // plain text, and counted as undecodable, for what is inside was not seen. After a gap in coded
 // data nothing more is passed on.
 //
-// Every byte given to Data is counted once, as it stood on the wire. A limit that is reached within
-// coded bytes counts the piece of the body (at most a packet) in which that happened as cut off.
+// Every byte given to Data is counted once, as it stood on the wire, by End at the latest. A limit
+// that is reached within coded bytes counts the piece of the body (at most a packet) in which that
+// happened as cut off.
 class HttpBody {
  public:
   HttpBody(FlowContext& flow, Sender sender) : flow_(flow), sender_(sender) {}
@@ -44,6 +50,11 @@ class HttpBody {
   enum class State : uint8_t { kDeliver, kPassAsIs, kNotScanned, kGivenUp, kBodyLimit, kBomb };
 
   void AddCodings(std::string_view list);
+  // Tells the coding of a body without label by its first bytes, and takes those.
+  void TakeUnlabelled(std::string_view bytes);
+  // Takes the first bytes that were held as they stand.
+  void ReleaseHeld();
+  void Take(std::string_view bytes);
   // Takes the state and counts it, once.
   void Become(State state);
   // Decodes by the decoders from `stage` on, and delivers.
@@ -62,6 +73,9 @@ class HttpBody {
   PartConsumer* consumer_ = nullptr;
   uint64_t wire_bytes_ = 0;
   uint64_t delivered_bytes_ = 0;
+  // The body has no label, and its first bytes, which are held, do not tell its coding yet.
+  bool undecided_ = false;
+  std::string held_;
   // The last coding first, which is the first to undo, and what each has yielded.
   std::vector<std::unique_ptr<ContentDecoder>> decoders_;
   std::array<uint64_t, ContentDecoding::kCodingsMax> decoded_bytes_{};

@@ -458,6 +458,81 @@ TEST(HttpContentCoding, IsUndone) {
   }
 }
 
+TEST(HttpContentCoding, IsToldByTheFirstBytesWhereThereIsNoLabel) {
+  const std::string text = "number=1 " + std::string(5000, 'x') + " end";
+  struct Case {
+    std::string body;
+    std::string expected;
+  };
+  const std::vector<Case> cases = {
+      {Compress("gzip", text), text},
+      {Compress("gzip", text.substr(0, 100)) + Compress("gzip", text.substr(100)), text},
+      {Compress("deflate", text), text},
+      {Compress("zstd", text), text},
+      // What has no mark, or only the beginning of one, is as it stands.
+      {text, text},
+      {"x", "x"},
+      {"xy", "xy"},
+      {"x^2", "x^2"},
+      {"(", "("},
+      {"(1)", "(1)"},
+      {"\x1f", "\x1f"},
+      {"\x1f\x8b", "\x1f\x8b"},
+      {"\x1f\x8b\x07 text", "\x1f\x8b\x07 text"},
+      {"\x28\xb5\x2f", "\x28\xb5\x2f"},
+      {"\x28\xb5\x2f\xfc", "\x28\xb5\x2f\xfc"},
+      {Compress("br", text), Compress("br", text)},
+  };
+  for (const std::string header : {"", "Content-Encoding: identity\r\n"}) {
+    for (const Case& c : cases) {
+      for (size_t segment_bytes : {1U, 2U, 3U, 100U, 60000U}) {
+        TcpConversation tcp = OpenOutbound();
+        tcp.set_segment_bytes(segment_bytes);
+        tcp.Client(Post(header, c.body));
+        tcp.Client(Post(header, c.expected));
+        DecoderHarness harness;
+        harness.Run(tcp);
+        const std::vector<RecordedPart> bodies = harness.sink.parts(Part::kRequestBody);
+        ASSERT_EQ(bodies.size(), 2U);
+        EXPECT_EQ(bodies[0].bytes, c.expected) << header << segment_bytes;
+        EXPECT_EQ(bodies[1].bytes, c.expected) << header << segment_bytes;
+        EXPECT_EQ(harness.covered(Reason::kScanned), tcp.payload_bytes());
+        EXPECT_EQ(harness.decoder.stats().bodies_undecodable, 0U);
+      }
+    }
+  }
+}
+
+TEST(HttpContentCoding, ThatOnlyTheFirstBytesPromiseDoesNotHideTheBody) {
+  // No gzip header has the reserved flags, no zstd frame the reserved bit, no block type 3.
+  for (const std::string mark : {"\x1f\x8b\x08\xff", "\x28\xb5\x2f\xfd\x08", "x\x9c\x07"}) {
+    TcpConversation tcp = OpenOutbound();
+    const std::string body = mark + " plain text behind a mark";
+    tcp.Client(Post("", body));
+    DecoderHarness harness;
+    harness.Run(tcp);
+    EXPECT_EQ(harness.sink.only(Part::kRequestBody), body);
+    EXPECT_EQ(harness.covered(Reason::kUndecodableContentCoding), body.size());
+    EXPECT_EQ(harness.coverage.seen_bytes(), tcp.payload_bytes());
+    EXPECT_EQ(harness.decoder.stats().bodies_undecodable, 1U);
+  }
+}
+
+TEST(HttpContentCoding, IsNotLookedForBehindAGap) {
+  const std::string coded = Compress("gzip", "hidden");
+  for (const std::string before : {"", "\x1f\x8b"}) {
+    TcpConversation tcp = OpenOutbound();
+    tcp.Client("POST / HTTP/1.1\r\nContent-Length: " +
+               std::to_string(before.size() + 10 + coded.size()) + "\r\n\r\n" + before);
+    tcp.Lose(true, 10);
+    tcp.Client(coded);
+    DecoderHarness harness;
+    harness.Run(tcp);
+    EXPECT_EQ(harness.sink.only(Part::kRequestBody), before + std::string(kGapMark) + coded);
+    EXPECT_EQ(harness.coverage.seen_bytes(), tcp.payload_bytes());
+  }
+}
+
 TEST(HttpContentCoding, OfTransferIsUndoneFirst) {
   TcpConversation tcp = OpenOutbound();
   tcp.Client(kGet);
@@ -560,6 +635,22 @@ TEST(HttpLimits, CutABombAndCountTheRest) {
         coding == "gzip, gzip" ? Compress("gzip", Compress("gzip", bomb)) : Compress(coding, bomb);
     TcpConversation tcp = OpenOutbound();
     tcp.Client(Post("Content-Encoding: " + coding + "\r\n", bomb));
+    tcp.Client(kGet);
+    DecoderHarness harness;
+    harness.Run(tcp);
+    EXPECT_EQ(harness.decoder.stats().bodies_cut_as_bomb, 1U) << coding;
+    EXPECT_LE(harness.sink.only(Part::kRequestBody).size(), (1U << 20) + 1448 * 201 + 65536);
+    EXPECT_GT(harness.covered(Reason::kTruncatedDecompressionLimit), 0U);
+    EXPECT_EQ(harness.coverage.seen_bytes(), tcp.payload_bytes());
+    EXPECT_EQ(harness.decoder.stats().requests, 2U);
+  }
+}
+
+TEST(HttpLimits, HoldForBodiesWithoutLabel) {
+  for (const std::string coding : {"gzip", "deflate", "zstd"}) {
+    const std::string bomb = Compress(coding, std::string(64 << 20, '\0'));
+    TcpConversation tcp = OpenOutbound();
+    tcp.Client(Post("", bomb));
     tcp.Client(kGet);
     DecoderHarness harness;
     harness.Run(tcp);
