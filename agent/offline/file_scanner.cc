@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "agent/offline/content_type.h"
 #include "agent/traffic/source/pcap_file.h"
 
@@ -63,8 +64,15 @@ absl::Status FileScanner::ScanOnce(const FoundFile& file, bool unpack, bool& not
     if (!peeked.ok()) return peeked.status();
     mark = *peeked;
     const std::optional<Compression> compression =
-        unpack && layers.size() < kContainersMax ? DetectCompression(mark, name) : std::nullopt;
+        unpack ? DetectCompression(mark, name) : std::nullopt;
     if (!compression.has_value()) break;
+    if (layers.size() == kContainersMax) {
+      services_.report.OnSkip(
+          file.path, SkipReason::kCompressedTooDeep,
+          absl::StrCat("compressed more than ", kContainersMax,
+                       " times; the rest is not unpacked: unpack it and scan that"));
+      break;
+    }
     layers.push_back(
         Decompress(*compression, *stream, raw, {.ratio_max = services_.options.expansion_max}));
     stream = layers.back().get();

@@ -24,7 +24,7 @@ namespace skimwatch::offline {
 class FileScanner {
  public:
   // Compressions undone one inside another, such as a .zst that holds a .gz; deeper ones are
-  // scanned as they stand.
+  // scanned as they stand, and reported.
   static constexpr size_t kContainersMax = 4;
 
   // `services` must outlive it.

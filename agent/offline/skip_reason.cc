@@ -30,6 +30,8 @@ std::string_view SkipReasonName(SkipReason reason) {
       return "unreadable";
     case SkipReason::kTooDeep:
       return "too_deep";
+    case SkipReason::kCompressedTooDeep:
+      return "compressed_too_deep";
     case SkipReason::kDamaged:
       return "damaged";
     case SkipReason::kDecompressionLimit:

@@ -32,6 +32,9 @@ enum class SkipReason : uint8_t {
   kUnreadable,
   // Folders nested deeper than the walk follows.
   kTooDeep,
+  // Compressed more often, one inside another, than is undone; scanned as it stands, which finds
+  // nothing in it.
+  kCompressedTooDeep,
   // Compressed or captured data that breaks off or its format's rules.
   kDamaged,
   // A compressed file that grows like a bomb.

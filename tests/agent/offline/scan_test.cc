@@ -352,6 +352,28 @@ TEST_F(ScanTest, LooksIntoCompressedFiles) {
   EXPECT_EQ(lines[0]["container"], json({"zstd", "gzip"}));
 }
 
+TEST_F(ScanTest, NamesWhatIsCompressedTooDeep) {
+  std::string four = Text(kVisa);
+  for (int i = 0; i < 4; ++i) four = Compress(i % 2 == 0 ? "gzip" : "zstd", four);
+  const Result within = RunScanProgram({"--format", "json", Write("four", four)});
+  EXPECT_EQ(within.code, kExitFound) << within.err;
+  EXPECT_EQ(JsonLines(within.out).size(), 1U);
+  EXPECT_EQ(within.err, "");
+  for (const char* const innermost : {"gzip", "zstd", "br"}) {
+    std::string five = Compress(innermost, Text(kVisa));
+    for (int i = 0; i < 4; ++i) five = Compress("gzip", five);
+    const std::string path = Write(absl::StrCat("five.", innermost, ".gz.gz.gz.gz"), five);
+    const Result beyond = RunScanProgram({"--format", "json", path});
+    EXPECT_EQ(beyond.code, kExitError) << innermost;
+    EXPECT_EQ(beyond.out, "");
+    EXPECT_THAT(beyond.err, HasSubstr(absl::StrCat("five.", innermost,
+                                                   ".gz.gz.gz.gz: compressed more than 4 times")));
+    const Result stats = RunScanProgram({"--format", "json", "--stats", path});
+    EXPECT_THAT(stats.err, HasSubstr(R"("errors":{"compressed_too_deep":1})"));
+    EXPECT_THAT(RunScanProgram({"--stats", path}).err, HasSubstr("error: compressed too deep:"));
+  }
+}
+
 TEST_F(ScanTest, ScansWhatIsThereOfADamagedFileAndSaysSo) {
   // What does not compress, so that the end is cut and not the number.
   std::string noise;
