@@ -23,8 +23,8 @@ enum class Reason : uint8_t {
   kTruncatedSnapshot,
   // The table of flows was full.
   kShedFlowTableFull,
-  // What was missing came after it was given up: the memory for reassembly, of one flow or in all, or
-  // the time to wait was used up; or it came from before the first packet of an open flow.
+  // What was missing came after it was given up: the memory for reassembly, of one flow or in all,
+  // or the time to wait was used up; or it came from before the first packet of an open flow.
   kShedReassemblyMemory,
   // TLS or another ciphertext.
   kUndecodableEncrypted,
