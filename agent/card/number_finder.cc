@@ -7,6 +7,7 @@
 
 #include "agent/card/luhn.h"
 #include "agent/card/symbols.h"
+#include "agent/card/track.h"
 
 namespace skimwatch::card {
 namespace {
@@ -273,7 +274,10 @@ size_t NumberFinder::FindUngrouped(std::string_view text, Groups& groups, size_t
   candidate.begin = group.begin;
   candidate.end = group.end;
   TakeDigits(text, group, candidate);
-  if (!Verify(candidate) || !IsWhole(text, groups, index, index, candidate)) return 0;
+  if (!Verify(candidate) || IsTailOfTrack(text, candidate.begin) ||
+      !IsWhole(text, groups, index, index, candidate)) {
+    return 0;
+  }
   sink(candidate);
   groups.taken_end = index + 1;
   return 1;
@@ -318,6 +322,13 @@ bool NumberFinder::Verify(Candidate& candidate) const {
   candidate.luhn_valid = LuhnValid(candidate.span());
   candidate.brand = brands_.Find(candidate.span(), candidate.luhn_valid);
   return candidate.brand.found();
+}
+
+bool NumberFinder::IsTailOfTrack(std::string_view text, size_t begin) const {
+  TrackDigits number;
+  if (!ReadNumberOfTrackBefore(text, begin, number) || number.size < kDigitsMin) return false;
+  if (!brands_.Possible(number.values[0], number.values[1], number.size)) return false;
+  return LuhnValid(number.span()) && brands_.Find(number.span(), /*luhn_valid=*/true).found();
 }
 
 bool NumberFinder::NumberFollows(std::string_view text, const Groups& groups, size_t index) const {

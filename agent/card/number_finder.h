@@ -94,6 +94,8 @@ class NumberFinder {
   // Judges what stands directly around groups `first` to `last`; false when they are a slice.
   bool IsWhole(std::string_view text, const Groups& groups, size_t first, size_t last,
                Candidate& candidate) const;
+  // Whether the digits from `begin` on are what a track holds after its number.
+  bool IsTailOfTrack(std::string_view text, size_t begin) const;
   // Whether the four groups from `index` on are a number of their own.
   bool NumberFollows(std::string_view text, const Groups& groups, size_t index) const;
 

@@ -7,6 +7,7 @@ namespace {
 
 constexpr size_t kNameBytesMin = 2;
 constexpr size_t kNameBytesMax = 26;
+constexpr size_t kNumberBytesMax = 40;
 
 size_t CountDigits(std::string_view text) {
   size_t count = 0;
@@ -47,6 +48,50 @@ Track TrackAround(std::string_view text, size_t begin, size_t end) {
   const bool closed = digits < tail.size() && tail[digits] == '?';
   const bool is_track = opened || closed || digits >= kDigitsWithoutSentinel;
   return is_track ? Track::kTwo : Track::kNone;
+}
+
+bool ReadNumberOfTrackBefore(std::string_view text, size_t begin, TrackDigits& number) {
+  number.size = 0;
+  if (!BeginsWithExpiryAndServiceCode(text.substr(begin)) || text[begin] > '4') return false;
+  Neighbour delimiter = NeighbourBefore(text, begin);
+  size_t at = begin - delimiter.bytes;
+  if (delimiter.code == '^') {
+    size_t name_bytes = 0;
+    while (true) {
+      delimiter = NeighbourBefore(text, at);
+      at -= delimiter.bytes;
+      if (delimiter.code == '^') break;
+      const bool in_name = delimiter.code >= 0x20 && delimiter.code != '?' && delimiter.code != '=';
+      if (!in_name || ++name_bytes > kNameBytesMax) return false;
+    }
+    if (name_bytes < kNameBytesMin) return false;
+  } else if (delimiter.code != '=') {
+    return false;
+  }
+  const size_t end = at;
+  while (at > 0 && end - at < kNumberBytesMax) {
+    if (IsAsciiDigit(text[at - 1])) {
+      --at;
+      continue;
+    }
+    // Track 1 may hold the number in groups.
+    const Neighbour space = NeighbourBefore(text, at);
+    if (space.code != ' ' || delimiter.code != '^' || at == end) break;
+    at -= space.bytes;
+  }
+  // `%224111...` begins at the 4; `%B4` is the opening of track 1 before `^`.
+  const bool opens = at >= 2 && text[at - 2] == '%' && (text[at - 1] | 0x20) == 'b';
+  if (!opens || delimiter.code != '^') at = SkipEscapeTail(text, at);
+  while (at < end) {
+    if (IsAsciiDigit(text[at])) {
+      if (number.size == number.values.size()) return false;
+      number.values[number.size++] = static_cast<uint8_t>(text[at] - '0');
+      ++at;
+    } else {
+      at += NeighbourAfter(text, at).bytes;
+    }
+  }
+  return number.size > 0;
 }
 
 }  // namespace skimwatch::card

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "tests/agent/card/support/encode.h"
+#include "tests/agent/card/support/numbers.h"
 #include "tests/agent/card/support/scan.h"
 
 namespace skimwatch::card {
@@ -59,6 +60,49 @@ TEST(Track, TakesOtherStructuresForPlainNumbers) {
         "4111111111111111=next&x=1"}) {
     EXPECT_EQ(OnlyKind(text), MatchKind::kPan) << text;
   }
+}
+
+// Expiry date, service code and discretionary data that by chance read like a number of the 2
+// series.
+TEST(Track, ReportsNoSecondNumberWithinItself) {
+  testing::Random random(11);
+  std::vector<std::string> tails;
+  for (const std::string prefix : {"2301201", "2412101", "2512101", "2612221", "2712201"}) {
+    tails.push_back(testing::NumberWith(random, prefix, 16));
+    ASSERT_EQ(Scan(absl::StrCat("x ", tails.back(), " y")).size(), 1u) << "a number when alone";
+  }
+  for (const std::string& tail : tails) {
+    const std::vector<std::string> two = {absl::StrCat(";4242424242424242=", tail, "?"),
+                                          absl::StrCat("4242424242424242=", tail),
+                                          absl::StrCat("4242424242424242D", tail, "F"),
+                                          absl::StrCat("%3B4242424242424242%3D", tail, "%3F")};
+    const std::vector<std::string> one = {
+        absl::StrCat("%B4242424242424242^DOE/JANE^", tail, "?"),
+        absl::StrCat("B4242424242424242^D/^", tail),
+        absl::StrCat("%B4242 4242 4242 4242^DOE/JANE Q^", tail, "?"),
+        absl::StrCat("%25B4242424242424242%5EDOE%2FJANE%5E", tail, "%3F")};
+    for (const std::string& text : two) EXPECT_EQ(OnlyKind(text), MatchKind::kTrack2);
+    for (const std::string& text : one) EXPECT_EQ(OnlyKind(text), MatchKind::kTrack1);
+    for (const testing::NamedEncoding& form : testing::EveryEncoding()) {
+      EXPECT_EQ(OnlyKind(absl::StrCat("t=", form.encode(two[0]))), MatchKind::kTrack2) << form.name;
+      EXPECT_EQ(OnlyKind(absl::StrCat("t=", form.encode(one[0]))), MatchKind::kTrack1) << form.name;
+    }
+  }
+}
+
+TEST(Track, HidesNoNumberThatFollowsSomethingElse) {
+  testing::Random random(12);
+  const std::string number = testing::NumberWith(random, "2512101", 16);
+  for (const std::string& text :
+       {absl::StrCat("cc=", number), absl::StrCat("1234567890123456=", number),
+        absl::StrCat("4242424242424241=", number), absl::StrCat("a^b^", number),
+        absl::StrCat("4242424242424242^", number), absl::StrCat("^DOE/JANE^", number)}) {
+    const auto found = Scan(text);
+    ASSERT_FALSE(found.empty());
+    EXPECT_EQ(found.back().offset, text.size() - number.size());
+  }
+  // No expiry date is in 2055.
+  EXPECT_EQ(Scan("4242424242424242=5555555555554444").size(), 2u);
 }
 
 TEST(Track, IsSeenThroughEveryEncoding) {
