@@ -5,6 +5,7 @@
 #include <iterator>
 #include <string>
 
+#include "agent/card/iban.h"
 #include "agent/card/luhn.h"
 #include "agent/card/surroundings.h"
 #include "agent/card/test_numbers.h"
@@ -33,6 +34,7 @@ constexpr int kCheckout = 10;
 constexpr int kNamedOther = -45;
 constexpr int kBesideLetter = -25;
 constexpr int kLongerRun = -40;
+constexpr int kIban = -60;
 constexpr int kSign = -25;
 constexpr int kFewDigits = -35;
 constexpr int kSequence = -45;
@@ -201,6 +203,8 @@ bool Weigh(std::string_view text, const Candidate& candidate, const StreamFacts&
                 around.name != NameVerdict::kCard,
             kBesideLetter, "against:beside_letter");
   tally.Add(candidate.in_longer_run, kLongerRun, "against:longer_run");
+  tally.Add(track == Track::kNone && IsInIban(text, candidate.begin, candidate.end), kIban,
+            "against:iban");
   tally.Add(candidate.has_sign, kSign, "against:sign");
   tally.Add(facts.script, kScript, "against:script");
   tally.Add(facts.binary_media, kBinaryMedia, "against:binary_media");
