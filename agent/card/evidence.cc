@@ -7,6 +7,7 @@
 
 #include "agent/card/iban.h"
 #include "agent/card/luhn.h"
+#include "agent/card/record_tail.h"
 #include "agent/card/surroundings.h"
 #include "agent/card/test_numbers.h"
 #include "agent/card/track.h"
@@ -170,7 +171,12 @@ bool Weigh(std::string_view text, const Candidate& candidate, const StreamFacts&
   const bool vouched = candidate.luhn_valid && candidate.brand.luhn != LuhnRule::kNone &&
                        candidate.shape != Shape::kOddGroups;
   if (!vouched && ReadName(text, candidate.begin) != NameVerdict::kCardNumber) return false;
-  const Surroundings around = ReadSurroundings(text, candidate.begin, candidate.end);
+  Surroundings around = ReadSurroundings(text, candidate.begin, candidate.end);
+  // In a row of groups, what follows is more of the row.
+  const RecordTail tail =
+      candidate.in_longer_run ? RecordTail{} : ReadRecordTail(text, candidate.end);
+  around.expiry = around.expiry || tail.expiry;
+  around.security_code = around.security_code || tail.security_code;
 
   match.test_card = IsTestNumber(candidate.span());
   match.kind = MatchKind::kPan;

@@ -6,6 +6,7 @@
 #include <iterator>
 
 #include "agent/card/luhn.h"
+#include "agent/card/record_tail.h"
 #include "agent/card/symbols.h"
 #include "agent/card/track.h"
 
@@ -342,6 +343,16 @@ bool NumberFinder::NumberFollows(std::string_view text, const Groups& groups, si
   return Verify(candidate) && candidate.luhn_valid;
 }
 
+bool NumberFinder::ExpiryFollows(std::string_view text, const Groups& groups, size_t last) const {
+  const RecordTail tail = ReadRecordTail(text, groups.group[last].end);
+  if (!tail.expiry) return false;
+  size_t next = last + 1;
+  while (next < groups.count && groups.group[next].begin < tail.end) ++next;
+  // A row that goes on is a row, unless the next number begins there.
+  return next == groups.count || groups.group[next].separator != groups.group[last + 1].separator ||
+         NumberFollows(text, groups, next);
+}
+
 bool NumberFinder::IsWhole(std::string_view text, const Groups& groups, size_t first, size_t last,
                            Candidate& candidate) const {
   const Neighbour before = NeighbourBefore(text, candidate.begin);
@@ -394,7 +405,7 @@ bool NumberFinder::IsWhole(std::string_view text, const Groups& groups, size_t f
       candidate.in_longer_run = true;
     }
     if (last + 1 < groups.count && continues(group[last + 1].separator, group[last + 1].digits) &&
-        !NumberFollows(text, groups, last + 1)) {
+        !NumberFollows(text, groups, last + 1) && !ExpiryFollows(text, groups, last)) {
       candidate.in_longer_run = true;
     }
   }

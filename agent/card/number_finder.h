@@ -98,6 +98,8 @@ class NumberFinder {
   bool IsTailOfTrack(std::string_view text, size_t begin) const;
   // Whether the four groups from `index` on are a number of their own.
   bool NumberFollows(std::string_view text, const Groups& groups, size_t index) const;
+  // Whether an expiry date, and perhaps a security code, and no more groups follow group `last`.
+  bool ExpiryFollows(std::string_view text, const Groups& groups, size_t last) const;
 
   const BrandTable& brands_;
 };
