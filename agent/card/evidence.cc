@@ -24,6 +24,8 @@ constexpr int kBaseTrack = 90;
 
 constexpr int kBrandGroups = 30;
 constexpr int kFours = 22;
+// Versions and addresses are in groups with dots too.
+constexpr int kDottedGroups = 10;
 constexpr int kNamedCardNumber = 40;
 constexpr int kNamedCard = 25;
 constexpr int kCardWordAfter = 15;
@@ -70,6 +72,11 @@ int BaseScore(const Candidate& candidate) {
   if (candidate.size <= kShortDigits) return kBaseShort;
   if (candidate.brand.weight == IssuerWeight::kRare) return kBaseRare;
   return candidate.size <= kUsualDigitsMax ? kBaseCommon : kBaseUnusualLength;
+}
+
+bool IsDotted(std::string_view text, const Candidate& candidate) {
+  return text.substr(candidate.begin, candidate.end - candidate.begin).find('.') !=
+         std::string_view::npos;
 }
 
 // Adds up evidence and keeps its names.
@@ -187,8 +194,11 @@ bool Weigh(std::string_view text, const Candidate& candidate, const StreamFacts&
   Tally tally(track == Track::kNone ? BaseScore(candidate) : kBaseTrack, match);
   tally.Add(track == Track::kOne, 0, "track1");
   tally.Add(track == Track::kTwo, 0, "track2");
-  tally.Add(candidate.shape == Shape::kBrandGroups, kBrandGroups, "brand_grouping");
-  tally.Add(candidate.shape == Shape::kFours, kFours, "grouping");
+  const bool dotted = candidate.shape != Shape::kUngrouped && IsDotted(text, candidate);
+  tally.Add(candidate.shape == Shape::kBrandGroups, dotted ? kDottedGroups : kBrandGroups,
+            dotted ? "dotted_groups" : "brand_grouping");
+  tally.Add(candidate.shape == Shape::kFours, dotted ? kDottedGroups : kFours,
+            dotted ? "dotted_groups" : "grouping");
   AddNames(around, tally);
   tally.Add(around.card_word_after && around.name == NameVerdict::kNone, kCardWordAfter,
             "card_word");

@@ -46,10 +46,25 @@ TEST(Confidence, IsMediumForANumberInNeutralText) {
 TEST(Confidence, IsHighWithTheBrandsGroups) {
   for (const std::string text :
        {"4111 1111 1111 1111", "4111-1111-1111-1111", "3782 822463 10005", "3056 930902 5904",
-        "5555.5555.5555.4444", "6011+1111+1111+1117", "4111%201111%201111%201111"}) {
+        "5555_5555_5555_4444", "6011+1111+1111+1117", "4111%201111%201111%201111"}) {
     const Found found = Only(text);
     EXPECT_EQ(found.confidence, Confidence::kHigh) << text;
     EXPECT_THAT(found.evidence, Contains("brand_grouping")) << text;
+  }
+}
+
+// A version, an address or a row of readings may have such groups.
+TEST(Confidence, IsHighWithDotsBetweenGroupsOnlyWhereMoreSpeaksForIt) {
+  for (const std::string text :
+       {"4111.1111.1111.1111", "v 5555.5555.5555.4444\n", "3782.822463.10005"}) {
+    const Found found = Only(text);
+    EXPECT_EQ(found.confidence, Confidence::kMedium) << text;
+    EXPECT_THAT(found.evidence, Contains("dotted_groups")) << text;
+    EXPECT_THAT(found.evidence, Not(Contains("brand_grouping"))) << text;
+  }
+  for (const std::string text :
+       {"card 4111.1111.1111.1111", "4111.1111.1111.1111 12/27", "cvv=123 4111.1111.1111.1111"}) {
+    EXPECT_EQ(LevelIn(text), Confidence::kHigh) << text;
   }
 }
 
