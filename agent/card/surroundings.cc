@@ -33,6 +33,7 @@ class PlainText {
       if (c != 0) bytes_[size_++] = c == '+' ? ' ' : c;
       ++at;
     }
+    DropSerialTypes();
   }
   ~PlainText() { explicit_bzero(bytes_.data(), size_); }
   PlainText(const PlainText&) = delete;
@@ -41,6 +42,36 @@ class PlainText {
   std::string_view view() const { return {bytes_.data(), size_}; }
 
  private:
+  // PHP's serialize() writes `s:3:"cvv";s:3:"123";` and `i:123;`: what is before each value says
+  // its type and length, and nothing here.
+  void DropSerialTypes() {
+    size_t kept = 0;
+    for (size_t at = 0; at < size_;) {
+      const size_t type = kept == 0 || !IsAsciiAlnum(bytes_[kept - 1]) ? SerialTypeBytes(at) : 0;
+      at += type;
+      if (at < size_ && type == 0) bytes_[kept++] = bytes_[at++];
+    }
+    explicit_bzero(bytes_.data() + kept, size_ - kept);
+    size_ = kept;
+  }
+
+  // Bytes of `s:<length>:` before a quote, or of `i:` after `;` or `{` and before a number or the
+  // end; 0 for others.
+  size_t SerialTypeBytes(size_t at) const {
+    constexpr size_t kLengthDigitsMax = 4;
+    if (size_ - at < 2 || bytes_[at + 1] != ':') return 0;
+    if (bytes_[at] == 'i') {
+      const bool opened = at > 0 && (bytes_[at - 1] == ';' || bytes_[at - 1] == '{');
+      return opened && (at + 2 == size_ || IsAsciiDigit(bytes_[at + 2])) ? 2 : 0;
+    }
+    if (bytes_[at] != 's') return 0;
+    size_t end = at + 2;
+    while (end < size_ && end - at - 2 < kLengthDigitsMax && IsAsciiDigit(bytes_[end])) ++end;
+    const bool typed =
+        end > at + 2 && end + 1 < size_ && bytes_[end] == ':' && bytes_[end + 1] == '"';
+    return typed ? end + 1 - at : 0;
+  }
+
   std::array<char, kSurroundingBytes> bytes_;
   size_t size_ = 0;
 };
@@ -238,6 +269,11 @@ bool SecurityCodeFollows(std::string_view text, size_t at) {
   size_t i = at;
   // `cvv2`
   if (i + 1 < text.size() && IsAsciiDigit(text[i]) && !IsAsciiDigit(text[i + 1])) ++i;
+  // `"cvv";"123"` of serialized PHP, its types left out.
+  if (i + 2 < text.size() && text[i] == '"' && text[i + 1] == ';' &&
+      (text[i + 2] == '"' || IsAsciiDigit(text[i + 2]))) {
+    i += 2;
+  }
   const size_t gap_end = std::min(text.size(), i + kGapMax);
   while (i < gap_end && !IsAsciiDigit(text[i])) {
     if (text[i] == ',' || text[i] == '&' || text[i] == ';' || text[i] == '}') return false;

@@ -232,6 +232,30 @@ TEST(Evidence, FindsACodeInEveryKindOfField) {
   }
 }
 
+TEST(Evidence, ReadsSerializedPhp) {
+  const std::vector<std::string> bodies = {
+      "a:2:{s:11:\"card_number\";s:16:\"4111111111111111\";s:3:\"cvv\";s:3:\"123\";}",
+      "a:2:{s:11:\"card_number\";i:4111111111111111;s:3:\"cvv\";i:123;}",
+      "a:2:{s:3:\"cvv\";s:3:\"123\";s:11:\"card_number\";s:16:\"4111111111111111\";}"};
+  for (const std::string& body : bodies) {
+    std::vector<std::string> texts = {body};
+    for (const testing::NamedEncoding& form : testing::EveryEncoding()) {
+      texts.push_back("d=" + form.encode(body));
+    }
+    for (const std::string& text : texts) {
+      const Found found = Only(text);
+      EXPECT_EQ(found.kind, MatchKind::kPanWithCvv) << text;
+      EXPECT_EQ(found.confidence, Confidence::kHigh) << text;
+      EXPECT_THAT(found.evidence, Contains("field_name:cardnumber")) << text;
+    }
+  }
+  // The name is that of the number, and the code's field holds a code.
+  const Found order = Only("a:1:{s:8:\"order_id\";s:16:\"4111111111111111\";}");
+  EXPECT_EQ(order.confidence, Confidence::kLow);
+  EXPECT_EQ(Only("a:2:{s:1:\"n\";s:16:\"4111111111111111\";s:3:\"cvv\";s:5:\"12345\";}").kind,
+            MatchKind::kPan);
+}
+
 TEST(Evidence, LetsNumbersVouchForEachOther) {
   const auto found = Scan("4111111111111111\n5555555555554444\n");
   ASSERT_EQ(found.size(), 2u);
