@@ -116,6 +116,14 @@ bool ShowsProgress(const ScanOptions& options) {
          (terminal == nullptr || std::string_view(terminal) != "dumb");
 }
 
+// The last column stays free: some terminals go to the next line with it.
+size_t ProgressColumns() {
+  // Serial lines and some containers' terminals tell 0.
+  constexpr size_t kColumnsUntold = 80;
+  const size_t columns = text::TerminalColumns(STDERR_FILENO);
+  return (columns > 0 ? columns : kColumnsUntold) - 1;
+}
+
 // One run: a thread that walks, threads that scan, and the caller's, which watches.
 class Run {
  public:
@@ -201,8 +209,7 @@ class Run {
         const ProgressState state{.bytes_done = report_.bytes_read().load(),
                                   .bytes_total = measure.total(),
                                   .findings = report_.findings()};
-        const size_t columns = text::TerminalColumns(STDERR_FILENO);
-        if (columns > 1) console_.ShowProgress(meter.Line(state, now, columns - 1));
+        console_.ShowProgress(meter.Line(state, now, ProgressColumns()));
       }
     }
     measure.Stop();

@@ -60,10 +60,12 @@ ChildProcess::ChildProcess(const Options& options) {
   std::vector<std::string> variables = options.environment;
   const std::vector<char*> arguments = Pointers(command);
   const std::vector<char*> environment = Pointers(variables);
-  if (options.terminal_columns > 0) {
+  if (options.terminal_columns != 0) {
     winsize size{};
-    size.ws_col = static_cast<unsigned short>(options.terminal_columns);
-    size.ws_row = 50;
+    if (options.terminal_columns != kColumnsUntold) {
+      size.ws_col = static_cast<unsigned short>(options.terminal_columns);
+      size.ws_row = 50;
+    }
     pid_ = forkpty(&out_, nullptr, nullptr, &size);
     if (pid_ == 0) Execute(options.user, arguments.data(), environment.data());
     in_ = fcntl(out_, F_DUPFD_CLOEXEC, 0);

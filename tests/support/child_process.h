@@ -33,11 +33,13 @@ std::vector<std::string> SanitizerEnvironment();
 // outlives the test.
 class ChildProcess {
  public:
+  static constexpr int kColumnsUntold = -1;
+
   struct Options {
     // The program's path, and its arguments.
     std::vector<std::string> command;
     std::vector<std::string> environment;
-    // Columns of a terminal; 0 for pipes.
+    // Columns of a terminal; 0 for pipes, kColumnsUntold for a terminal that does not tell them.
     int terminal_columns = 0;
     // To run as, when the test runs as root; 0 for the same.
     uid_t user = 0;

@@ -551,6 +551,26 @@ TEST_F(ScanTest, KnowsTheShareOnATerminal) {
   EXPECT_EQ(child.Wait().code, 128 + SIGINT);
 }
 
+TEST_F(ScanTest, TakesATerminalThatDoesNotTellItsColumnsFor80) {
+  const std::string large = Write("large", "");
+  ASSERT_EQ(truncate(large.c_str(), int64_t{100} << 30), 0);
+  ChildProcess::Options options = ScanProgram({folder_.path()});
+  options.terminal_columns = ChildProcess::kColumnsUntold;
+  ChildProcess child(options);
+  std::string shown;
+  EXPECT_TRUE(child.ReadUntil([&shown](const std::string& out) {
+    shown = out;
+    return out.find("% [") != std::string::npos && out.ends_with(" left, 0 findings");
+  }));
+  // The last line, behind the sequence that clears the one before.
+  constexpr std::string_view kClear = "\r\x1b[K";
+  const size_t begin = shown.rfind(kClear);
+  ASSERT_NE(begin, std::string::npos);
+  EXPECT_EQ(shown.size() - begin - kClear.size(), 79U);
+  child.Write("\x03");
+  EXPECT_EQ(child.Wait().code, 128 + SIGINT);
+}
+
 TEST_F(ScanTest, ShowsNoBarWhenNotAsked) {
   const std::string path = Write("a.txt", Text(kVisa));
   for (const char* const option : {"--quiet", "--no-progress"}) {
