@@ -7,6 +7,7 @@
 
 #include "agent/card/iban.h"
 #include "agent/card/luhn.h"
+#include "agent/card/number_rows.h"
 #include "agent/card/record_tail.h"
 #include "agent/card/surroundings.h"
 #include "agent/card/test_numbers.h"
@@ -38,6 +39,7 @@ constexpr int kNamedOther = -45;
 constexpr int kBesideLetter = -25;
 constexpr int kLongerRun = -40;
 constexpr int kIban = -60;
+constexpr int kNumberRows = -30;
 constexpr int kSign = -25;
 constexpr int kFewDigits = -35;
 constexpr int kSequence = -45;
@@ -221,6 +223,8 @@ bool Weigh(std::string_view text, const Candidate& candidate, const StreamFacts&
   tally.Add(candidate.in_longer_run, kLongerRun, "against:longer_run");
   tally.Add(track == Track::kNone && IsInIban(text, candidate.begin, candidate.end), kIban,
             "against:iban");
+  tally.Add(IsRowOfNumbers(text, candidate.begin, candidate.end), kNumberRows,
+            "against:number_rows");
   tally.Add(candidate.has_sign, kSign, "against:sign");
   tally.Add(facts.script, kScript, "against:script");
   tally.Add(facts.binary_media, kBinaryMedia, "against:binary_media");
