@@ -1,8 +1,10 @@
+#include <algorithm>
 #include <clocale>
 #include <exception>
 #include <iostream>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
@@ -95,6 +97,18 @@ int RunAgent(const Flags& flags) {
   return Watch(*config, flags);
 }
 
+// The first option that is none, or else the first argument that nothing takes. Of an option with
+// `=`, what is before it: the value may be long, or no business of a log.
+std::string FirstUnknown(const CLI::App& app, const CLI::App& scan) {
+  std::vector<std::string> left = app.remaining();
+  if (left.empty()) left = scan.remaining();
+  const auto option = std::find_if(left.begin(), left.end(), [](const std::string& argument) {
+    return argument.size() > 1 && argument.starts_with("-");
+  });
+  if (option != left.end()) return option->substr(0, option->find('='));
+  return left.empty() ? "" : left.front();
+}
+
 int Run(int argc, char** argv) {
   Flags flags;
   CLI::App app(
@@ -121,6 +135,16 @@ int Run(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::Success& e) {
     return app.exit(e);
+  } catch (const CLI::ExtrasError& e) {
+    // CLI11 lists all that is left over, values of the unknown option too, last first.
+    const std::string unknown = FirstUnknown(app, *scan);
+    std::cerr << "skimwatch-agent: "
+              << (unknown.empty() ? offline::ShownText(e.what())
+                                  : absl::StrCat(unknown.starts_with("-") ? "unknown option "
+                                                                          : "unknown argument ",
+                                                 offline::ShownText(unknown)))
+              << "\nRun with --help for more information.\n";
+    return kExitUsage;
   } catch (const CLI::ParseError& e) {
     // It quotes what was typed, which for `scan` may be a card number.
     std::cerr << "skimwatch-agent: " << offline::ShownText(e.what()) << "\n"

@@ -571,6 +571,29 @@ TEST_F(ScanTest, TakesATerminalThatDoesNotTellItsColumnsFor80) {
   EXPECT_EQ(child.Wait().code, 128 + SIGINT);
 }
 
+TEST_F(ScanTest, NamesTheUnknownOptionAlone) {
+  struct Case {
+    std::vector<std::string> arguments;
+    std::string message;
+  };
+  const std::vector<Case> cases = {
+      {{"--confg", "x"}, "unknown option --confg"},
+      {{"--confg=x", "y"}, "unknown option --confg"},
+      {{"x", "y"}, "unknown argument x"},
+      {{"scan", "--jbs", "2", "a"}, "unknown option --jbs"},
+      {{"scan", "--" + std::string(kVisa), "a"}, "unknown option --****************"},
+  };
+  for (const Case& c : cases) {
+    ChildProcess::Options options = ScanProgram({});
+    options.command = {SKIMWATCH_SCAN_PROGRAM};
+    options.command.insert(options.command.end(), c.arguments.begin(), c.arguments.end());
+    const Result result = skimwatch::testing::RunProgram(options);
+    EXPECT_EQ(result.code, 2);
+    EXPECT_EQ(result.err, absl::StrCat("skimwatch-agent: ", c.message,
+                                       "\nRun with --help for more information.\n"));
+  }
+}
+
 TEST_F(ScanTest, ShowsNoBarWhenNotAsked) {
   const std::string path = Write("a.txt", Text(kVisa));
   for (const char* const option : {"--quiet", "--no-progress"}) {
