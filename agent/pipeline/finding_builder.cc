@@ -23,6 +23,8 @@ v1::SourceKind SourceOf(traffic::SourceKind source) {
       return v1::SOURCE_KIND_PCAP_FILE;
     case traffic::SourceKind::kLogFile:
       return v1::SOURCE_KIND_LOG_FILE;
+    case traffic::SourceKind::kMirror:
+      return v1::SOURCE_KIND_MIRROR;
   }
   return v1::SOURCE_KIND_UNSPECIFIED;
 }

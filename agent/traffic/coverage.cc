@@ -18,6 +18,8 @@ std::string_view ReasonName(Reason reason) {
       return "shed.flow_table_full";
     case Reason::kShedReassemblyMemory:
       return "shed.reassembly_memory";
+    case Reason::kShedQueueFull:
+      return "shed.queue_full";
     case Reason::kUndecodableEncrypted:
       return "undecodable.encrypted";
     case Reason::kUndecodableContentCoding:

@@ -26,6 +26,8 @@ enum class Reason : uint8_t {
   // What was missing came after it was given up: the memory for reassembly, of one flow or in all,
   // or the time to wait was used up; or it came from before the first packet of an open flow.
   kShedReassemblyMemory,
+  // Copies of requests came faster than they could be scanned, and the room for them was used up.
+  kShedQueueFull,
   // TLS or another ciphertext.
   kUndecodableEncrypted,
   // The content coding was unknown or its data broken.

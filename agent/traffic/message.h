@@ -9,7 +9,7 @@
 
 namespace skimwatch::traffic {
 
-enum class SourceKind : uint8_t { kPacketCapture, kPcapFile, kLogFile };
+enum class SourceKind : uint8_t { kPacketCapture, kPcapFile, kLogFile, kMirror };
 
 // Which way bytes go, seen from the watched host.
 enum class Direction : uint8_t {

@@ -3,14 +3,14 @@
 namespace skimwatch::traffic {
 
 Direction FlowContext::DirectionOf(Sender sender) const {
-  if (service_site != nullptr) {
+  if (to_service) {
     return sender == Sender::kClient ? Direction::kInboundRequest : Direction::kOutboundResponse;
   }
   return sender == Sender::kClient ? Direction::kOutboundRequest : Direction::kInboundResponse;
 }
 
 bool FlowContext::Scans(Sender sender) const {
-  return decoder.options.scan_inbound || (service_site == nullptr) == (sender == Sender::kClient);
+  return decoder.options.scan_inbound || to_service == (sender == Sender::kServer);
 }
 
 void FlowContext::Fill(Sender sender, std::string_view host, Provenance& provenance) const {

@@ -24,6 +24,8 @@ struct FlowContext {
   Address server;
   // The site whose service the server is; null where it is nobody's.
   const std::string* service_site = nullptr;
+  // The server is on the watched host, whether its site is known or not.
+  bool to_service = false;
   // Of the packet that is looked at.
   absl::Time now;
 

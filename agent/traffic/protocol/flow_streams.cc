@@ -9,6 +9,14 @@ namespace skimwatch::traffic {
 FlowStreams::FlowStreams(DecoderContext& context, const Endpoint& end0, const Endpoint& end1)
     : flow_(context), ends_{end0, end1} {}
 
+FlowStreams::FlowStreams(DecoderContext& context, const ByteFlow& flow)
+    : flow_(context), client_(0) {
+  flow_.client = flow.client;
+  flow_.server = flow.server;
+  flow_.to_service = !flow.is_outbound;
+  for (Side& side : sides_) side.may_resume = false;
+}
+
 FlowStreams::~FlowStreams() {
   for (int end : {0, 1}) End(end, flow_.now);
 }
@@ -26,6 +34,7 @@ void FlowStreams::TakeClient(int end) {
   flow_.client = {client.ip.ToString(), client.port};
   flow_.server = {server.ip.ToString(), server.port};
   flow_.service_site = flow_.decoder.sites.SiteOfService(server);
+  flow_.to_service = flow_.service_site != nullptr;
 }
 
 void FlowStreams::GuessClient() {

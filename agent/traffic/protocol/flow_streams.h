@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "agent/traffic/byte_flow.h"
 #include "agent/traffic/ip_address.h"
 #include "agent/traffic/protocol/flow_context.h"
 #include "agent/traffic/protocol/protocol_detector.h"
@@ -26,6 +27,8 @@ namespace skimwatch::traffic {
 class FlowStreams {
  public:
   FlowStreams(DecoderContext& context, const Endpoint& end0, const Endpoint& end1);
+  // Of a flow whose client, which is end 0, and whose way are known to the source.
+  FlowStreams(DecoderContext& context, const ByteFlow& flow);
   ~FlowStreams();
   FlowStreams(const FlowStreams&) = delete;
   FlowStreams& operator=(const FlowStreams&) = delete;

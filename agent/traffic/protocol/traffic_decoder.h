@@ -40,6 +40,8 @@ struct TrafficDecoderOptions {
   static TrafficDecoderOptions FromConfig(const config::v1::PacketCapture& capture,
                                           const config::v1::Sampling& sampling,
                                           const config::v1::Limits& limits, uint32_t decoders);
+  // The same for a source of flows that come as bytes.
+  static TrafficDecoderOptions FromConfig(const config::v1::Limits& limits, uint32_t decoders);
 };
 
 // Turns packets into messages: reassembles TCP, follows HTTP/1 in both directions, undoes transfer

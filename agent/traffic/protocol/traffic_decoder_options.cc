@@ -8,10 +8,16 @@ TrafficDecoderOptions TrafficDecoderOptions::FromConfig(const config::v1::Packet
                                                         const config::v1::Sampling& sampling,
                                                         const config::v1::Limits& limits,
                                                         uint32_t decoders) {
-  TrafficDecoderOptions options;
+  TrafficDecoderOptions options = FromConfig(limits, decoders);
   options.default_site = capture.site();
   options.scan_inbound = capture.scan_inbound();
   if (sampling.flow_ratio() > 0) options.flow_ratio = std::min(sampling.flow_ratio(), 1.0);
+  return options;
+}
+
+TrafficDecoderOptions TrafficDecoderOptions::FromConfig(const config::v1::Limits& limits,
+                                                        uint32_t decoders) {
+  TrafficDecoderOptions options;
   if (limits.reassembly_mib() > 0) {
     options.reassembly_bytes_max = uint64_t{limits.reassembly_mib()} << 20;
   }

@@ -1,0 +1,139 @@
+#include "agent/traffic/protocol/byte_flow_decoder.h"
+
+#include <list>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "agent/traffic/protocol/decoder_context.h"
+#include "agent/traffic/protocol/decoder_counters.h"
+#include "agent/traffic/protocol/flow_streams.h"
+
+namespace skimwatch::traffic {
+namespace {
+
+constexpr int kClient = 0;
+constexpr int kServer = 1;
+
+}  // namespace
+
+class ByteFlowDecoder::Impl {
+ public:
+  Impl(TrafficDecoderOptions options, std::shared_ptr<const SiteMap> sites, Coverage& coverage,
+       MessageSink& sink)
+      : options_(std::move(options)),
+        sites_(std::move(sites)),
+        context_{.options = options_,
+                 .sites = *sites_,
+                 .coverage = coverage,
+                 .sink = sink,
+                 .counters = counters_} {}
+  ~Impl() { Flush(); }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+
+  void Open(uint64_t id, const ByteFlow& info, absl::Time now) {
+    End(id, now);
+    if (flows_.size() >= options_.flows_max) {
+      counters_.flows_evicted.Add();
+      End(by_age_.front(), now);
+    }
+    Entry& entry = flows_[id];
+    entry.streams = std::make_unique<FlowStreams>(context_, info);
+    entry.last_seen = now;
+    entry.place = by_age_.insert(by_age_.end(), id);
+    counters_.flows.Add();
+    counters_.flows_active.Add();
+  }
+
+  void Data(uint64_t id, bool from_client, std::string_view bytes, absl::Time now) {
+    Entry* entry = Find(id, now);
+    if (entry == nullptr) return context_.coverage.Add(Reason::kShedFlowTableFull, bytes.size());
+    entry->streams->Data(from_client ? kClient : kServer, bytes, now);
+  }
+
+  void Shed(uint64_t id, bool from_client, uint64_t bytes, absl::Time now) {
+    if (Entry* entry = Find(id, now))
+      entry->streams->Gap(from_client ? kClient : kServer, bytes, now);
+  }
+
+  void End(uint64_t id, absl::Time now) {
+    const auto it = flows_.find(id);
+    if (it == flows_.end()) return;
+    const std::unique_ptr<FlowStreams> streams = std::move(it->second.streams);
+    by_age_.erase(it->second.place);
+    flows_.erase(it);
+    counters_.flows_active.Subtract(1);
+    for (int end : {kClient, kServer}) streams->End(end, now);
+  }
+
+  void Expire(absl::Time now) {
+    while (!by_age_.empty() &&
+           absl::AbsDuration(now - flows_.at(by_age_.front()).last_seen) > options_.flow_idle) {
+      End(by_age_.front(), now);
+    }
+  }
+
+  void Flush() {
+    while (!by_age_.empty()) End(by_age_.front(), flows_.at(by_age_.front()).last_seen);
+  }
+
+  Stats stats() const {
+    const DecoderCounters& c = counters_;
+    return {.flows = c.flows.value(),
+            .flows_active = c.flows_active.value(),
+            .flows_evicted = c.flows_evicted.value(),
+            .requests = c.requests.value(),
+            .responses = c.responses.value(),
+            .http_errors = c.http_errors.value(),
+            .bodies_truncated = c.bodies_truncated.value(),
+            .bodies_cut_as_bomb = c.bodies_cut_as_bomb.value(),
+            .bodies_undecodable = c.bodies_undecodable.value(),
+            .raw_streams = c.raw_streams.value()};
+  }
+
+ private:
+  struct Entry {
+    std::unique_ptr<FlowStreams> streams;
+    absl::Time last_seen;
+    std::list<uint64_t>::iterator place;
+  };
+
+  Entry* Find(uint64_t id, absl::Time now) {
+    const auto it = flows_.find(id);
+    if (it == flows_.end()) return nullptr;
+    by_age_.splice(by_age_.end(), by_age_, it->second.place);
+    it->second.last_seen = now;
+    return &it->second;
+  }
+
+  const TrafficDecoderOptions options_;
+  const std::shared_ptr<const SiteMap> sites_;
+  DecoderCounters counters_;
+  DecoderContext context_;
+  // The one that was silent longest first.
+  std::list<uint64_t> by_age_;
+  absl::flat_hash_map<uint64_t, Entry> flows_;
+};
+
+ByteFlowDecoder::ByteFlowDecoder(TrafficDecoderOptions options,
+                                 std::shared_ptr<const SiteMap> sites, Coverage& coverage,
+                                 MessageSink& sink)
+    : impl_(std::make_unique<Impl>(std::move(options), std::move(sites), coverage, sink)) {}
+ByteFlowDecoder::~ByteFlowDecoder() = default;
+
+void ByteFlowDecoder::OnOpen(uint64_t flow, const ByteFlow& info, absl::Time now) {
+  impl_->Open(flow, info, now);
+}
+void ByteFlowDecoder::OnData(uint64_t flow, bool from_client, std::string_view bytes,
+                             absl::Time now) {
+  impl_->Data(flow, from_client, bytes, now);
+}
+void ByteFlowDecoder::OnShed(uint64_t flow, bool from_client, uint64_t bytes, absl::Time now) {
+  impl_->Shed(flow, from_client, bytes, now);
+}
+void ByteFlowDecoder::OnEnd(uint64_t flow, absl::Time now) { impl_->End(flow, now); }
+void ByteFlowDecoder::OnIdle(absl::Time now) { impl_->Expire(now); }
+void ByteFlowDecoder::Flush() { impl_->Flush(); }
+ByteFlowDecoder::Stats ByteFlowDecoder::stats() const { return impl_->stats(); }
+
+}  // namespace skimwatch::traffic
