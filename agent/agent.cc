@@ -18,6 +18,7 @@
 #include "absl/time/clock.h"
 #include "agent/card/brand_table.h"
 #include "agent/card/scanner.h"
+#include "agent/mirrors.h"
 #include "agent/pipeline/agent_metrics.h"
 #include "agent/pipeline/expected_flows.h"
 #include "agent/pipeline/finding_builder.h"
@@ -129,15 +130,6 @@ traffic::TrafficDecoder::Stats DecoderStats(const Capture& capture) {
   return sum;
 }
 
-void AddScannerStats(const MessageScanner::Stats& one, MessageScanner::Stats& sum) {
-  sum.parts += one.parts;
-  sum.bytes += one.bytes;
-  sum.matches += one.matches;
-  sum.scan_time += one.scan_time;
-  sum.streams_ended_early += one.streams_ended_early;
-  sum.parts_open += one.parts_open;
-}
-
 // What packets that the kernel dropped held: nobody saw them, so each counts as long as those that
 // were seen are on average.
 uint64_t DroppedBytesEstimate(const traffic::PacketCapture::Stats& capture,
@@ -200,6 +192,7 @@ class AgentImpl final : public Agent {
   absl::Status OpenCaptures();
   absl::Status OpenLogs();
   absl::Status OpenWebRoots();
+  absl::Status OpenMirrors();
   absl::Status OpenMetrics();
   void StartSources();
   void TakePolicy(const v1::Policy& policy);
@@ -221,6 +214,7 @@ class AgentImpl final : public Agent {
   std::unique_ptr<script::ScriptMonitor> web_roots_;
   std::vector<Logs> logs_;
   std::vector<Capture> captures_;
+  std::unique_ptr<Mirrors> mirrors_;
   std::unique_ptr<admin::AdminServer> admin_;
   // By the last heartbeat.
   mutable std::atomic<uint64_t> dropped_before_{0};
@@ -258,6 +252,7 @@ absl::Status AgentImpl::Begin() {
   if (absl::Status s = OpenCaptures(); !s.ok()) return s;
   if (absl::Status s = OpenLogs(); !s.ok()) return s;
   if (absl::Status s = OpenWebRoots(); !s.ok()) return s;
+  if (absl::Status s = OpenMirrors(); !s.ok()) return s;
   if (absl::Status s = OpenMetrics(); !s.ok()) return s;
   StartSources();
   return absl::OkStatus();
@@ -275,6 +270,8 @@ absl::Status AgentImpl::OpenUplink() {
   }
   if (!config().sources().log_files().empty()) options.capabilities.push_back("log_file");
   if (!config().sources().web_roots().empty()) options.capabilities.push_back("web_root");
+  if (!config().sources().http_mirrors().empty()) options.capabilities.push_back("http_mirror");
+  if (!config().sources().icap_servers().empty()) options.capabilities.push_back("icap");
   options.heartbeat = [this] { return Heartbeat(); };
   options.on_policy = [this](const v1::Policy& policy) { TakePolicy(policy); };
   absl::StatusOr<std::unique_ptr<uplink::Uplink>> uplink = uplink::Uplink::Open(std::move(options));
@@ -300,7 +297,8 @@ absl::Status AgentImpl::OpenCaptures() {
   for (const config::v1::PacketCapture& capture : sources.packet_captures()) {
     threads += capture.threads();
   }
-  bool any = !sources.log_files().empty() || !sources.web_roots().empty();
+  bool any = !sources.log_files().empty() || !sources.web_roots().empty() ||
+             !sources.http_mirrors().empty() || !sources.icap_servers().empty();
   for (const config::v1::PacketCapture& wanted : sources.packet_captures()) {
     Capture capture{.interface = wanted.interface()};
     const traffic::TrafficDecoderOptions decoder = traffic::TrafficDecoderOptions::FromConfig(
@@ -360,6 +358,20 @@ absl::Status AgentImpl::OpenWebRoots() {
   web_roots_ = *std::move(monitor);
   web_roots_open_ = true;
   if (policy_.has_value()) web_roots_->SetApproved(policy_->approved_scripts());
+  return absl::OkStatus();
+}
+
+absl::Status AgentImpl::OpenMirrors() {
+  const config::v1::Sources& sources = config().sources();
+  if (sources.http_mirrors().empty() && sources.icap_servers().empty()) return absl::OkStatus();
+  absl::StatusOr<std::shared_ptr<const traffic::SiteMap>> sites =
+      traffic::SiteMap::Create(config().sites(), std::make_shared<traffic::LocalAddresses>());
+  if (!sites.ok()) return sites.status();
+  absl::StatusOr<std::unique_ptr<Mirrors>> mirrors =
+      Mirrors::Start(config(), {.scanner = ScannerOptions(), .sites = *std::move(sites)},
+                     card::BrandTable::Default(), *writer_, coverage_);
+  if (!mirrors.ok()) return mirrors.status();
+  mirrors_ = *std::move(mirrors);
   return absl::OkStatus();
 }
 
@@ -454,7 +466,7 @@ AgentSnapshot AgentImpl::Snapshot() const {
     shown.decoder = DecoderStats(capture);
     snapshot.dropped_bytes_estimate += DroppedBytesEstimate(shown.capture, shown.decoder);
     for (const std::shared_ptr<CaptureThread>& thread : capture.threads) {
-      AddScannerStats(thread->scanner().stats(), packet_scan);
+      packet_scan += thread->scanner().stats();
     }
     snapshot.captures.push_back(std::move(shown));
   }
@@ -463,10 +475,11 @@ AgentSnapshot AgentImpl::Snapshot() const {
   }
   MessageScanner::Stats log_scan;
   for (const Logs& logs : logs_) {
-    AddScannerStats(logs.scanner->stats(), log_scan);
+    log_scan += logs.scanner->stats();
     snapshot.logs.push_back({.paths = logs.paths, .tail = logs.tail->GetStats()});
   }
   if (!logs_.empty()) snapshot.scans.push_back({.source = "log_file", .scanner = log_scan});
+  if (mirrors_ != nullptr) mirrors_->AddTo(snapshot);
   if (web_roots_ != nullptr) {
     snapshot.web_roots = web_roots_->GetStats();
     snapshot.scripts = script_reporter_->stats();
@@ -498,6 +511,7 @@ void AgentImpl::Stop(absl::Duration timeout) {
     if (capture.capture != nullptr) capture.capture->Stop();
   }
   for (Logs& logs : logs_) logs.tail->Stop();
+  if (mirrors_ != nullptr) mirrors_->Stop();
   if (web_roots_ != nullptr) web_roots_->Stop();
   if (writer_ != nullptr && uplink_ != nullptr) writer_->Stop();
   if (uplink_ != nullptr) uplink_->Stop(timeout);

@@ -22,6 +22,8 @@ build|zlib1g-dev|CRC of spool segments; gzip and deflate bodies
 build|libbrotli-dev|br bodies
 build|libzstd-dev|zstd bodies
 build|libhtp-dev|HTTP/1 parser made for traffic that is watched
+build|libnghttp2-dev|HTTP/2 of request copies
+build|libboost-dev|sockets and HTTP of the servers that take request copies (Asio, Beast)
 build|libpcap-dev|capture files and packet filters
 build|libyaml-cpp-dev|configuration files
 build|libspdlog-dev|logging
@@ -41,6 +43,7 @@ test|libbenchmark-dev|micro-benchmarks
 test|libvectorscan-dev|peer that the scanner is measured beside
 test|prometheus|scrapes the collector; promtool checks rules
 test|strace|makes disk faults
+test|squid|an egress proxy that hands over requests by ICAP
 test|python3|a web server under test that is not nginx
 test|tcpdump|makes capture files to compare with
 test|faketime|steps the clock of a program under test

@@ -116,6 +116,37 @@ void AddCaptures(const AgentSnapshot& snapshot, Families& families) {
       MetricType::Counter, streams);
 }
 
+void AddMirrors(const AgentSnapshot& snapshot, Families& families) {
+  if (snapshot.mirrors.empty()) return;
+  using Mirror = AgentSnapshot::Mirror;
+  const auto per_mirror = [&](const char* name, const char* help, MetricType type, auto value) {
+    std::vector<Series> series;
+    for (const Mirror& mirror : snapshot.mirrors) {
+      series.push_back({{{"listen", mirror.listen}, {"source", mirror.source}},
+                        static_cast<double>(value(mirror))});
+    }
+    Add(families, name, help, type, series);
+  };
+  per_mirror("skimwatch_mirror_connections_total", "Connections taken for request copies.",
+             MetricType::Counter, [](const Mirror& m) { return m.server.connections; });
+  per_mirror("skimwatch_mirror_connections_open", "Connections open now.", MetricType::Gauge,
+             [](const Mirror& m) { return m.server.connections_open; });
+  per_mirror("skimwatch_mirror_connections_refused_total",
+             "Connections not taken, since connections_max were open.", MetricType::Counter,
+             [](const Mirror& m) { return m.server.connections_refused; });
+  per_mirror("skimwatch_mirror_requests_total", "Copies answered.", MetricType::Counter,
+             [](const Mirror& m) { return m.server.requests; });
+  per_mirror("skimwatch_mirror_errors_total",
+             "Connections ended since what came was no HTTP or no ICAP. See the agent's log.",
+             MetricType::Counter, [](const Mirror& m) { return m.server.errors; });
+  per_mirror("skimwatch_mirror_http_errors_total",
+             "Copies that began as HTTP and broke its rules; they are scanned as bytes.",
+             MetricType::Counter, [](const Mirror& m) { return m.decoder.http_errors; });
+  per_mirror("skimwatch_mirror_bodies_cut_as_bomb_total",
+             "Compressed bodies that grew beyond limits.decompression_ratio_max.",
+             MetricType::Counter, [](const Mirror& m) { return m.decoder.bodies_cut_as_bomb; });
+}
+
 void AddLogs(const AgentSnapshot& snapshot, Families& families) {
   if (snapshot.logs.empty()) return;
   double files = 0, lines = 0, bytes = 0, errors = 0, compressed = 0;
@@ -355,6 +386,7 @@ std::vector<prometheus::MetricFamily> AgentFamilies(const AgentSnapshot& snapsho
   AddScan(snapshot, families);
   AddCaptures(snapshot, families);
   AddLogs(snapshot, families);
+  AddMirrors(snapshot, families);
   AddScripts(snapshot, families);
   AddWriter(snapshot, families);
   AddUplink(snapshot, families);

@@ -15,8 +15,10 @@
 #include "agent/pipeline/script_reporter.h"
 #include "agent/script/script_monitor.h"
 #include "agent/traffic/coverage.h"
+#include "agent/traffic/protocol/byte_flow_decoder.h"
 #include "agent/traffic/protocol/traffic_decoder.h"
 #include "agent/traffic/source/log_tail.h"
+#include "agent/traffic/source/mirror/copy_server.h"
 #include "agent/traffic/source/packet_capture.h"
 #include "agent/uplink/uplink.h"
 #include "prometheus/collectable.h"
@@ -39,6 +41,13 @@ struct AgentSnapshot {
     std::string paths;
     traffic::LogTail::Stats tail;
   };
+  struct Mirror {
+    // `http_mirrors`, `icap_servers`.
+    std::string source;
+    std::string listen;
+    traffic::CopyServer::Stats server;
+    traffic::ByteFlowDecoder::Stats decoder;
+  };
   struct Scan {
     // `packet_capture`, `log_file`.
     std::string source;
@@ -47,6 +56,7 @@ struct AgentSnapshot {
 
   std::vector<Capture> captures;
   std::vector<Logs> logs;
+  std::vector<Mirror> mirrors;
   std::vector<Scan> scans;
   std::optional<script::ScriptMonitor::Stats> web_roots;
   ScriptReporter::Stats scripts;

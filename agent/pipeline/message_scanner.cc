@@ -204,6 +204,17 @@ void MessageScanner::Advance(absl::Time now) {
   }
 }
 
+MessageScanner::Stats& MessageScanner::Stats::operator+=(const Stats& other) {
+  parts += other.parts;
+  bytes += other.bytes;
+  matches += other.matches;
+  scan_time += other.scan_time;
+  streams_ended_early += other.streams_ended_early;
+  bytes_not_decoded += other.bytes_not_decoded;
+  parts_open += other.parts_open;
+  return *this;
+}
+
 MessageScanner::Stats MessageScanner::stats() const {
   return {.parts = parts_.load(std::memory_order_relaxed),
           .bytes = bytes_.load(std::memory_order_relaxed),

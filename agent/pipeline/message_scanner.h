@@ -47,6 +47,8 @@ class MessageScanner final : public traffic::MessageSink {
     uint64_t bytes_not_decoded = 0;
     // Gauge.
     uint64_t parts_open = 0;
+
+    Stats& operator+=(const Stats& other);
   };
 
   MessageScanner(const Options& options, const card::BrandTable& brands, FindingWriter& writer);

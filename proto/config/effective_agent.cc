@@ -58,11 +58,25 @@ void CheckSite(const Checker& source, const v1::AgentConfig& config, const IsSit
   }
 }
 
+// What takes copies of requests.
+void CheckCopyServer(const Checker& server, const v1::AgentConfig& config, const IsSite& is_site,
+                     std::map<std::string, std::string>& listens) {
+  server.Required("listen", "where to listen, `address:port` or `unix:/path`");
+  server.Valid("listen", IsListenAddress, "`address:port` or `unix:/path`");
+  server.Unique("listen", listens);
+  CheckSite(server, config, is_site);
+  server.Number("connections_max", 256, 1, 65536);
+  server.Number("queue_mib", 16, 1, 4096);
+}
+
 void CheckSources(const Checker& root, const v1::AgentConfig& config, const IsSite& is_site) {
   const Checker sources = root.Message("sources");
   const v1::Sources& given = config.sources();
-  if (given.packet_captures().empty() && given.log_files().empty() && given.web_roots().empty()) {
-    sources.Error("", "none", "at least one of packet_captures, log_files, web_roots");
+  if (given.packet_captures().empty() && given.log_files().empty() && given.web_roots().empty() &&
+      given.http_mirrors().empty() && given.icap_servers().empty()) {
+    sources.Error("", "none",
+                  "at least one of packet_captures, log_files, web_roots, http_mirrors, "
+                  "icap_servers");
   }
   sources.Each("packet_captures", [&](const Checker& capture) {
     // IFNAMSIZ, less the zero byte.
@@ -86,6 +100,13 @@ void CheckSources(const Checker& root, const v1::AgentConfig& config, const IsSi
     logs.OneOf("from", "end", {"end", "start"});
     logs.Number("line_bytes_max", 1048576, 1024, 67108864);
   });
+  std::map<std::string, std::string> listens;
+  sources.Each("http_mirrors", [&](const Checker& mirror) {
+    CheckCopyServer(mirror, config, is_site, listens);
+    mirror.OneOf("direction", "outbound", {"outbound", "inbound"});
+  });
+  sources.Each("icap_servers",
+               [&](const Checker& icap) { CheckCopyServer(icap, config, is_site, listens); });
   std::map<std::string, std::string> paths;
   sources.Each("web_roots", [&](const Checker& web_root) {
     web_root.Required("path", "the folder of a web root");

@@ -45,6 +45,17 @@ http {
     listen 127.0.0.1:@SHOP@;
     root html;
     location = /api/checkout { return 200 "thank you\n"; }
+    location /copied/ {
+      mirror /copy;
+      rewrite ^ /v1/charges break;
+      proxy_pass http://127.0.0.1:@PROCESSOR@;
+    }
+    location = /copy {
+      internal;
+      proxy_http_version 1.1;
+      proxy_set_header Host $host;
+      proxy_pass http://127.0.0.1:@MIRROR@$request_uri;
+    }
     location /packed/ { add_header Content-Encoding gzip; default_type text/plain; }
   }
   server {
@@ -96,8 +107,10 @@ void WebServer::Launch() {
   shop_port_ = FreePort();
   outside_port_ = FreePort();
   processor_port_ = FreePort();
+  if (mirror_port_ == 0) mirror_port_ = FreePort();
   std::ofstream(folder_ + "/nginx.conf")
       << absl::StrReplaceAll(kConfiguration, {{"@SHOP@", absl::StrCat(shop_port_)},
+                                              {"@MIRROR@", absl::StrCat(mirror_port_)},
                                               {"@OUTSIDE@", absl::StrCat(outside_port_)},
                                               {"@PROCESSOR@", absl::StrCat(processor_port_)}});
   pid_ = fork();

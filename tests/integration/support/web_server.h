@@ -10,8 +10,9 @@
 namespace skimwatch::integration {
 
 // A real nginx with three servers on free ports of loopback: the shop, which serves the folder
-// `html`; `outside`, which takes whatever it is sent; and the payment processor. Its folder is the
-// shop's, so card numbers may stand there.
+// `html` and sends copies of requests to /copied/ to `mirror_port`, where a test may listen;
+// `outside`, which takes whatever it is sent; and the payment processor. Its folder is the shop's,
+// so card numbers may stand there.
 class WebServer {
  public:
   explicit WebServer(std::string folder);
@@ -27,6 +28,7 @@ class WebServer {
   int shop_port() const { return shop_port_; }
   int outside_port() const { return outside_port_; }
   int processor_port() const { return processor_port_; }
+  int mirror_port() const { return mirror_port_; }
   // A capture filter for its ports alone.
   std::string Filter() const;
 
@@ -39,6 +41,7 @@ class WebServer {
   int shop_port_ = 0;
   int outside_port_ = 0;
   int processor_port_ = 0;
+  int mirror_port_ = 0;
 };
 
 // A TCP port of loopback that nobody has at this moment.

@@ -13,6 +13,7 @@
 namespace skimwatch::config {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
@@ -258,7 +259,7 @@ TEST(AgentConfig, NamesEverythingThatIsMissing) {
             "a.yaml:1:1: collector.tls.ca_file: found nothing, expected a PEM file (or "
             "`plaintext: true` on a local address)\n"
             "a.yaml:1:1: sources: found none, expected at least one of packet_captures, "
-            "log_files, web_roots");
+            "log_files, web_roots, http_mirrors, icap_servers");
 }
 
 TEST(AgentConfig, RefusesPlaintextToAnotherMachine) {
@@ -336,6 +337,20 @@ sites: [{name: My Shop, hosts: ["a b"], services: ["localhost:80", ":0"]}]
             "or `:port` with an IP address and a port from 1");
 }
 
+TEST(AgentConfig, RefusesTwoServersForCopiesInOnePlace) {
+  EXPECT_THAT(AgentError(R"(sites: [{name: shop}]
+collector: {address: "unix:/run/c", tls: {plaintext: true}}
+sources:
+  http_mirrors: [{listen: "127.0.0.1:8125", direction: up}]
+  icap_servers: [{listen: "127.0.0.1:8125"}, {connections_max: 0}]
+)",
+                         ""),
+              AllOf(HasSubstr("http_mirrors[0].direction: found `up`, expected one of: outbound, "
+                              "inbound"),
+                    HasSubstr("icap_servers[0].listen: found `127.0.0.1:8125` again"),
+                    HasSubstr("icap_servers[1].listen: found nothing")));
+}
+
 TEST(AgentConfig, RefusesBadSources) {
   EXPECT_EQ(AgentError("", R"(sites: [{name: shop}]
 collector: {address: "unix:/run/c", tls: {plaintext: true}}
@@ -401,6 +416,8 @@ sources:
   packet_captures: [{interface: lo}]
   log_files: [{paths: [/l]}]
   web_roots: [{path: /w}]
+  http_mirrors: [{listen: "unix:/run/m"}]
+  icap_servers: [{listen: "unix:/run/i"}]
 )")),
                                              ToYaml(Collector("listen: 127.0.0.1:1\n"
                                                               "tls: {plaintext: true}\n")));

@@ -1,0 +1,60 @@
+#ifndef SKIMWATCH_AGENT_MIRRORS_H_
+#define SKIMWATCH_AGENT_MIRRORS_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "agent/card/brand_table.h"
+#include "agent/pipeline/agent_metrics.h"
+#include "agent/pipeline/finding_writer.h"
+#include "agent/pipeline/message_scanner.h"
+#include "agent/traffic/coverage.h"
+#include "agent/traffic/site_map.h"
+#include "agent/traffic/source/mirror/copy_server.h"
+#include "skimwatch/config/v1/agent.pb.h"
+
+namespace skimwatch::agent {
+
+// The servers that take copies of requests (`sources.http_mirrors`, `sources.icap_servers`), each
+// with its way from bytes to sightings. Thread-safe.
+class Mirrors {
+ public:
+  struct Options {
+    pipeline::MessageScanner::Options scanner;
+    std::shared_ptr<const traffic::SiteMap> sites;
+  };
+
+  // Listens on all of them. An error names the field of the configuration. `brands`, `writer` and
+  // `coverage` must outlive it.
+  static absl::StatusOr<std::unique_ptr<Mirrors>> Start(const config::v1::AgentConfig& config,
+                                                        const Options& options,
+                                                        const card::BrandTable& brands,
+                                                        pipeline::FindingWriter& writer,
+                                                        traffic::Coverage& coverage);
+  ~Mirrors();
+
+  // Takes no more, and delivers what came. Idempotent.
+  void Stop();
+
+  void AddTo(pipeline::AgentSnapshot& snapshot) const;
+
+ private:
+  class Way;
+  struct Mirror {
+    std::string source;
+    std::string listen;
+    // Lives in the server.
+    const Way* way = nullptr;
+    std::unique_ptr<traffic::CopyServer> server;
+  };
+
+  Mirrors() = default;
+
+  std::vector<Mirror> mirrors_;
+};
+
+}  // namespace skimwatch::agent
+
+#endif  // SKIMWATCH_AGENT_MIRRORS_H_
