@@ -179,7 +179,7 @@ bool Weigh(std::string_view text, const Candidate& candidate, const StreamFacts&
            CardMatch& match) {
   const bool vouched = candidate.luhn_valid && candidate.brand.luhn != LuhnRule::kNone &&
                        candidate.shape != Shape::kOddGroups;
-  if (!vouched && ReadName(text, candidate.begin) != NameVerdict::kCardNumber) return false;
+  if (!vouched && ReadName(text, candidate.begin, candidate.end) != NameVerdict::kCardNumber) return false;
   Surroundings around = ReadSurroundings(text, candidate.begin, candidate.end);
   // In a row of groups, what follows is more of the row.
   const RecordTail tail =

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "agent/card/field_structure.h"
 #include "agent/card/field_words.h"
 #include "agent/card/symbols.h"
 
@@ -16,6 +17,7 @@ constexpr bool IsSpace(char c) { return c == ' ' || c == '\t' || c == '\r' || c 
 
 // Text with percent and backslash escapes undone and `+` as space; wiped in the end, since the text
 // around a number may hold others.
+template <size_t kBytesMax>
 class PlainText {
  public:
   explicit PlainText(std::string_view text) {
@@ -72,7 +74,7 @@ class PlainText {
     return typed ? end + 1 - at : 0;
   }
 
-  std::array<char, kSurroundingBytes> bytes_;
+  std::array<char, kBytesMax> bytes_;
   size_t size_ = 0;
 };
 
@@ -164,7 +166,7 @@ class NameReader {
       if (c == '\n') {
         line_broken = true;
       } else if (!IsSpace(c)) {
-        if (line_broken && c != ':' && c != '"' && c != '=' && c != '>') {
+        if (line_broken && c != ':' && c != '"' && c != '=' && c != '>' && c != '[' && c != '(') {
           decided_ = true;
           return;
         }
@@ -216,11 +218,18 @@ class NameReader {
         decided_ = true;
         break;
       case WordSense::kNothing:
-        if (++other_words_ >= kOtherWordsMax) decided_ = true;
+        // `(id, pan) VALUES (4111...`: the name is that of the column, not the one next to it.
+        if (++other_words_ >= kOtherWordsMax || IsValues(begin)) decided_ = true;
         break;
     }
     if (sense != WordSense::kFiller) only_fillers_ = false;
     if (++words_ >= kWordsMax) decided_ = true;
+  }
+
+  bool IsValues(size_t begin) const {
+    WordText word;
+    word.Add(text_.substr(begin, end_ - begin));
+    return word.view() == "values";
   }
 
   void Decide(NameVerdict verdict, size_t begin, Surroundings& result) {
@@ -326,8 +335,8 @@ void ReadFields(std::string_view text, bool after, Surroundings& result) {
   }
 }
 
-std::string_view BytesBefore(std::string_view text, size_t begin) {
-  const size_t from = begin > kSurroundingBytes ? begin - kSurroundingBytes : 0;
+std::string_view BytesBefore(std::string_view text, size_t begin, size_t bytes_max) {
+  const size_t from = begin > bytes_max ? begin - bytes_max : 0;
   return text.substr(from, begin - from);
 }
 
@@ -346,27 +355,80 @@ bool SaysSomething(std::string_view text) {
   return (seen & kBit6) != 0 || text.find('/') != std::string_view::npos;
 }
 
+NameVerdict Judge(std::string_view name, Surroundings& result) {
+  Surroundings judged;
+  NameReader(name).Read(judged);
+  result.name = judged.name;
+  result.name_bytes = judged.name_bytes;
+  result.name_size = judged.name_size;
+  return judged.name;
+}
+
+// Reads names that the structure of the body gives, where what stands directly before the number
+// names nothing.
+void ReadStructure(std::string_view text, size_t begin, size_t end, Surroundings& result) {
+  constexpr size_t kBytesBefore = 1024;
+  constexpr size_t kBytesAfter = 256;
+  constexpr size_t kOpeningBytes = 4;
+  if (result.name == NameVerdict::kCardNumber || result.name == NameVerdict::kCard) return;
+  const std::string_view before_raw = BytesBefore(text, begin, kBytesBefore);
+  const bool may_be_attribute =
+      BytesBefore(text, begin, kOpeningBytes).find('=') != std::string_view::npos;
+  if (result.name == NameVerdict::kOther && !may_be_attribute) return;
+  if (!SaysSomething(before_raw)) return;
+  const PlainText<kBytesBefore> before(before_raw);
+  if (result.name == NameVerdict::kOther && !IsElementValue(before.view())) return;
+  const PlainText<kBytesAfter> after(text.substr(end, kBytesAfter));
+  const StructureNames names = NamesByStructure(before.view(), after.view());
+  Surroundings best;
+  bool in_parent = false;
+  for (size_t i = 0; i < names.size; ++i) {
+    Surroundings judged;
+    const NameVerdict verdict = Judge(names.names[i].text, judged);
+    // What the parent's parent is says little about a number.
+    const bool is_far = in_parent;
+    in_parent = in_parent || names.names[i].of_parent;
+    if (verdict == NameVerdict::kNone || (verdict == NameVerdict::kOther && is_far)) continue;
+    if (verdict == NameVerdict::kCard && names.names[i].of_parent && names.own_is_number &&
+        !judged.name_text().starts_with("acc")) {
+      judged.name = NameVerdict::kCardNumber;
+    }
+    if (best.name == NameVerdict::kNone || best.name == NameVerdict::kOther ||
+        (best.name == NameVerdict::kCard && judged.name == NameVerdict::kCardNumber)) {
+      best = judged;
+    }
+  }
+  if (best.name == NameVerdict::kNone) Judge(TableColumnName(text, begin, end), best);
+  result.name = best.name;
+  result.name_bytes = best.name_bytes;
+  result.name_size = best.name_size;
+}
+
 }  // namespace
 
-NameVerdict ReadName(std::string_view text, size_t begin) {
-  const std::string_view before_raw = BytesBefore(text, begin);
-  if (!SaysSomething(before_raw)) return NameVerdict::kNone;
+NameVerdict ReadName(std::string_view text, size_t begin, size_t end) {
+  const std::string_view before_raw = BytesBefore(text, begin, kSurroundingBytes);
   Surroundings result;
-  const PlainText before(before_raw);
-  NameReader(before.view()).Read(result);
+  if (SaysSomething(before_raw)) {
+    const PlainText<kSurroundingBytes> before(before_raw);
+    NameReader(before.view()).Read(result);
+  }
+  ReadStructure(text, begin, end, result);
   return result.name;
 }
 
 Surroundings ReadSurroundings(std::string_view text, size_t begin, size_t end) {
   Surroundings result;
-  const std::string_view before_raw = BytesBefore(text, begin);
+  const std::string_view before_raw = BytesBefore(text, begin, kSurroundingBytes);
   const std::string_view after_raw = text.substr(end, kSurroundingBytes);
-  if (!SaysSomething(before_raw) && !SaysSomething(after_raw)) return result;
-  const PlainText before(before_raw);
-  const PlainText after(after_raw);
-  NameReader(before.view()).Read(result);
-  ReadFields(before.view(), /*after=*/false, result);
-  ReadFields(after.view(), /*after=*/true, result);
+  if (SaysSomething(before_raw) || SaysSomething(after_raw)) {
+    const PlainText<kSurroundingBytes> before(before_raw);
+    const PlainText<kSurroundingBytes> after(after_raw);
+    NameReader(before.view()).Read(result);
+    ReadFields(before.view(), /*after=*/false, result);
+    ReadFields(after.view(), /*after=*/true, result);
+  }
+  ReadStructure(text, begin, end, result);
   return result;
 }
 

@@ -35,10 +35,11 @@ struct Surroundings {
 // Reads up to kSurroundingBytes before and after [begin, end) of `text`. A name is what leads to
 // the number in JSON (`"cardNumber":"`), forms (`cc=`, multipart `name="cc"`), XML and HTML
 // (`<pan>`, `name="pan" value="`), headers and plain words (`Card number is `); percent and
-// backslash escapes are seen through.
+// backslash escapes are seen through. Where that names nothing, field_structure.h says what the
+// structure around does, from further away.
 Surroundings ReadSurroundings(std::string_view text, size_t begin, size_t end);
 // Only the name, which is all that some candidates are judged by.
-NameVerdict ReadName(std::string_view text, size_t begin);
+NameVerdict ReadName(std::string_view text, size_t begin, size_t end);
 
 }  // namespace skimwatch::card
 
