@@ -121,6 +121,24 @@ bool IsTrack2Delimiter(std::string_view text, size_t at) {
   return end == text.size() || !IsAsciiAlnum(text[end]);
 }
 
+// The length that a field of protobuf or MessagePack is said to have, which begins at `begin` of
+// `text`; 0 where none stands before it. A number there may be followed by a byte that looks like
+// one more digit: protobuf's tags of the fields 6 and 7, MessagePack's small integers.
+size_t PrefixedLength(std::string_view text, size_t begin) {
+  constexpr uint8_t kFixStr = 0xA0;
+  constexpr uint8_t kStr8 = 0xD9;
+  constexpr uint8_t kWireTypeLength = 2;
+  if (begin < 2) return 0;
+  const auto length = static_cast<uint8_t>(text[begin - 1]);
+  const auto before = static_cast<uint8_t>(text[begin - 2]);
+  if ((length & 0xE0) == kFixStr) {
+    // Not the end of a letter in UTF-8.
+    return before >= 0xC2 && before < 0xF5 ? 0 : length & 0x1F;
+  }
+  const bool is_string = before == kStr8 || (before & 7) == kWireTypeLength;
+  return length <= kDigitsMax && is_string ? length : 0;
+}
+
 }  // namespace
 
 // Sizes of groups that numbers are printed in; 0 fills up.
@@ -267,6 +285,10 @@ size_t NumberFinder::FindGrouped(std::string_view text, Groups& groups, size_t i
 size_t NumberFinder::FindUngrouped(std::string_view text, Groups& groups, size_t index,
                                    Sink sink) const {
   const Group& group = groups.group[index];
+  if (const size_t prefix = PrefixedLength(text, group.begin);
+      prefix >= kDigitsMin && prefix < group.digits) {
+    return FindPrefixed(text, groups, index, prefix, sink);
+  }
   if (group.digits < kDigitsMin || group.digits > kDigitsMax) return 0;
   const DigitSymbol first = DigitAt(text, group.begin);
   const DigitSymbol second = DigitAt(text, group.begin + first.bytes);
@@ -281,6 +303,23 @@ size_t NumberFinder::FindUngrouped(std::string_view text, Groups& groups, size_t
   }
   sink(candidate);
   groups.taken_end = index + 1;
+  return 1;
+}
+
+size_t NumberFinder::FindPrefixed(std::string_view text, const Groups& groups, size_t index,
+                                  size_t length, Sink sink) const {
+  Group group = groups.group[index];
+  group.end = group.begin + length;
+  group.digits = static_cast<uint32_t>(length);
+  Candidate candidate;
+  candidate.begin = group.begin;
+  candidate.end = group.end;
+  TakeDigits(text, group, candidate);
+  // What follows is another field.
+  if (!Verify(candidate) || !IsWhole(text.substr(0, group.end), groups, index, index, candidate)) {
+    return 0;
+  }
+  sink(candidate);
   return 1;
 }
 

@@ -86,6 +86,9 @@ class NumberFinder {
   // Both return how many groups the number takes, 0 when none begins at `index`.
   size_t FindGrouped(std::string_view text, Groups& groups, size_t index, Sink sink) const;
   size_t FindUngrouped(std::string_view text, Groups& groups, size_t index, Sink sink) const;
+  // The number of `length` digits that group `index` begins with, a length before it saying so.
+  size_t FindPrefixed(std::string_view text, const Groups& groups, size_t index, size_t length,
+                      Sink sink) const;
   void FindOddlyGrouped(std::string_view text, const Groups& groups, size_t index, Sink sink) const;
 
   static void TakeDigits(std::string_view text, const Group& group, Candidate& candidate);

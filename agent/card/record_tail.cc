@@ -97,8 +97,19 @@ size_t ReadExpiry(std::string_view text, size_t at, uint32_t delimiter, bool& in
   const Field first = ReadField(text, at);
   if (first.digits == 4 || first.digits == 6) {
     const unsigned year_scale = first.digits == 4 ? 100 : 10'000;
-    const bool fits =
+    bool fits =
         IsMonth(first.value / year_scale) && IsYear(first.value % year_scale, first.digits - 2);
+    // With the year first only where it can be no group of a row of numbers.
+    if (!fits && IsHardDelimiter(delimiter)) {
+      fits = IsMonth(first.value % 100) && IsYear(first.value / 100, first.digits - 2);
+      const Neighbour joint = NeighbourAfter(text, first.end);
+      if (IsYear(first.value, first.digits) && (joint.code == '-' || joint.code == '/')) {
+        const Field month = ReadField(text, first.end + joint.bytes);
+        if (month.digits == 2 && IsMonth(month.value) && EndsField(text, month.end, delimiter)) {
+          return month.end;
+        }
+      }
+    }
     return fits && EndsField(text, first.end, delimiter) ? first.end : 0;
   }
   if (first.digits < 1 || first.digits > 2 || !IsMonth(first.value)) return 0;
@@ -116,12 +127,50 @@ size_t ReadExpiry(std::string_view text, size_t at, uint32_t delimiter, bool& in
   return IsYear(year.value, year.digits) && EndsField(text, year.end, delimiter) ? year.end : 0;
 }
 
+// A field of MessagePack or of protobuf: its length stands before it. Empty when there is none at
+// `at`, which is moved past it.
+std::string_view ReadPrefixedField(std::string_view text, size_t& at) {
+  constexpr size_t kBytesMax = 7;
+  constexpr uint8_t kFixStr = 0xA0;
+  constexpr uint8_t kWireTypeLength = 2;
+  if (at + 2 >= text.size()) return {};
+  const auto first = static_cast<uint8_t>(text[at]);
+  size_t size = 0;
+  size_t begin = at;
+  if ((first & 0xE0) == kFixStr) {
+    size = first & 0x1F;
+    begin = at + 1;
+  } else if (first < 0x80 && (first & 7) == kWireTypeLength) {
+    size = static_cast<uint8_t>(text[at + 1]);
+    begin = at + 2;
+  }
+  if (size == 0 || size > kBytesMax || text.size() - begin < size) return {};
+  at = begin + size;
+  return text.substr(begin, size);
+}
+
+// Expiry date and code as such fields, directly after the number.
+RecordTail ReadPrefixedTail(std::string_view text, size_t end) {
+  RecordTail tail = {.end = end};
+  size_t at = end;
+  const std::string_view expiry = ReadPrefixedField(text, at);
+  bool in_fields = false;
+  if (expiry.size() < 4 || ReadExpiry(expiry, 0, 0, in_fields) != expiry.size()) return tail;
+  tail.expiry = true;
+  tail.end = at;
+  const std::string_view code = ReadPrefixedField(text, at);
+  tail.security_code =
+      (code.size() == 3 || code.size() == 4) && ReadField(code, 0).end == code.size();
+  if (tail.security_code) tail.end = at;
+  return tail;
+}
+
 }  // namespace
 
 RecordTail ReadRecordTail(std::string_view text, size_t end) {
   RecordTail tail = {.end = end};
   const Delimiter delimiter = ReadDelimiter(text, end);
-  if (delimiter.code == 0) return tail;
+  if (delimiter.code == 0) return ReadPrefixedTail(text, end);
   bool in_fields = false;
   const size_t expiry_end = ReadExpiry(text, delimiter.end, delimiter.code, in_fields);
   if (expiry_end == 0) return tail;

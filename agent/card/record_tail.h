@@ -20,8 +20,10 @@ struct RecordTail {
 // quotes around it passed over.
 //   expiry          MM and YY or YYYY as fields of their own, MMYY, MMYYYY, MM/YY, MM/YYYY, MM-YY;
 //                   years 2015 to 2049. As fields of their own not after `-`, and after `:` only
-//                   with a security code, since times of day look the same.
+//                   with a security code, since times of day look the same. After the first seven
+//                   delimiters also YYMM, YYYYMM, YYYY-MM and YYYY/MM.
 //   security code   three or four digits, directly after the expiry date
+// In MessagePack and protobuf wire format a field's length stands before it, and is the delimiter.
 RecordTail ReadRecordTail(std::string_view text, size_t end);
 
 }  // namespace skimwatch::card

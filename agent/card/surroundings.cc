@@ -3,9 +3,12 @@
 #include <string.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "agent/card/field_structure.h"
 #include "agent/card/field_words.h"
+#include "agent/card/luhn.h"
+#include "agent/card/secret_digits.h"
 #include "agent/card/symbols.h"
 
 namespace skimwatch::card {
@@ -257,19 +260,67 @@ class NameReader {
   size_t number_end_ = 0;
 };
 
-// `MM/YY` or `MM/YYYY` at `at`, with nothing longer around it.
+// The last two digits of a year that a card expires in.
+constexpr bool IsExpiryYear(int year) { return year >= 15 && year <= 49; }
+
+// `MM/YY`, `MM/YYYY`, `YYYY-MM` or `YYYY/MM` at `at`, with nothing longer around it.
 bool IsExpiryDateAt(std::string_view text, size_t at) {
-  constexpr size_t kShort = 5;
-  if (text.size() - at < kShort || text[at + 2] != '/') return false;
-  const int month = (text[at] - '0') * 10 + (text[at + 1] - '0');
-  if (!IsAsciiDigit(text[at]) || !IsAsciiDigit(text[at + 1]) || month < 1 || month > 12)
+  constexpr size_t kPartMax = 4;
+  std::array<int, 2> parts{};
+  std::array<size_t, 2> digits{};
+  if (at > 0 && (IsAsciiAlnum(text[at - 1]) || text[at - 1] == '/' || text[at - 1] == '-')) {
     return false;
-  if (at > 0 && (IsAsciiAlnum(text[at - 1]) || text[at - 1] == '/')) return false;
-  size_t end = at + 3;
-  while (end < text.size() && IsAsciiDigit(text[end])) ++end;
-  const size_t year_digits = end - at - 3;
-  if (year_digits != 2 && (year_digits != 4 || text.substr(at + 3, 2) != "20")) return false;
-  return end == text.size() || (text[end] != '/' && !IsAsciiLetter(text[end]));
+  }
+  size_t end = at;
+  char joint = 0;
+  for (size_t part = 0; part < parts.size(); ++part) {
+    for (; end < text.size() && IsAsciiDigit(text[end]); ++end) {
+      if (digits[part] == kPartMax) return false;
+      parts[part] = parts[part] * 10 + (text[end] - '0');
+      ++digits[part];
+    }
+    if (part > 0) break;
+    if (end >= text.size()) return false;
+    joint = text[end++];
+    if (joint != '/' && joint != '-') return false;
+  }
+  if (end < text.size() && (text[end] == '/' || text[end] == '-' || IsAsciiLetter(text[end]))) {
+    return false;
+  }
+  const bool year_first = digits[0] == 4;
+  if (digits[year_first ? 1 : 0] != 2) return false;
+  const int month = parts[year_first ? 1 : 0];
+  const int year = parts[year_first ? 0 : 1];
+  const size_t year_digits = digits[year_first ? 0 : 1];
+  if (month < 1 || month > 12) return false;
+  if (year_digits == 4)
+    return year >= 2000 && (year_first ? IsExpiryYear(year - 2000) : year < 2100);
+  return year_digits == 2 && joint == '/';
+}
+
+// `Dec 2027`, `December/27`, `DEC-2027`, not within a whole date (`5 Dec 2027`): the word at
+// [begin, end) is `word` in lower case.
+bool IsMonthAndYearAt(std::string_view text, size_t begin, std::string_view word, size_t end) {
+  constexpr std::string_view kMonths[] = {"january", "february", "march",     "april",
+                                          "may",     "june",     "july",      "august",
+                                          "october", "november", "september", "december"};
+  constexpr size_t kShortName = 3;
+  const bool is_month = std::any_of(
+      std::begin(kMonths), std::end(kMonths),
+      [&](std::string_view month) { return word == month || word == month.substr(0, kShortName); });
+  if (!is_month || end >= text.size()) return false;
+  if (begin >= 2 && IsAsciiDigit(text[begin - 2]) && !IsAsciiAlnum(text[begin - 1])) return false;
+  const char joint = text[end];
+  if (joint != ' ' && joint != '/' && joint != '-') return false;
+  size_t at = end + 1;
+  int year = 0;
+  size_t digits = 0;
+  for (; at < text.size() && IsAsciiDigit(text[at]) && digits <= 4; ++at, ++digits) {
+    year = year * 10 + (text[at] - '0');
+  }
+  if (at < text.size() && (IsAsciiLetter(text[at]) || text[at] == ':')) return false;
+  if (digits == 4) return year >= 2000 && IsExpiryYear(year - 2000);
+  return digits == 2 && joint != ' ' && IsExpiryYear(year);
 }
 
 // Whether a value of three or four digits follows the name that ends at `at`.
@@ -294,24 +345,161 @@ bool SecurityCodeFollows(std::string_view text, size_t at) {
   return end - i == 3 || end - i == 4;
 }
 
+// What the text beside a number holds that settles whose a security code is, in its order.
+class Marks {
+ public:
+  enum Kind : uint8_t { kCode, kNumber, kBreak };
+  struct Mark {
+    Kind kind;
+    // Of breaks: a line, or an object.
+    uint8_t strength = 0;
+  };
+
+  void Add(Kind kind, uint8_t strength = 0) {
+    if (size_ < marks_.size()) marks_[size_++] = {kind, strength};
+  }
+  size_t size() const { return size_; }
+  // Counted from the first, or from the last.
+  const Mark& at(size_t index, bool from_last) const {
+    return marks_[from_last ? size_ - 1 - index : index];
+  }
+
+ private:
+  std::array<Mark, kSurroundingBytes> marks_;
+  size_t size_ = 0;
+};
+
+// Whether a security code among `marks`, on one side of a number, is that number's: no other number
+// stands between, and none beyond is in the same record as the code when this is not. Of two as
+// close, the code is of the one before it, unless codes come first in the records.
+bool OwnsCode(const Marks& marks, bool before) {
+  uint8_t to_code = 0;
+  size_t i = 0;
+  for (; i < marks.size(); ++i) {
+    const Marks::Mark& mark = marks.at(i, before);
+    if (mark.kind == Marks::kNumber) return false;
+    if (mark.kind == Marks::kCode) break;
+    to_code = std::max(to_code, mark.strength);
+  }
+  if (i == marks.size()) return false;
+  uint8_t to_other = 0;
+  for (++i; i < marks.size(); ++i) {
+    const Marks::Mark& mark = marks.at(i, before);
+    if (mark.kind == Marks::kNumber) break;
+    to_other = std::max(to_other, mark.strength);
+  }
+  if (i == marks.size()) return true;
+  if (to_code != to_other) return to_code < to_other;
+  if (!before) return true;
+  for (++i; i < marks.size(); ++i) {
+    const Marks::Kind kind = marks.at(i, before).kind;
+    if (kind != Marks::kBreak) return kind == Marks::kCode;
+  }
+  return false;
+}
+
+// The digits of what may be another number, groups taken together; wiped in the end.
+class OtherNumber {
+ public:
+  OtherNumber() = default;
+  ~OtherNumber() { explicit_bzero(digits_.data(), digits_.size()); }
+  OtherNumber(const OtherNumber&) = delete;
+  OtherNumber& operator=(const OtherNumber&) = delete;
+
+  // Takes the group [begin, end) of `text`; true when a number ends with it.
+  bool Add(std::string_view text, size_t begin, size_t end) {
+    constexpr size_t kDigitsMin = 14;
+    const bool goes_on =
+        begin == end_ + 1 && begin > 0 && (text[begin - 1] == ' ' || text[begin - 1] == '-');
+    if (!goes_on) size_ = 0;
+    end_ = end;
+    for (size_t i = begin; i < end; ++i) {
+      if (size_ == digits_.size()) return false;
+      digits_[size_++] = static_cast<uint8_t>(text[i] - '0');
+    }
+    if (size_ < kDigitsMin || digits_[0] < 2 || digits_[0] > 6) return false;
+    return LuhnValid({digits_.data(), size_});
+  }
+
+ private:
+  std::array<uint8_t, SecretDigits::kMax> digits_{};
+  size_t size_ = 0;
+  size_t end_ = 0;
+};
+
+// The value of digits that follows a name that ends at `at`: at most four of them; -1 when there is
+// none.
+int SmallValueAfter(std::string_view text, size_t at) {
+  constexpr size_t kGapMax = 16;
+  constexpr size_t kDigitsMax = 4;
+  const size_t gap_end = std::min(text.size(), at + kGapMax);
+  while (at < gap_end && !IsAsciiDigit(text[at])) {
+    if (text[at] == ',' || text[at] == '&' || text[at] == '}') return -1;
+    ++at;
+  }
+  int value = 0;
+  size_t end = at;
+  for (; end < text.size() && IsAsciiDigit(text[end]); ++end) {
+    if (end - at == kDigitsMax) return -1;
+    value = value * 10 + (text[end] - '0');
+  }
+  return end == at ? -1 : value;
+}
+
+// A month and a year as fields of their own.
+class MonthAndYear {
+ public:
+  // Takes a word in lower case and what its value would be; true when both were seen.
+  bool Add(std::string_view word, std::string_view text, size_t end) {
+    constexpr std::string_view kMonths[] = {"month", "mm", "mon", "monat", "mois", "mes", "mese"};
+    constexpr std::string_view kYears[] = {"year", "yy", "yyyy", "jahr", "annee", "ano", "anno"};
+    const auto is_any = [&](const auto& words) {
+      return std::find(std::begin(words), std::end(words), word) != std::end(words);
+    };
+    if (is_any(kMonths)) {
+      const int value = SmallValueAfter(text, end);
+      month_ = month_ || (value >= 1 && value <= 12);
+    } else if (is_any(kYears)) {
+      const int value = SmallValueAfter(text, end);
+      year_ = year_ || IsExpiryYear(value >= 2000 ? value - 2000 : value);
+    }
+    return month_ && year_;
+  }
+
+ private:
+  bool month_ = false;
+  bool year_ = false;
+};
+
 void ReadFields(std::string_view text, bool after, Surroundings& result) {
   size_t previous_begin = 0;
   size_t previous_end = 0;
   int words = 0;
+  Marks marks;
+  OtherNumber other;
+  MonthAndYear month_and_year;
   for (size_t at = 0; at < text.size();) {
     if (IsAsciiDigit(text[at])) {
       if (IsExpiryDateAt(text, at)) result.expiry = true;
+      const size_t begin = at;
       do {
         ++at;
       } while (at < text.size() && IsAsciiDigit(text[at]));
+      if (other.Add(text, begin, at)) marks.Add(Marks::kNumber);
       continue;
     }
     if (!WordBegins(text, at)) {
+      constexpr uint8_t kLine = 1;
+      constexpr uint8_t kObject = 2;
+      if (text[at] == '\n') marks.Add(Marks::kBreak, kLine);
+      if (text[at] == '{' || text[at] == '}') marks.Add(Marks::kBreak, kObject);
       ++at;
       continue;
     }
     const size_t end = WordEnd(text, at);
-    WordSense sense = SenseAt(text, at, end);
+    WordText word;
+    word.Add(text.substr(at, end - at));
+    WordSense sense = SenseOf(word.view());
     if (sense == WordSense::kFiller && previous_end > 0) {
       // `security code`, `name on card` and the like are two words or more.
       WordText joined;
@@ -321,10 +509,13 @@ void ReadFields(std::string_view text, bool after, Surroundings& result) {
       if (both == WordSense::kSecurityCode || both == WordSense::kHolder) sense = both;
     }
     ++words;
-    if (sense == WordSense::kExpiry) result.expiry = true;
+    if (sense == WordSense::kExpiry || month_and_year.Add(word.view(), text, end) ||
+        IsMonthAndYearAt(text, at, word.view(), end)) {
+      result.expiry = true;
+    }
     if (sense == WordSense::kHolder) result.holder = true;
     if (sense == WordSense::kSecurityCode && SecurityCodeFollows(text, end)) {
-      result.security_code = true;
+      marks.Add(Marks::kCode);
     }
     constexpr int kWordsAfterMax = 3;
     if (after && sense == WordSense::kCard && words <= kWordsAfterMax)
@@ -333,6 +524,7 @@ void ReadFields(std::string_view text, bool after, Surroundings& result) {
     previous_end = end;
     at = end;
   }
+  if (OwnsCode(marks, !after)) result.security_code = true;
 }
 
 std::string_view BytesBefore(std::string_view text, size_t begin, size_t bytes_max) {

@@ -25,7 +25,8 @@ struct Surroundings {
 
   // A card's expiry date, or a field for one.
   bool expiry = false;
-  // A field for the card's verification code (CVV, CVC, CID) that holds three or four digits.
+  // A field for the card's verification code (CVV, CVC, CID) that holds three or four digits, and
+  // is this number's: in the same record, or no other number being as close.
   bool security_code = false;
   bool holder = false;
   // A card's name or a word for card stands after the number.

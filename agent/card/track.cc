@@ -15,8 +15,7 @@ size_t CountDigits(std::string_view text) {
   return count;
 }
 
-// Expiry date YYMM and a service code of three digits (ISO/IEC 7813: the first is 1, 2, 5, 6, 7 or
-// 9, the second 0, 2 or 4).
+// Expiry date YYMM and a service code of three digits.
 bool BeginsWithExpiryAndServiceCode(std::string_view text) {
   constexpr size_t kDigits = 7;
   if (CountDigits(text.substr(0, kDigits)) < kDigits) return false;
@@ -24,10 +23,37 @@ bool BeginsWithExpiryAndServiceCode(std::string_view text) {
   return month >= 1 && month <= 12;
 }
 
-bool IsTrack1Tail(std::string_view text) {
+// The service codes of ISO/IEC 7813: the first digit is 1, 2, 5, 6, 7 or 9, the second 0, 2 or 4,
+// the third 0 to 7.
+bool IsServiceCode(std::string_view digits) {
+  return std::string_view("125679").find(digits[0]) != std::string_view::npos &&
+         std::string_view("024").find(digits[1]) != std::string_view::npos && digits[2] <= '7';
+}
+
+// The same where `separator` stands for an expiry date or a service code that the card has not.
+bool BeginsWithAbsentFields(std::string_view text, char separator) {
+  if (text.empty()) return false;
+  size_t at = 1;
+  if (text[0] != separator) {
+    constexpr size_t kExpiry = 4;
+    if (CountDigits(text.substr(0, kExpiry)) < kExpiry) return false;
+    const int month = (text[2] - '0') * 10 + (text[3] - '0');
+    if (month < 1 || month > 12) return false;
+    at = kExpiry;
+  }
+  if (at < text.size() && text[at] == separator) return true;
+  return text[0] == separator && text.size() - at >= 3 && CountDigits(text.substr(at, 3)) == 3 &&
+         IsServiceCode(text.substr(at, 3));
+}
+
+bool IsTrack1Tail(std::string_view text, bool opened) {
   for (size_t i = 0; i < text.size() && i <= kNameBytesMax; ++i) {
     const auto c = static_cast<unsigned char>(text[i]);
-    if (c == '^') return i >= kNameBytesMin && BeginsWithExpiryAndServiceCode(text.substr(i + 1));
+    if (c == '^') {
+      const std::string_view rest = text.substr(i + 1);
+      return i >= kNameBytesMin && (BeginsWithExpiryAndServiceCode(rest) ||
+                                    (opened && BeginsWithAbsentFields(rest, '^')));
+    }
     if (c < 0x20 || c == '?' || c == '=') return false;
   }
   return false;
@@ -39,12 +65,21 @@ Track TrackAround(std::string_view text, size_t begin, size_t end) {
   if (end >= text.size()) return Track::kNone;
   const std::string_view tail = text.substr(end + 1);
   const char delimiter = text[end];
-  if (delimiter == '^') return IsTrack1Tail(tail) ? Track::kOne : Track::kNone;
+  if (delimiter == '^') {
+    const bool opened = begin > 0 && (text[begin - 1] | 0x20) == 'b';
+    return IsTrack1Tail(tail, opened) ? Track::kOne : Track::kNone;
+  }
   if (delimiter != '=' && (delimiter | 0x20) != 'd') return Track::kNone;
-  if (!BeginsWithExpiryAndServiceCode(tail)) return Track::kNone;
   constexpr size_t kDigitsWithoutSentinel = 8;
   const size_t digits = CountDigits(tail);
   const bool opened = begin > 0 && text[begin - 1] == ';';
+  if (!BeginsWithExpiryAndServiceCode(tail)) {
+    constexpr size_t kTailMax = 24;
+    const std::string_view rest = tail.substr(0, kTailMax);
+    const size_t end_sentinel = rest.find_first_not_of("0123456789=");
+    const bool whole = end_sentinel != std::string_view::npos && rest[end_sentinel] == '?';
+    return opened && whole && BeginsWithAbsentFields(tail, '=') ? Track::kTwo : Track::kNone;
+  }
   const bool closed = digits < tail.size() && tail[digits] == '?';
   const bool is_track = opened || closed || digits >= kDigitsWithoutSentinel;
   return is_track ? Track::kTwo : Track::kNone;

@@ -20,6 +20,8 @@ enum class Track : uint8_t { kNone, kOne, kTwo };
 //   track 2   ;<PAN>=<YYMM><service code>...?     also with `D` for `=`, as in EMV tag 57
 // Sentinels may be missing where the rest leaves no doubt: a track 1 needs both `^`, the expiry
 // date and the service code; a track 2 without any sentinel needs eight digits after the separator.
+// A separator in the place of the expiry date or the service code says that the card has none; it
+// is read so after `B`, and within `;` and `?`.
 Track TrackAround(std::string_view text, size_t begin, size_t end);
 
 // The digits that a track opens with.

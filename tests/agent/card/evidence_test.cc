@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "tests/agent/card/support/encode.h"
 #include "tests/agent/card/support/numbers.h"
 #include "tests/agent/card/support/scan.h"
@@ -29,6 +30,22 @@ Found Only(std::string_view text, const ScanContext& context = {}) {
   const std::vector<Found> found = Scan(text, setup);
   EXPECT_EQ(found.size(), 1u) << text;
   return found.empty() ? Found{} : found[0];
+}
+
+constexpr std::string_view kNumber = "4012888888881881";
+constexpr absl::string_view kOther = "5555555555554444";
+
+// `text` with kNumber for its `N`.
+std::string WithNumber(std::string_view text) {
+  std::string filled;
+  for (const char c : text) {
+    if (c == 'N') {
+      filled += kNumber;
+    } else {
+      filled += c;
+    }
+  }
+  return filled;
 }
 
 Confidence LevelIn(std::string_view text) { return Only(text).confidence; }
@@ -213,6 +230,65 @@ TEST(Evidence, TakesADateWithoutANameForAnExpiryDate) {
                                  "4111111111111111 12/1999", "4111111111111111 a12/27"}) {
     EXPECT_THAT(Only(text).evidence, Not(Contains("expiry"))) << text;
   }
+}
+
+TEST(Evidence, TakesEveryFormOfAnExpiryDate) {
+  for (const std::string text :
+       {"n=N&exp_month=12&exp_year=2027", "expMonth=1&expYear=27&n=N", "n=N&month=12&year=2027",
+        "{\"n\":\"N\",\"month\":\"01\",\"year\":\"27\"}", "{\"year\":2027,\"month\":3,\"n\":\"N\"}",
+        "n=N&mm=12&yy=27", "N Dec 2027", "N DEC-27", "N december 2027", "N Sep/2027",
+        "pay N 2027-12", "N, 2027/12;", "{\"n\":\"N\",\"validTo\":\"2027-12\"}", "N 12-2027",
+        "n=N&ccexp=1227", "<n>N</n><expirationDate>1227</expirationDate>"}) {
+    EXPECT_THAT(Only(WithNumber(text)).evidence, Contains("expiry")) << text;
+  }
+  for (const std::string text :
+       {"n=N&month=13&year=2027", "n=N&month=12&year=1999", "n=N&month=12", "n=N&year=2027",
+        "n=N&month=&year=2027", "N 5 Dec 2027", "N Dec 1999", "N Dec 27", "N Decor 2027",
+        "N 2027-12-31", "N 2027-13", "N 1999-12", "N 2027/12/31", "N Dec 2027:10"}) {
+    EXPECT_THAT(Only(WithNumber(text)).evidence, Not(Contains("expiry"))) << text;
+  }
+}
+
+TEST(Evidence, GivesACodeToOneNumber) {
+  struct Case {
+    std::string_view text;
+    // Which of the two numbers has a code, in their order.
+    std::vector<bool> has_code;
+  };
+  const std::vector<Case> cases = {
+      {"[{\"n\":\"N\",\"cvv\":\"123\"},{\"n\":\"M\"}]", {true, false}},
+      {"[{\"n\":\"N\"},{\"cvv\":\"123\",\"n\":\"M\"}]", {false, true}},
+      {"[{\"n\":\"N\"},{\"n\":\"M\",\"cvv\":\"123\"}]", {false, true}},
+      {"[{\"cvv\":\"123\",\"n\":\"N\"},{\"n\":\"M\"}]", {true, false}},
+      {"[{\"n\":\"N\",\"cvv\":\"1\"},{\"n\":\"M\",\"cvv\":\"123\"}]", {false, true}},
+      {"[{\"n\":\"N\",\"cvv\":\"123\"},{\"n\":\"M\",\"cvv\":\"456\"}]", {true, true}},
+      {"[{\"cvv\":\"123\",\"n\":\"N\"},{\"cvv\":\"456\",\"n\":\"M\"}]", {true, true}},
+      {"n=N&cvv=123&n=M", {true, false}},
+      {"n=N&n=M&cvv=123", {false, true}},
+      {"cvv=123&n=N&n=M", {true, false}},
+      {"n=N&cvv=123&n=M&cvv=456", {true, true}},
+      {"cvv=123&n=N&cvv=456&n=M", {true, true}},
+      {"n=N cvv=123\nn=M cvv=456\n", {true, true}},
+      {"n=N cvv=123\nn=M\n", {true, false}},
+      {"n=N\ncvv=123 n=M\n", {false, true}},
+      {"n=N cvv=123 m=5555 5555 5555 4444", {true, false}},
+      {"<c><n>N</n><cvv>123</cvv></c><c><n>M</n></c>", {true, false}},
+      {"<c>\n<n>N</n>\n<cvv>123</cvv>\n</c>\n<c>\n<n>M</n>\n</c>", {true, false}},
+  };
+  for (const Case& expected : cases) {
+    const auto found = Scan(absl::StrReplaceAll(WithNumber(expected.text), {{"M", kOther}}));
+    ASSERT_EQ(found.size(), 2u) << expected.text;
+    for (size_t i = 0; i < 2; ++i) {
+      EXPECT_EQ(found[i].kind == MatchKind::kPanWithCvv, expected.has_code[i])
+          << expected.text << ", number " << i;
+    }
+  }
+}
+
+// A number of another kind between does not take the code.
+TEST(Evidence, LeavesACodeToTheNumberAcrossATime) {
+  EXPECT_EQ(Only(WithNumber("{\"n\":\"N\",\"ts\":1700000000000,\"cvv\":\"123\"}")).kind,
+            MatchKind::kPanWithCvv);
 }
 
 TEST(Evidence, FindsACodeInEveryKindOfField) {

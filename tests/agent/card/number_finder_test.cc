@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "tests/agent/card/support/numbers.h"
+#include "tests/agent/card/support/scan.h"
 
 namespace skimwatch::card {
 namespace {
@@ -156,6 +157,36 @@ TEST(NumberFinder, WipesADeadCandidate) {
   candidate.digits.fill(7);
   candidate.Wipe();
   for (const uint8_t digit : candidate.digits) EXPECT_EQ(digit, 0);
+}
+
+// In wire formats the byte after a string may look like one more digit: protobuf's tag of field 6
+// is `2`, those of field 7 `8` and `:`.
+TEST(NumberFinder, EndsANumberWhereItsLengthSays) {
+  testing::Random random(41);
+  for (const size_t size : {14u, 15u, 16u, 19u}) {
+    const std::string number = testing::NumberWith(random,
+                                                   size == 14   ? "36"
+                                                   : size == 15 ? "37"
+                                                   : size == 16 ? "5105"
+                                                                : "4",
+                                                   size);
+    const std::string length(1, static_cast<char>(size));
+    const std::string fix_str(1, static_cast<char>(0xA0 + size));
+    for (const std::string& prefix : {"\x2a" + length, "\x0a" + length, "\x8a\x01\x7a" + length,
+                                      "\xa3pan" + fix_str, "\xd9" + length}) {
+      for (const std::string next : {"2\x05"
+                                     "12/27",
+                                     "8\x01", "0", "5\x01\x02\x03\x04", ""}) {
+        const auto found = testing::Scan("\x01" + prefix + number + next);
+        EXPECT_TRUE(testing::IsOnly(found, number)) << size << " digits, " << next.size();
+      }
+    }
+    // A length that is another's, and one that is the end of a letter.
+    for (const std::string& prefix : {"\x2a" + std::string(1, static_cast<char>(size - 1)),
+                                      "\x2b" + length, "\xc3" + fix_str, length}) {
+      EXPECT_TRUE(testing::Scan("\x01" + prefix + number + "2").empty()) << size;
+    }
+  }
 }
 
 }  // namespace

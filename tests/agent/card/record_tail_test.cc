@@ -42,6 +42,48 @@ TEST(RecordTail, ReadsAnExpiryDateAlone) {
   }
 }
 
+TEST(RecordTail, ReadsTheYearFirstAfterAHardDelimiter) {
+  for (const std::string tail : {"|2712|123", ";202712;123", ",2027-12,123", "\t2027/12\t1234"}) {
+    EXPECT_TRUE(ReadRecordTail(tail, 0).security_code) << tail;
+  }
+  for (const std::string tail : {" 2712 123", "-2712-123", "|2713|123", "|202713|123", "|2027-13|1",
+                                 "|2027-12-31|123", "|1927-12|123"}) {
+    EXPECT_FALSE(ReadRecordTail(tail, 0).expiry) << tail;
+  }
+}
+
+// Field 2 or so, its length, its bytes; MessagePack's short strings.
+TEST(RecordTail, ReadsFieldsWithTheirLengthBefore) {
+  const auto protobuf = [](std::string_view expiry, std::string_view code) {
+    return absl::StrCat("\x12", std::string(1, static_cast<char>(expiry.size())),
+                        std::string(expiry), "\x1a", std::string(1, static_cast<char>(code.size())),
+                        std::string(code));
+  };
+  for (const std::string expiry : {"1227", "12/27", "12/2027", "122027"}) {
+    const std::string tail = protobuf(expiry, "123");
+    const RecordTail read = ReadRecordTail(tail, 0);
+    EXPECT_TRUE(read.expiry && read.security_code) << expiry;
+    EXPECT_EQ(read.end, tail.size());
+    // Cut anywhere.
+    for (size_t size = 0; size < tail.size(); ++size) {
+      EXPECT_FALSE(ReadRecordTail(tail.substr(0, size), 0).security_code);
+    }
+  }
+  EXPECT_TRUE(ReadRecordTail("\xA4"
+                             "1227\xA3"
+                             "123",
+                             0)
+                  .security_code);
+  for (const std::string& tail :
+       {protobuf("1327", "123"), protobuf("12/27x", "123"), protobuf("", "123"),
+        std::string("\x12\x7f"
+                    "1227")}) {
+    EXPECT_FALSE(ReadRecordTail(tail, 0).expiry);
+  }
+  EXPECT_FALSE(ReadRecordTail(protobuf("1227", "12"), 0).security_code);
+  EXPECT_FALSE(ReadRecordTail(protobuf("1227", "12a"), 0).security_code);
+}
+
 TEST(RecordTail, LeavesOtherFieldsAlone) {
   for (const std::string tail : {"",
                                  "|",

@@ -39,6 +39,25 @@ TEST(Track, RecognisesTrackTwo) {
   }
 }
 
+// ISO/IEC 7813: a separator stands for what the card has not.
+TEST(Track, RecognisesTracksWithoutExpiryDateOrServiceCode) {
+  for (const std::string text :
+       {"%B4111111111111111^DOE/JANE^^101000?", "%B4111111111111111^DOE/JANE^^^000?",
+        "%B4111111111111111^DOE/JANE^2512^000?"}) {
+    EXPECT_EQ(OnlyKind(text), MatchKind::kTrack1) << text;
+  }
+  for (const std::string text : {";4111111111111111==1010000?", ";4111111111111111===0000?",
+                                 ";4111111111111111=2512=0000?"}) {
+    EXPECT_EQ(OnlyKind(text), MatchKind::kTrack2) << text;
+  }
+  for (const std::string text :
+       {"4111111111111111==1010000?", ";4111111111111111==1010000", ";4111111111111111==3990000?",
+        ";4111111111111111=2513=0000?", "%B4111111111111111^DOE/JANE^2513^000?",
+        "4111111111111111^DOE/JANE^^101000?", "%B4111111111111111^DOE/JANE^^399000?"}) {
+    EXPECT_EQ(OnlyKind(text), MatchKind::kPan) << text;
+  }
+}
+
 TEST(Track, ReportsTheNumberAloneOnceAndSure) {
   const auto found = Scan("x;4111111111111111=25121010000012345678?y");
   ASSERT_EQ(found.size(), 1u);
