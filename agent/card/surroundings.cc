@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <optional>
 
 #include "agent/card/field_structure.h"
 #include "agent/card/field_words.h"
@@ -79,6 +80,22 @@ class PlainText {
 
   std::array<char, kBytesMax> bytes_;
   size_t size_ = 0;
+};
+
+// The same, and the text itself where nothing is escaped.
+template <size_t kBytesMax>
+class MaybePlainText {
+ public:
+  explicit MaybePlainText(std::string_view text) : raw_(text) {
+    const bool escaped =
+        text.find('%') != std::string_view::npos || text.find('\\') != std::string_view::npos;
+    if (escaped) plain_.emplace(text);
+  }
+  std::string_view view() const { return plain_.has_value() ? plain_->view() : raw_; }
+
+ private:
+  const std::string_view raw_;
+  std::optional<PlainText<kBytesMax>> plain_;
 };
 
 // A word in lower case, its letters only.
@@ -308,7 +325,7 @@ bool IsMonthAndYearAt(std::string_view text, size_t begin, std::string_view word
   const bool is_month = std::any_of(
       std::begin(kMonths), std::end(kMonths),
       [&](std::string_view month) { return word == month || word == month.substr(0, kShortName); });
-  if (!is_month || end >= text.size()) return false;
+  if (!is_month) return false;
   if (begin >= 2 && IsAsciiDigit(text[begin - 2]) && !IsAsciiAlnum(text[begin - 1])) return false;
   const char joint = text[end];
   if (joint != ' ' && joint != '/' && joint != '-') return false;
@@ -356,7 +373,11 @@ class Marks {
   };
 
   void Add(Kind kind, uint8_t strength = 0) {
-    if (size_ < marks_.size()) marks_[size_++] = {kind, strength};
+    if (kind == kBreak && size_ > 0 && marks_[size_ - 1].kind == kBreak) {
+      marks_[size_ - 1].strength = std::max(marks_[size_ - 1].strength, strength);
+    } else if (size_ < marks_.size()) {
+      marks_[size_++] = {kind, strength};
+    }
   }
   size_t size() const { return size_; }
   // Counted from the first, or from the last.
@@ -365,7 +386,7 @@ class Marks {
   }
 
  private:
-  std::array<Mark, kSurroundingBytes> marks_;
+  std::array<Mark, 32> marks_;
   size_t size_ = 0;
 };
 
@@ -453,6 +474,7 @@ class MonthAndYear {
   bool Add(std::string_view word, std::string_view text, size_t end) {
     constexpr std::string_view kMonths[] = {"month", "mm", "mon", "monat", "mois", "mes", "mese"};
     constexpr std::string_view kYears[] = {"year", "yy", "yyyy", "jahr", "annee", "ano", "anno"};
+    if (word[0] != 'm' && word[0] != 'y' && word[0] != 'j' && word[0] != 'a') return false;
     const auto is_any = [&](const auto& words) {
       return std::find(std::begin(words), std::end(words), word) != std::end(words);
     };
@@ -568,9 +590,9 @@ void ReadStructure(std::string_view text, size_t begin, size_t end, Surroundings
       BytesBefore(text, begin, kOpeningBytes).find('=') != std::string_view::npos;
   if (result.name == NameVerdict::kOther && !may_be_attribute) return;
   if (!SaysSomething(before_raw)) return;
-  const PlainText<kBytesBefore> before(before_raw);
+  const MaybePlainText<kBytesBefore> before(before_raw);
   if (result.name == NameVerdict::kOther && !IsElementValue(before.view())) return;
-  const PlainText<kBytesAfter> after(text.substr(end, kBytesAfter));
+  const MaybePlainText<kBytesAfter> after(text.substr(end, kBytesAfter));
   const StructureNames names = NamesByStructure(before.view(), after.view());
   Surroundings best;
   bool in_parent = false;
