@@ -5,6 +5,7 @@
 #include <iterator>
 #include <string>
 
+#include "agent/card/emv_field.h"
 #include "agent/card/iban.h"
 #include "agent/card/luhn.h"
 #include "agent/card/number_rows.h"
@@ -34,6 +35,11 @@ constexpr int kExpiry = 15;
 constexpr int kSecurityCode = 25;
 constexpr int kHolder = 10;
 constexpr int kCheckout = 10;
+// Tag and length in binary are right by chance once in a gigabyte; in hexadecimal never.
+constexpr int kEmvTag = 15;
+constexpr int kEmvTagInHex = 30;
+constexpr int kEmvRecord = 15;
+constexpr int kNumberedFields = 10;
 
 constexpr int kNamedOther = -45;
 constexpr int kBesideLetter = -25;
@@ -46,6 +52,10 @@ constexpr int kSequence = -45;
 constexpr int kGtin = -20;
 constexpr int kScript = -25;
 constexpr int kBinaryMedia = -30;
+
+// What parts in several fields can reach where neither their names say card, nor they are numbered
+// and more speaks for a card.
+constexpr int kScoreSplitMax = 59;
 
 // What a match can reach that its own digits do not vouch for.
 constexpr int kScoreUnverifiedMax = 35;
@@ -179,17 +189,30 @@ bool Weigh(std::string_view text, const Candidate& candidate, const StreamFacts&
            CardMatch& match) {
   const bool vouched = candidate.luhn_valid && candidate.brand.luhn != LuhnRule::kNone &&
                        candidate.shape != Shape::kOddGroups;
-  if (!vouched && ReadName(text, candidate.begin, candidate.end) != NameVerdict::kCardNumber) return false;
-  Surroundings around = ReadSurroundings(text, candidate.begin, candidate.end);
+  if (!vouched && ReadName(text, candidate.begin, candidate.end) != NameVerdict::kCardNumber)
+    return false;
+  // The bytes around a chip's fields are no text.
+  const bool is_emv = candidate.emv == EmvField::kPan || candidate.emv == EmvField::kTrack2;
+  Surroundings around =
+      is_emv ? Surroundings{} : ReadSurroundings(text, candidate.begin, candidate.end);
+  const bool names_card =
+      around.name == NameVerdict::kCardNumber || around.name == NameVerdict::kCard;
+  if (candidate.needs_name && !names_card) return false;
   // In a row of groups, what follows is more of the row.
-  const RecordTail tail =
-      candidate.in_longer_run ? RecordTail{} : ReadRecordTail(text, candidate.end);
+  const RecordTail tail = candidate.in_longer_run || candidate.emv != EmvField::kNone
+                              ? RecordTail{}
+                              : ReadRecordTail(text, candidate.end);
   around.expiry = around.expiry || tail.expiry;
   around.security_code = around.security_code || tail.security_code;
 
   match.test_card = IsTestNumber(candidate.span());
   match.kind = MatchKind::kPan;
-  const Track track = vouched ? TrackAround(text, candidate.begin, candidate.end) : Track::kNone;
+  Track track = Track::kNone;
+  if (candidate.emv == EmvField::kTrack2) {
+    track = Track::kTwo;
+  } else if (vouched && candidate.emv == EmvField::kNone) {
+    track = TrackAround(text, candidate.begin, candidate.end);
+  }
   if (track != Track::kNone)
     match.kind = track == Track::kOne ? MatchKind::kTrack1 : MatchKind::kTrack2;
 
@@ -201,6 +224,13 @@ bool Weigh(std::string_view text, const Candidate& candidate, const StreamFacts&
             dotted ? "dotted_groups" : "brand_grouping");
   tally.Add(candidate.shape == Shape::kFours, dotted ? kDottedGroups : kFours,
             dotted ? "dotted_groups" : "grouping");
+  if (is_emv) {
+    const bool in_hex = candidate.end - candidate.begin == candidate.size;
+    tally.Add(true, in_hex ? kEmvTagInHex : kEmvTag, "emv_tag");
+    tally.Add(!in_hex && FollowedByEmvField(text, candidate.end), kEmvRecord, "emv_record");
+  }
+  tally.Add(candidate.split != SplitKind::kNone, 0, "split_fields");
+  tally.Add(candidate.split == SplitKind::kNumbered, kNumberedFields, "numbered_fields");
   AddNames(around, tally);
   tally.Add(around.card_word_after && around.name == NameVerdict::kNone, kCardWordAfter,
             "card_word");
@@ -215,14 +245,16 @@ bool Weigh(std::string_view text, const Candidate& candidate, const StreamFacts&
   tally.Add(pattern_matters && HasFewDigits(candidate.span()), kFewDigits,
             "against:repeated_digits");
   tally.Add(pattern_matters && IsSequence(candidate.span()), kSequence, "against:sequence");
-  tally.Add(pattern_matters && candidate.shape == Shape::kUngrouped && GtinValid(candidate.span()),
+  tally.Add(pattern_matters && candidate.shape == Shape::kUngrouped && !is_emv &&
+                candidate.split == SplitKind::kNone && GtinValid(candidate.span()),
             kGtin, "against:gtin");
   tally.Add(candidate.beside_letter && around.name != NameVerdict::kCardNumber &&
                 around.name != NameVerdict::kCard,
             kBesideLetter, "against:beside_letter");
   tally.Add(candidate.in_longer_run, kLongerRun, "against:longer_run");
-  tally.Add(track == Track::kNone && IsInIban(text, candidate.begin, candidate.end), kIban,
-            "against:iban");
+  tally.Add(track == Track::kNone && candidate.emv == EmvField::kNone &&
+                IsInIban(text, candidate.begin, candidate.end),
+            kIban, "against:iban");
   tally.Add(IsRowOfNumbers(text, candidate.begin, candidate.end), kNumberRows,
             "against:number_rows");
   tally.Add(candidate.has_sign, kSign, "against:sign");
@@ -232,6 +264,11 @@ bool Weigh(std::string_view text, const Candidate& candidate, const StreamFacts&
   tally.Add(candidate.shape == Shape::kOddGroups, 0, "against:odd_groups");
 
   match.score = vouched ? tally.score() : std::min(tally.score(), kScoreUnverifiedMax);
+  const bool vouched_series = candidate.split == SplitKind::kNumbered &&
+                              (around.expiry || around.security_code || around.holder);
+  if (candidate.split != SplitKind::kNone && !names_card && !vouched_series) {
+    match.score = std::min(match.score, kScoreSplitMax);
+  }
   match.confidence = LevelOf(match.score);
   if (around.security_code && match.kind == MatchKind::kPan && vouched &&
       around.name != NameVerdict::kOther) {

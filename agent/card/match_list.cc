@@ -27,8 +27,15 @@ bool IsSlice(const CardMatch& slice, const CardMatch& whole) {
   return std::search(all.begin(), all.end(), part.begin(), part.end()) != all.end();
 }
 
+// Whether tag and length before it say where it begins and ends.
+bool IsTagged(const CardMatch& match) {
+  return std::find(match.evidence.begin(), match.evidence.end(), "emv_tag") != match.evidence.end();
+}
+
 // Whether `a` is to stay where both overlap.
 bool IsBetter(const CardMatch& a, const CardMatch& b) {
+  // In hexadecimal, tag and length of track 2 are digits, and may pass for a number's first.
+  if (IsTagged(a) != IsTagged(b)) return IsTagged(a);
   // Of what one line of base64 shows of a number, and all lines together, the whole is right.
   if (IsSlice(b, a)) return true;
   if (IsSlice(a, b)) return false;

@@ -24,6 +24,12 @@ enum class Shape : uint8_t {
   kOddGroups,
 };
 
+// A number that is no text of digits (emv_field.h).
+enum class EmvField : uint8_t { kNone, kPan, kTrack2, kInteger };
+
+// A number in several fields, and how their names are alike (split_fields.h).
+enum class SplitKind : uint8_t { kNone, kNumbered, kList, kNamed };
+
 // Digits that an issuer could have given out, before anything around them was weighed.
 struct Candidate {
   Candidate() = default;
@@ -50,6 +56,10 @@ struct Candidate {
   bool in_longer_run = false;
   // A sign of a signed number, a currency or a `#` stands before it.
   bool has_sign = false;
+  EmvField emv = EmvField::kNone;
+  SplitKind split = SplitKind::kNone;
+  // A number only where its field names a card.
+  bool needs_name = false;
 };
 
 // Finds candidates in a text: digits in one run or in groups with one kind of separator, with a

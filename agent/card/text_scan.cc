@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "agent/card/base64_alphabet.h"
+#include "agent/card/field_pass.h"
 #include "agent/card/first_pass.h"
 #include "agent/card/symbols.h"
 
@@ -156,7 +157,9 @@ std::optional<Encoding> EncodingOf(Form form) {
 
 TextScan::TextScan(int decode_depth, const BrandTable& brands)
     : decode_depth_(std::clamp(decode_depth, 0, static_cast<int>(kLevelsMax) - 2)),
-      finder_(brands) {
+      finder_(brands),
+      emv_finder_(brands),
+      split_fields_(brands) {
   // One level for each encoding, and one for UTF-16.
   for (int level = 0; level <= decode_depth_; ++level) {
     decoded_[level] = std::make_unique<DecodedText>();
@@ -210,6 +213,32 @@ void TextScan::ScanLevel(const Level& level) {
       if (const uint64_t runs = places.hex[index]; runs != 0) {
         ScanHexRuns(level, runs, places.hex_bytes[index], block, progress);
       }
+    }
+  }
+  if (decode_depth_ > 0) ScanFields(level, from, to);
+}
+
+void TextScan::ScanFields(const Level& level, size_t from, size_t to) {
+  const std::string_view text = level.text;
+  const auto report = [&](const Candidate& candidate) { Report(level, candidate); };
+  constexpr size_t kNothingDone = 0;
+  SplitFields::Previous previous;
+  FieldPass pass(text, from);
+  FieldPlaces places;
+  for (size_t batch = from; batch < to; batch += FieldPlaces::kBytes) {
+    const size_t blocks =
+        std::min(FieldPlaces::kBlocks, (to - batch + kBlockBytes - 1) / kBlockBytes);
+    pass.Next(blocks, places);
+    for (uint64_t left = places.blocks; left != 0; left &= left - 1) {
+      const auto index = static_cast<size_t>(std::countr_zero(left));
+      const size_t block = batch + index * kBlockBytes;
+      ForEachPlace(places.values[index], block, kNothingDone,
+                   [&](size_t at) { split_fields_.TakeValue(text, at, previous, report); });
+      ForEachPlace(places.tags[index], block, kNothingDone,
+                   [&](size_t at) { emv_finder_.FindBinary(text, at, report); });
+      ForEachPlace(places.tag_text[index], block, kNothingDone, [&](size_t at) {
+        emv_finder_.FindInHex(text, IsAsciiDigit(text[at]) ? at : at - 1, report);
+      });
     }
   }
 }

@@ -12,8 +12,10 @@
 #include "agent/card/card_match.h"
 #include "agent/card/decoded_text.h"
 #include "agent/card/decoders.h"
+#include "agent/card/emv_field.h"
 #include "agent/card/evidence.h"
 #include "agent/card/number_finder.h"
+#include "agent/card/split_fields.h"
 
 namespace skimwatch::card {
 
@@ -108,11 +110,15 @@ class TextScan {
   // Decodes [begin, end) of a level piece by piece and searches each.
   void ScanEncoded(const Level& level, Form form, size_t begin, size_t end, bool is_first,
                    bool is_last);
+  // Numbers that are no chain of digits: in several fields, and as chips write them.
+  void ScanFields(const Level& level, size_t from, size_t to);
   void ScanChain(const Level& level, size_t at, Progress& progress);
   void Report(const Level& level, const Candidate& candidate);
 
   const int decode_depth_;
   const NumberFinder finder_;
+  const EmvFieldFinder emv_finder_;
+  const SplitFields split_fields_;
   // Of the levels below the window.
   std::array<std::unique_ptr<DecodedText>, kLevelsMax> decoded_;
 
