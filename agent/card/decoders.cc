@@ -31,6 +31,8 @@ void AppendUtf8(uint32_t code, size_t source, DecodedText& out) {
 
 size_t DecodeBase64(std::string_view text, size_t begin, size_t end, DecodedText& out) {
   size_t at = begin;
+  // A character that is left over stands for no byte, and is of no number.
+  size_t bytes_end = begin;
   while (at < end && out.HasRoom()) {
     if (end - at >= 4) {
       const uint32_t s0 = SextetOf(text[at]);
@@ -42,6 +44,7 @@ size_t DecodeBase64(std::string_view text, size_t begin, size_t end, DecodedText
         out.Append(static_cast<char>(s1 << 4 | s2 >> 2), at);
         out.Append(static_cast<char>(s2 << 6 | s3), at);
         at += 4;
+        bytes_end = at;
         continue;
       }
     }
@@ -68,8 +71,9 @@ size_t DecodeBase64(std::string_view text, size_t begin, size_t end, DecodedText
     } else if (count == 2) {
       out.Append(static_cast<char>(bits >> 4), group);
     }
+    bytes_end = count == 1 ? group : at;
   }
-  out.SetEnd(at);
+  out.SetEnd(bytes_end);
   return at;
 }
 

@@ -29,11 +29,13 @@ size_t ChainBegin(std::string_view text, size_t at) {
     // Most of it is plain digits; `%20` ends in one too.
     while (begin > hard_floor && text[begin - 1] > '0' && text[begin - 1] <= '9') --begin;
     if (begin <= hard_floor) break;
-    // `%20` ends in digits, so it is looked for first.
+    // `%20` ends in digits, so it is looked for first, also before another.
     const SeparatorSymbol separator = SeparatorBefore(text, begin);
-    if (separator.bytes > 0 && DigitBefore(text, begin - separator.bytes).bytes > 0) {
+    const size_t separator_begin = begin - separator.bytes;
+    if (separator.bytes > 0 && DigitBefore(text, separator_begin).bytes > 0 &&
+        SeparatorBefore(text, separator_begin).bytes == 0) {
       if (begin <= floor) break;
-      begin -= separator.bytes;
+      begin = separator_begin;
       continue;
     }
     const DigitSymbol digit = DigitBefore(text, begin);
@@ -48,7 +50,11 @@ size_t ChainBegin(std::string_view text, size_t at) {
     while (end < text.size() && (IsAsciiDigit(text[end]) || text[end] == ' ')) ++end;
     if (end - begin >= kDigitsMin && NeighbourAfter(text, end).code == '^') return begin;
   }
-  return after_escape;
+  if (after_escape == begin) return begin;
+  // In `%22 4111` what follows the escape is a separator.
+  const SeparatorSymbol separator = SeparatorAt(text, after_escape);
+  return DigitAt(text, after_escape + separator.bytes).bytes > 0 ? after_escape + separator.bytes
+                                                                 : after_escape;
 }
 
 bool IsBlank(uint16_t separator) {

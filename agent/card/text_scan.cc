@@ -134,6 +134,14 @@ bool FollowsEscapedLineBreak(std::string_view text, size_t at) {
   return symbol.escaped() && (symbol.code == '\n' || symbol.code == '\r');
 }
 
+// Whether a text ends at `at`, or with an escape that was cut in the middle.
+bool EndsAtCut(std::string_view text, size_t at) {
+  constexpr size_t kEscapeBytesMax = 10;
+  if (at == text.size()) return true;
+  const bool is_escape = text[at] == '\\' || text[at] == '%' || text[at] == '&';
+  return is_escape && text.size() - at < kEscapeBytesMax && !NeighbourAfter(text, at).escaped();
+}
+
 std::optional<Encoding> EncodingOf(Form form) {
   switch (form) {
     case Form::kBase64:
@@ -203,8 +211,10 @@ void TextScan::ScanLevel(const Level& level) {
       const auto look = [&](auto scan, const Places::Masks& masks) {
         if (masks[index] != 0) (this->*scan)(level, masks[index], block, progress);
       };
-      look(&TextScan::ScanDigits, places.digits);
-      look(&TextScan::ScanWideDigits, places.wide);
+      const uint64_t signs = places.wide[index] | places.escapes[index];
+      if ((places.digits[index] | signs) != 0) {
+        ScanDigits(level, places.digits[index], signs, block, progress);
+      }
       look(&TextScan::ScanEscapes, places.escapes);
       look(&TextScan::ScanUtf16, places.utf16);
       if (const uint64_t runs = places.base64[index]; runs != 0) {
@@ -248,16 +258,22 @@ void TextScan::ScanChain(const Level& level, size_t at, Progress& progress) {
       level.text, at, [&](const Candidate& candidate) { Report(level, candidate); });
 }
 
-void TextScan::ScanDigits(const Level& level, uint64_t places, size_t block, Progress& progress) {
-  ForEachPlace(places, block, progress.digits, [&](size_t at) { ScanChain(level, at, progress); });
-}
-
-void TextScan::ScanWideDigits(const Level& level, uint64_t places, size_t block,
-                              Progress& progress) {
-  ForEachPlace(places, block, progress.digits, [&](size_t at) {
-    if (WideDigitAt(level.text, at).bytes > 0 || SeparatesDigits(level.text, at)) {
-      ScanChain(level, at, progress);
+void TextScan::ScanDigits(const Level& level, uint64_t runs, uint64_t signs, size_t block,
+                          Progress& progress) {
+  const std::string_view text = level.text;
+  // `%20` and `&nbsp;` between digits separate groups of a plain number.
+  const auto separates = [&](size_t at) {
+    const char sign = text[at];
+    if (sign == '\\' ||
+        ((sign == '%' || sign == '&') && (at == 0 || !IsAsciiDigit(text[at - 1])))) {
+      return false;
     }
+    return SeparatesDigits(text, at);
+  };
+  // In the order of the text, since a chain that was read is not gone back before.
+  ForEachPlace(runs | signs, block, progress.digits, [&](size_t at) {
+    const bool in_run = (runs >> (at - block) & 1) != 0;
+    if (in_run || separates(at) || WideDigitAt(text, at).bytes > 0) ScanChain(level, at, progress);
   });
 }
 
@@ -266,11 +282,6 @@ void TextScan::ScanEscapes(const Level& level, uint64_t places, size_t block, Pr
   constexpr size_t kNothingDone = 0;
   ForEachPlace(places, block, kNothingDone, [&](size_t at) {
     const char mark = text[at];
-    // `%20` and `&nbsp;` between digits separate groups of a plain number.
-    if (mark != '\\' && at >= progress.digits && at > 0 && IsAsciiDigit(text[at - 1]) &&
-        SeparatesDigits(text, at)) {
-      ScanChain(level, at, progress);
-    }
     if (level.depth_left == 0 || !MayTell(text, at)) return;
     const Form form = mark == '%'    ? Form::kPercent
                       : mark == '\\' ? Form::kBackslash
@@ -444,8 +455,10 @@ size_t TextScan::ScanBase64Text(const Level& level, size_t begin, size_t first, 
   // Where lines are broken by escapes, a number that touches the break is seen whole, or is none,
   // once these are undone.
   const bool escapes_follow = level.depth_left > 1;
-  const bool is_first = !escapes_follow || !FollowsEscapedLineBreak(text, aligned);
-  const bool is_last = !escapes_follow || to != end || !IsEscapedLineBreak(text, end);
+  const bool is_first =
+      (begin > 0 || level.is_first) && (!escapes_follow || !FollowsEscapedLineBreak(text, aligned));
+  const bool is_last = (end < text.size() || level.is_last) &&
+                       (!escapes_follow || to != end || !IsEscapedLineBreak(text, end));
   ScanEncoded(level, Form::kBase64, aligned, to, is_first, is_last);
   return text_end;
 }
@@ -493,7 +506,7 @@ void TextScan::ScanEncoded(const Level& level, Form form, size_t begin, size_t e
 void TextScan::Report(const Level& level, const Candidate& candidate) {
   // What touches a cut may go on beyond it.
   if (candidate.begin == 0 && !level.is_first) return;
-  if (candidate.end == level.text.size() && !level.is_last) return;
+  if (EndsAtCut(level.text, candidate.end) && !level.is_last) return;
   size_t begin = candidate.begin;
   size_t end = candidate.end;
   absl::InlinedVector<Encoding, 4> encodings;

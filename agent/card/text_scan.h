@@ -90,8 +90,10 @@ class TextScan {
   };
 
   void ScanLevel(const Level& level);
-  void ScanDigits(const Level& level, uint64_t places, size_t block, Progress& progress);
-  void ScanWideDigits(const Level& level, uint64_t places, size_t block, Progress& progress);
+  // `runs` are places of long runs of digits, `signs` of digits and separators that are longer than
+  // a byte.
+  void ScanDigits(const Level& level, uint64_t runs, uint64_t signs, size_t block,
+                  Progress& progress);
   void ScanEscapes(const Level& level, uint64_t places, size_t block, Progress& progress);
   // `alphabet` are all bytes of the block that are of base64, of hex.
   void ScanBase64Runs(const Level& level, uint64_t places, uint64_t alphabet, size_t block,

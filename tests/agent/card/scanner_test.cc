@@ -137,6 +137,46 @@ TEST(ScanStream, FindsNumbersAllOverAnEncodedRunLongerThanAnyWindow) {
   }
 }
 
+TEST(ScanStream, FindsEveryOneOfSeveralNumbersCloseTogetherHoweverTheyAreGrouped) {
+  for (const std::string_view separator :
+       {" ", "%20", "&nbsp;", "\xC2\xA0", "\xE2\x80\x89", "\xE2\x80\xAF"}) {
+    const std::string grouped = testing::Grouped("4111111111111111", {4}, separator);
+    for (const int depth : {0, 2}) {
+      const auto found = Scan(absl::StrCat(grouped, ";5500000000000004;", grouped),
+                              {.options = {.decode_depth = depth}});
+      ASSERT_EQ(found.size(), 3u) << "'" << separator << "' at depth " << depth;
+      EXPECT_EQ(found[0].digits_hash, found[2].digits_hash);
+      EXPECT_EQ(found[1].offset, grouped.size() + 1);
+    }
+  }
+}
+
+TEST(ScanStream, FindsGroupedNumbersAfterEscapesAndBlanks) {
+  for (const std::string before :
+       {"%22 ", "%22%20", "%20%20", "%22%20%20", "\\u0031 ", "%3A%20%20%20%20", "%22+"}) {
+    for (const std::string separator : {" ", "%20", "-"}) {
+      const std::string text =
+          absl::StrCat(before, testing::Grouped("4111111111111111", {4}, separator));
+      for (const int depth : {0, 2}) {
+        const auto found = Scan(text, {.options = {.decode_depth = depth}});
+        ASSERT_EQ(found.size(), 1u) << text.substr(0, before.size()) << " at depth " << depth;
+        EXPECT_EQ(found[0].offset, before.size());
+      }
+    }
+  }
+}
+
+TEST(ScanStream, TakesNoSliceAtTheEdgeOfALineWithinAnotherEncoding) {
+  Random random(6);
+  for (int i = 0; i < 2000; ++i) {
+    // Sixteen digits that are no number; thirteen of them may be.
+    const std::string inner = Base64(testing::NumberWithWrongCheckDigit(random, "4", 16));
+    const std::string text =
+        testing::Base64Wrapped(absl::StrCat("{\"d\":\"", inner, "\"}"), 20, "\\r\\n");
+    EXPECT_TRUE(Scan(absl::StrCat("\"", text, "\"")).empty()) << i;
+  }
+}
+
 TEST(ScanStream, HandsMatchesOverInOrderOfTheirLastByte) {
   Random random(4);
   const std::vector<Found> found = Scan(MixedText(random, 300'000));
