@@ -16,24 +16,26 @@ uint64_t Hash(absl::Span<const uint8_t> digits) {
 
 class Collector : public card::MatchSink {
  public:
-  void OnMatch(const card::CardMatch& match) override {
-    found.push_back({.offset = match.offset,
-                     .length = match.length,
-                     .kind = match.kind,
-                     .brand = std::string(match.brand),
-                     .masked = card::Mask(match.digits, card::MaskStyle::kFirst6Last4),
-                     .digits_hash = Hash(match.digits.Reveal()),
-                     .confidence = match.confidence,
-                     .score = match.score,
-                     .encodings = {match.encodings.begin(), match.encodings.end()},
-                     .test_card = match.test_card,
-                     .evidence = {match.evidence.begin(), match.evidence.end()}});
-  }
+  void OnMatch(const card::CardMatch& match) override { found.push_back(FoundOf(match)); }
 
   std::vector<Found> found;
 };
 
 }  // namespace
+
+Found FoundOf(const card::CardMatch& match) {
+  return {.offset = match.offset,
+          .length = match.length,
+          .kind = match.kind,
+          .brand = std::string(match.brand),
+          .masked = card::Mask(match.digits, card::MaskStyle::kFirst6Last4),
+          .digits_hash = Hash(match.digits.Reveal()),
+          .confidence = match.confidence,
+          .score = match.score,
+          .encodings = {match.encodings.begin(), match.encodings.end()},
+          .test_card = match.test_card,
+          .evidence = {match.evidence.begin(), match.evidence.end()}};
+}
 
 std::ostream& operator<<(std::ostream& out, const Found& found) {
   out << found.offset << '+' << found.length << ' ' << card::MatchKindName(found.kind) << ' '

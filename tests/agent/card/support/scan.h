@@ -30,6 +30,7 @@ struct Found {
   friend bool operator==(const Found&, const Found&) = default;
 };
 std::ostream& operator<<(std::ostream& out, const Found& found);
+Found FoundOf(const card::CardMatch& match);
 
 uint64_t HashOfDigits(std::string_view text);
 
