@@ -24,6 +24,8 @@ std::string_view ReasonName(Reason reason) {
       return "undecodable.encrypted";
     case Reason::kUndecodableContentCoding:
       return "undecodable.content_coding";
+    case Reason::kUndecodableHeaderCompression:
+      return "undecodable.header_compression";
     case Reason::kUndecodablePacket:
       return "undecodable.packet";
     case Reason::kInbound:

@@ -32,6 +32,8 @@ enum class Reason : uint8_t {
   kUndecodableEncrypted,
   // The content coding was unknown or its data broken.
   kUndecodableContentCoding,
+  // Compressed headers (HPACK) that refer to what was sent before the capture began, or in a gap.
+  kUndecodableHeaderCompression,
   // Packets that no decoder of link or network layer understood.
   kUndecodablePacket,
   // Not outbound, and the configuration did not ask for it.

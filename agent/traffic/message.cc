@@ -18,6 +18,41 @@ std::string_view PartName(Part part) {
       return "stream";
     case Part::kLine:
       return "line";
+    case Part::kMessage:
+      return "message";
+    case Part::kCommand:
+      return "command";
+    case Part::kName:
+      return "name";
+    case Part::kRecord:
+      return "record";
+  }
+  return "unknown";
+}
+
+std::string_view ProtocolName(Protocol protocol) {
+  switch (protocol) {
+    case Protocol::kHttp1:
+      return "http1";
+    case Protocol::kHttp2:
+      return "http2";
+    case Protocol::kWebSocket:
+      return "websocket";
+    case Protocol::kDns:
+      return "dns";
+    case Protocol::kSmtp:
+      return "smtp";
+    case Protocol::kFtp:
+      return "ftp";
+    case Protocol::kSyslog:
+      return "syslog";
+    case Protocol::kTls:
+      return "tls";
+    case Protocol::kQuic:
+      return "quic";
+    case Protocol::kUnknown:
+    case Protocol::kCount:
+      break;
   }
   return "unknown";
 }

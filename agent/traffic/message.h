@@ -21,6 +21,25 @@ enum class Direction : uint8_t {
   kAtRest,
 };
 
+// The protocol that a message was taken from, as its content showed it.
+enum class Protocol : uint8_t {
+  // None that is known: bytes as they came.
+  kUnknown,
+  kHttp1,
+  kHttp2,
+  kWebSocket,
+  kDns,
+  kSmtp,
+  kFtp,
+  kSyslog,
+  kTls,
+  kQuic,
+  kCount,
+};
+
+// `unknown`, `http1`, `http2`, `websocket`, ...
+std::string_view ProtocolName(Protocol protocol);
+
 // The piece of a message that bytes belong to. A stream is what no protocol recognised.
 enum class Part : uint8_t {
   kRequestTarget,
@@ -30,6 +49,15 @@ enum class Part : uint8_t {
   kResponseBody,
   kStream,
   kLine,
+  // A message of a protocol that knows nothing but messages: WebSocket, syslog.
+  kMessage,
+  // A command line or a reply of SMTP or FTP.
+  kCommand,
+  // Names asked for in DNS: as they are, with their labels joined, and the labels of one query after
+  // another to one registered domain.
+  kName,
+  // Data of a DNS record.
+  kRecord,
 };
 
 // `request_target`, `request_headers`, ... as in Provenance.part of the wire contract.
@@ -44,10 +72,12 @@ struct Address {
 // Where bytes were seen and where they were going.
 struct Provenance {
   SourceKind source = SourceKind::kPacketCapture;
+  Protocol protocol = Protocol::kUnknown;
   Direction direction = Direction::kUnknown;
   Address client;
   Address server;
-  // The request's host, lower case, without port; empty when unknown.
+  // The request's host, lower case, without port; for DNS the registered domain that is asked about.
+  // Empty when unknown.
   std::string host;
   std::string method;
   // The request's path without query, as sent. It may carry a card number: show only

@@ -20,6 +20,9 @@ struct DecoderContext {
   DecoderCounters& counters;
   ContentDecoding content_decoding;
   HttpConfig http;
+  // For what parsers keep beyond a message: HPACK tables, HTTP/2 streams, names asked for.
+  static constexpr uint64_t kParserBytesMax = uint64_t{64} << 20;
+  DecoderMemory parser_memory{kParserBytesMax};
 };
 
 }  // namespace skimwatch::traffic

@@ -1,8 +1,12 @@
 #ifndef SKIMWATCH_AGENT_TRAFFIC_PROTOCOL_DECODER_COUNTERS_H_
 #define SKIMWATCH_AGENT_TRAFFIC_PROTOCOL_DECODER_COUNTERS_H_
 
+#include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
+
+#include "agent/traffic/message.h"
 
 namespace skimwatch::traffic {
 
@@ -41,6 +45,18 @@ struct DecoderCounters {
   Counter bodies_undecodable;
   Counter tls_streams;
   Counter raw_streams;
+  Counter datagrams;
+  Counter datagram_bytes;
+  Counter datagram_flows_active;
+
+  struct PerProtocol {
+    Counter streams;
+    Counter messages;
+    Counter errors;
+  };
+  std::array<PerProtocol, static_cast<size_t>(Protocol::kCount)> protocols;
+
+  PerProtocol& of(Protocol protocol) { return protocols[static_cast<size_t>(protocol)]; }
 };
 
 }  // namespace skimwatch::traffic

@@ -15,6 +15,7 @@ bool FlowContext::Scans(Sender sender) const {
 
 void FlowContext::Fill(Sender sender, std::string_view host, Provenance& provenance) const {
   provenance.source = decoder.options.source;
+  provenance.protocol = protocol;
   provenance.direction = DirectionOf(sender);
   provenance.client = client;
   provenance.server = server;

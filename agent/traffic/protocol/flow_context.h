@@ -20,6 +20,7 @@ struct FlowContext {
   explicit FlowContext(DecoderContext& context) : decoder(context) {}
 
   DecoderContext& decoder;
+  Protocol protocol = Protocol::kUnknown;
   Address client;
   Address server;
   // The site whose service the server is; null where it is nobody's.
@@ -41,6 +42,8 @@ struct FlowContext {
   void Count(Reason reason, uint64_t bytes) const {
     if (bytes > 0) decoder.coverage.Add(reason, bytes);
   }
+  // The counters of `protocol`.
+  DecoderCounters::PerProtocol& counters(Protocol of) const { return decoder.counters.of(of); }
   // Sets all that does not depend on a message; `host` decides on the site, besides the service.
   void Fill(Sender sender, std::string_view host, Provenance& provenance) const;
 };

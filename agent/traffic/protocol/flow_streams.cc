@@ -2,9 +2,27 @@
 
 #include <utility>
 
+#include "agent/traffic/protocol/http2_parser.h"
 #include "agent/traffic/protocol/http_parser.h"
+#include "agent/traffic/protocol/web_socket_parser.h"
 
 namespace skimwatch::traffic {
+namespace {
+
+std::unique_ptr<StreamParser> CreateParser(Protocol protocol, FlowContext& flow) {
+  switch (protocol) {
+    case Protocol::kHttp1:
+      return CreateHttpParser(flow);
+    case Protocol::kHttp2:
+      return CreateHttp2Parser(flow);
+    case Protocol::kWebSocket:
+      return CreateJoinedWebSocketParser(flow);
+    default:
+      return nullptr;
+  }
+}
+
+}  // namespace
 
 FlowStreams::FlowStreams(DecoderContext& context, const Endpoint& end0, const Endpoint& end1)
     : flow_(context), ends_{end0, end1} {}
@@ -81,55 +99,65 @@ void FlowStreams::FeedDetection(int end, std::string_view bytes) {
     all += bytes;
     bytes = all;
   }
-  const Detection detection = side.tls_only ? DetectTls(bytes) : Detect(bytes);
-  if (detection == Detection::kMore && bytes.size() < kDetectionBytesMax) {
+  Side& peer = sides_[static_cast<size_t>(1 - end)];
+  const bool greeted = peer.mode == Mode::kDetect && Detect(peer.prefix) == Detection::kGreeting;
+  const Detection detection = side.tls_only ? DetectTls(bytes) : Detect(bytes, greeted);
+  const bool waits = detection == Detection::kMore ||
+                     // Until the client has spoken.
+                     (detection == Detection::kGreeting && peer.mode == Mode::kDetect);
+  if (waits && bytes.size() < kDetectionBytesMax) {
     side.prefix = bytes;
     return;
   }
   Decide(end, detection);
+  Reconsider(1 - end);
   Feed(end, bytes);
 }
 
+void FlowStreams::Reconsider(int end) {
+  Side& side = sides_[static_cast<size_t>(end)];
+  if (side.mode != Mode::kDetect || side.prefix.empty() || side.tls_only) return;
+  if (Detect(side.prefix) == Detection::kGreeting) FeedDetection(end, std::string_view());
+}
+
+StreamParser* FlowStreams::ParserOf(Protocol protocol) {
+  if (parser_ != nullptr) return protocol == flow_.protocol ? parser_.get() : nullptr;
+  parser_ = CreateParser(protocol, flow_);
+  if (parser_ != nullptr) flow_.protocol = protocol;
+  return parser_.get();
+}
+
 void FlowStreams::Decide(int end, Detection detection) {
+  const std::optional<Sender> from = traffic::SenderOf(detection);
   if (!client_.has_value()) {
-    switch (detection) {
-      case Detection::kHttpRequest:
-      case Detection::kTlsClient:
-        TakeClient(end);
-        break;
-      case Detection::kHttpResponse:
-      case Detection::kTlsServer:
-        TakeClient(1 - end);
-        break;
-      default:
-        GuessClient();
+    if (from.has_value()) {
+      TakeClient(*from == Sender::kClient ? end : 1 - end);
+    } else {
+      GuessClient();
     }
   }
   Side& side = sides_[static_cast<size_t>(end)];
   const Sender sender = SenderOf(end);
-  switch (detection) {
-    case Detection::kHttpRequest:
-    case Detection::kHttpResponse:
-      if ((detection == Detection::kHttpRequest) != (sender == Sender::kClient)) break;
-      CloseConsumer(side);
-      if (parser_ == nullptr) parser_ = CreateHttpParser(flow_);
-      parser_->Begin(sender);
-      side.mode = Mode::kParser;
-      side.after_gap = false;
-      return;
-    case Detection::kTls:
-    case Detection::kTlsClient:
-    case Detection::kTlsServer:
-      CloseConsumer(side);
-      side.mode = Mode::kEncrypted;
-      side.tls.Begin();
-      flow_.decoder.counters.tls_streams.Add();
-      return;
-    case Detection::kMore:
-    case Detection::kUnknown:
-      break;
+  Protocol protocol = ProtocolOf(detection);
+  if (protocol == Protocol::kTls) {
+    CloseConsumer(side);
+    side.mode = Mode::kEncrypted;
+    side.tls.Begin();
+    flow_.decoder.counters.tls_streams.Add();
+    return;
   }
-  BecomeStream(end);
+  // The client has told which of the protocols it is that greet alike.
+  if (detection == Detection::kGreeting &&
+      (flow_.protocol == Protocol::kSmtp || flow_.protocol == Protocol::kFtp)) {
+    protocol = flow_.protocol;
+  }
+  StreamParser* parser = from.value_or(sender) == sender ? ParserOf(protocol) : nullptr;
+  if (parser == nullptr) return BecomeStream(end);
+  CloseConsumer(side);
+  parser->Begin(sender);
+  flow_.counters(protocol).streams.Add();
+  side.mode = Mode::kParser;
+  side.after_gap = false;
 }
 
 void FlowStreams::BecomeStream(int end) {
@@ -162,7 +190,7 @@ void FlowStreams::FeedStream(int end, std::string_view bytes) {
   Detection detection = side.no_tls ? Detection::kUnknown : DetectTlsInStream(bytes);
   if (detection == Detection::kUnknown && side.may_resume &&
       (parser_ == nullptr || parser_->follows())) {
-    detection = DetectHttpInStream(bytes);
+    detection = DetectInStream(bytes);
   }
   if (detection != Detection::kUnknown) {
     Decide(end, detection);
@@ -174,6 +202,7 @@ void FlowStreams::FeedStream(int end, std::string_view bytes) {
   if (side.consumer == nullptr) {
     Provenance provenance;
     flow_.Fill(sender, std::string_view(), provenance);
+    provenance.protocol = Protocol::kUnknown;
     side.consumer = flow_.decoder.sink.BeginPart(provenance, Part::kStream);
   } else if (side.after_gap) {
     side.consumer->Gap();

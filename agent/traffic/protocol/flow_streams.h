@@ -22,8 +22,8 @@ namespace skimwatch::traffic {
 // protocol's parser take it, passes on what no parser knows as a stream, and counts TLS.
 //
 // Ends of the flow are called 0 and 1 here, for which is the client may show only in the content:
-// it is who sent the SYN, else who sends an HTTP request or a TLS ClientHello, else not the
-// service, else the one with the higher port.
+// it is who sent the SYN, else who sends what only a client of the protocol does (SenderOf), else
+// not the service, else the one with the higher port.
 class FlowStreams {
  public:
   FlowStreams(DecoderContext& context, const Endpoint& end0, const Endpoint& end1);
@@ -84,6 +84,11 @@ class FlowStreams {
   void FeedEncrypted(int end, std::string_view bytes);
   // Sets the mode for bytes that begin as `detection` says.
   void Decide(int end, Detection detection);
+  // The parser of the flow's protocol if that is `protocol`, which it is from here on where it was
+  // not known; else null.
+  StreamParser* ParserOf(Protocol protocol);
+  // Looks again at what `end` began with, since the other side has shown what it speaks.
+  void Reconsider(int end);
   void BecomeStream(int end);
   void TakeBack(int end);
   // What waits for detection is a stream.

@@ -17,15 +17,26 @@ absl::string_view Absl(std::string_view text) { return {text.data(), text.size()
 
 }  // namespace
 
-void HttpBody::Begin(PartConsumer* consumer, std::string_view content_encoding,
-                     std::string_view transfer_encoding) {
+void HttpBody::Open(PartConsumer* consumer) {
   End();
   open_ = true;
   state_ = consumer == nullptr ? State::kNotScanned : State::kDeliver;
   consumer_ = consumer;
   wire_bytes_ = 0;
-  delivered_bytes_ = 0;
+  delivered_ = false;
+  limited_bytes_ = 0;
   decoded_bytes_.fill(0);
+}
+
+void HttpBody::Begin(PartConsumer* consumer, std::unique_ptr<ContentDecoder> decoder) {
+  Open(consumer);
+  undecided_ = false;
+  if (consumer != nullptr) decoders_.push_back(std::move(decoder));
+}
+
+void HttpBody::Begin(PartConsumer* consumer, std::string_view content_encoding,
+                     std::string_view transfer_encoding) {
+  Open(consumer);
   if (consumer == nullptr) return;
   AddCodings(content_encoding);
   AddCodings(transfer_encoding);
@@ -105,16 +116,15 @@ void HttpBody::Take(std::string_view bytes) {
   switch (state_) {
     case State::kDeliver: {
       if (!decoders_.empty()) return DecodeFirst(bytes);
-      const uint64_t before = delivered_bytes_;
-      if (!Deliver(bytes)) Become(State::kBodyLimit);
-      const uint64_t scanned = delivered_bytes_ - before;
+      const size_t scanned = Deliver(bytes);
+      if (scanned < bytes.size()) Become(State::kBodyLimit);
       flow_.Count(Reason::kScanned, scanned);
       flow_.Count(Reason::kTruncatedBodyLimit, bytes.size() - scanned);
       return;
     }
     case State::kPassAsIs:
       flow_.Count(Reason::kUndecodableContentCoding, bytes.size());
-      if (consumer_ != nullptr && !Deliver(bytes)) CloseConsumer();
+      if (consumer_ != nullptr && Deliver(bytes) < bytes.size()) CloseConsumer();
       return;
     case State::kGivenUp:
       return flow_.Count(Reason::kUndecodableContentCoding, bytes.size());
@@ -144,16 +154,16 @@ void HttpBody::DecodeFirst(std::string_view bytes) {
   // Nothing ever came out, so the label may be wrong for all of it.
   if (decoded_bytes_[0] == 0) rest = bytes;
   Become(State::kPassAsIs);
-  if (delivered_bytes_ > 0) consumer_->Gap();
+  if (delivered_) consumer_->Gap();
   flow_.Count(Reason::kScanned, bytes.size() - rest.size());
   flow_.Count(Reason::kUndecodableContentCoding, rest.size());
-  if (!Deliver(rest)) CloseConsumer();
+  if (Deliver(rest) < rest.size()) CloseConsumer();
 }
 
 ContentDecoder::Result HttpBody::Decode(size_t stage, std::string_view& input) {
   using Result = ContentDecoder::Result;
   if (stage == decoders_.size()) {
-    if (Deliver(input)) return Result::kMore;
+    if (Deliver(input) == input.size()) return Result::kMore;
     cut_ = State::kBodyLimit;
     return Result::kStopped;
   }
@@ -178,13 +188,14 @@ ContentDecoder::Result HttpBody::Decode(size_t stage, std::string_view& input) {
   return inner == Result::kMore ? result : Result::kBroken;
 }
 
-bool HttpBody::Deliver(std::string_view bytes) {
+size_t HttpBody::Deliver(std::string_view bytes) {
   const uint64_t bytes_max = flow_.decoder.options.body_bytes_max;
-  const bool all = bytes_max == 0 || bytes.size() <= bytes_max - delivered_bytes_;
-  if (!all) bytes = bytes.substr(0, bytes_max - delivered_bytes_);
-  delivered_bytes_ += bytes.size();
-  if (!bytes.empty()) consumer_->Data(bytes);
-  return all;
+  if (bytes_max != 0) bytes = bytes.substr(0, bytes_max - limited_bytes_);
+  if (bytes.empty()) return 0;
+  delivered_ = true;
+  limited_bytes_ += bytes.size();
+  consumer_->Data(bytes);
+  return bytes.size();
 }
 
 void HttpBody::Gap() {

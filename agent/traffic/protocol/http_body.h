@@ -41,6 +41,11 @@ class HttpBody {
   // `consumer` is null where the body is not to be scanned.
   void Begin(PartConsumer* consumer, std::string_view content_encoding,
              std::string_view transfer_encoding);
+  // Begins a body whose coding `decoder` undoes.
+  void Begin(PartConsumer* consumer, std::unique_ptr<ContentDecoder> decoder);
+  // The limit of a body's bytes counts from here: another message begins in it. For consumers, while
+  // they are given data.
+  void RestartLimit() { limited_bytes_ = 0; }
   void Data(std::string_view bytes);
   // Bytes are missing.
   void Gap();
@@ -59,8 +64,9 @@ class HttpBody {
   void Become(State state);
   // Decodes by the decoders from `stage` on, and delivers.
   ContentDecoder::Result Decode(size_t stage, std::string_view& input);
-  // False when the limit is reached.
-  bool Deliver(std::string_view bytes);
+  // Returns how many bytes were within the limit.
+  size_t Deliver(std::string_view bytes);
+  void Open(PartConsumer* consumer);
   void DecodeFirst(std::string_view bytes);
   void CloseConsumer();
 
@@ -72,7 +78,9 @@ class HttpBody {
   State cut_ = State::kDeliver;
   PartConsumer* consumer_ = nullptr;
   uint64_t wire_bytes_ = 0;
-  uint64_t delivered_bytes_ = 0;
+  bool delivered_ = false;
+  // Delivered, of what the limit holds for.
+  uint64_t limited_bytes_ = 0;
   // The body has no label, and its first bytes, which are held, do not tell its coding yet.
   bool undecided_ = false;
   std::string held_;

@@ -3,17 +3,23 @@
 #include <htp/htp.h>
 
 #include <algorithm>
+#include <array>
 #include <new>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
+#include "agent/traffic/protocol/http2_parser.h"
 #include "agent/traffic/protocol/http_stream.h"
 #include "agent/traffic/protocol/protocol_detector.h"
+#include "agent/traffic/protocol/web_socket_parser.h"
 
 namespace skimwatch::traffic {
 namespace {
 
 constexpr size_t kMethodBytesMax = 24;
+constexpr size_t kExtensionsBytesMax = 1024;
 constexpr int kStatusSwitchingProtocols = 101;
 constexpr int kStatusNoContent = 204;
 constexpr int kStatusNotModified = 304;
@@ -27,8 +33,13 @@ struct Exchange {
   std::vector<HttpRequest> unanswered;
   // Answers were missed; which requests are still without one is not known.
   bool answers_lost = false;
-  // The flow is not HTTP any more: CONNECT or an upgrade has succeeded.
+  // The flow is not HTTP/1 any more: CONNECT or an upgrade has succeeded.
   bool tunnel = false;
+  // Of an upgrade: what has asked for it, what to (lower case), and the answer's
+  // Sec-WebSocket-Extensions.
+  HttpRequest upgrade_request;
+  std::string upgrade;
+  std::string web_socket_extensions;
 
   void Add(HttpRequest request) {
     if (std::exchange(answers_lost, false)) unanswered.clear();
@@ -40,6 +51,12 @@ struct Exchange {
                        [method](const HttpRequest& request) { return request.method == method; });
   }
 };
+
+std::string LowerCase(std::string_view text) {
+  std::string lower(text.substr(0, kMethodBytesMax));
+  absl::AsciiStrToLower(&lower);
+  return lower;
+}
 
 htp_connp_t* CreateConnectionParser(htp_cfg_t* config) {
   htp_connp_t* parser = htp_connp_create(config);
@@ -70,6 +87,7 @@ class HttpRequests final : public HttpStream {
 
   int OnHead(htp_tx_t* tx) override {
     flow().decoder.counters.requests.Add();
+    flow().counters(Protocol::kHttp1).messages.Add();
     request_.method = View(tx->request_method);
     request_.host = HostName(View(tx->request_hostname));
     const bool connect = tx->request_method_number == HTP_M_CONNECT;
@@ -149,12 +167,20 @@ class HttpResponses final : public HttpStream {
                         (request_.method == "CONNECT" && status >= 200 && status < 300);
     if (status >= 200 || tunnel) {
       flow().decoder.counters.responses.Add();
+      flow().counters(Protocol::kHttp1).messages.Add();
       if (!exchange_.unanswered.empty()) exchange_.unanswered.erase(exchange_.unanswered.begin());
     }
     Deliver(Part::kResponseHeaders, HeaderBytes());
     Settle();
     if (tunnel) {
       exchange_.tunnel = true;
+      if (status == kStatusSwitchingProtocols) {
+        exchange_.upgrade_request = request_;
+        exchange_.upgrade = LowerCase(HeaderValue(tx->response_headers, "upgrade"));
+        exchange_.web_socket_extensions =
+            HeaderValue(tx->response_headers, "sec-websocket-extensions")
+                .substr(0, kExtensionsBytesMax);
+      }
       Stop();
       return HTP_STOP;
     }
@@ -178,22 +204,31 @@ class HttpResponses final : public HttpStream {
 class HttpParser final : public StreamParser {
  public:
   explicit HttpParser(FlowContext& flow)
-      : requests_(flow, exchange_), responses_(flow, exchange_) {}
+      : flow_(flow), requests_(flow, exchange_), responses_(flow, exchange_) {}
 
-  void Begin(Sender sender) override { StreamOf(sender).Begin(); }
+  void Begin(Sender sender) override {
+    if (upgraded_ == nullptr) return StreamOf(sender).Begin();
+    is_upgraded(sender) = true;
+    upgraded_->Begin(sender);
+  }
 
   size_t Data(Sender sender, std::string_view bytes) override {
-    if (sender == Sender::kClient) {
-      requests_.ResolveConnect(bytes);
-      if (exchange_.tunnel) {
-        requests_.End();
-        return 0;
-      }
+    if (is_upgraded(sender)) return upgraded_->Data(sender, bytes);
+    size_t taken = 0;
+    if (sender == Sender::kClient) requests_.ResolveConnect(bytes);
+    if (sender == Sender::kClient && exchange_.tunnel) {
+      requests_.End();
+    } else {
+      taken = StreamOf(sender).Data(bytes);
     }
-    return StreamOf(sender).Data(bytes);
+    if (taken == bytes.size() || !exchange_.tunnel || !Upgrade()) return taken;
+    is_upgraded(sender) = true;
+    upgraded_->Begin(sender);
+    return taken + upgraded_->Data(sender, bytes.substr(taken));
   }
 
   bool Gap(Sender sender, uint64_t bytes) override {
+    if (is_upgraded(sender)) return upgraded_->Gap(sender, bytes);
     if (StreamOf(sender).Gap(bytes)) return true;
     if (sender == Sender::kClient) {
       exchange_.unanswered.clear();
@@ -203,19 +238,43 @@ class HttpParser final : public StreamParser {
     return false;
   }
 
-  void End(Sender sender) override { StreamOf(sender).End(); }
-  std::string_view TakeHeld(Sender sender) override { return StreamOf(sender).TakeHeld(); }
-  bool follows() const override { return !exchange_.tunnel; }
+  void End(Sender sender) override {
+    if (is_upgraded(sender)) return upgraded_->End(sender);
+    StreamOf(sender).End();
+  }
+  std::string_view TakeHeld(Sender sender) override {
+    return is_upgraded(sender) ? upgraded_->TakeHeld(sender) : StreamOf(sender).TakeHeld();
+  }
+  bool follows() const override { return !exchange_.tunnel || upgraded_ != nullptr; }
 
  private:
   HttpStream& StreamOf(Sender sender) {
     if (sender == Sender::kClient) return requests_;
     return responses_;
   }
+  bool& is_upgraded(Sender sender) { return is_upgraded_[sender == Sender::kClient ? 0 : 1]; }
 
+  // Whether what the flow was upgraded to is followed.
+  bool Upgrade() {
+    if (upgraded_ != nullptr) return true;
+    if (exchange_.upgrade == "websocket") {
+      upgraded_ = CreateWebSocketParser(flow_, exchange_.upgrade_request,
+                                        exchange_.web_socket_extensions);
+      flow_.protocol = Protocol::kWebSocket;
+    } else if (exchange_.upgrade == "h2c") {
+      upgraded_ = CreateUpgradedHttp2Parser(flow_, std::move(exchange_.upgrade_request));
+      flow_.protocol = Protocol::kHttp2;
+    }
+    return upgraded_ != nullptr;
+  }
+
+  FlowContext& flow_;
   Exchange exchange_;
   HttpRequests requests_;
   HttpResponses responses_;
+  // What the flow has become, by direction.
+  std::unique_ptr<StreamParser> upgraded_;
+  std::array<bool, 2> is_upgraded_{};
 };
 
 }  // namespace

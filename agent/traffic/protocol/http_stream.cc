@@ -123,6 +123,7 @@ bool HttpStream::Parse(std::string_view bytes) {
 
 void HttpStream::Fail() {
   flow_.decoder.counters.http_errors.Add();
+  flow_.counters(Protocol::kHttp1).errors.Add();
   body_.End();
   Stop();
   DropParser();
@@ -238,13 +239,12 @@ void HttpStream::BeginBody(htp_transfer_coding_t coding, int64_t length,
   } else {
     return;
   }
-  PartConsumer* consumer = nullptr;
-  if (flow_.Scans(sender_)) {
-    consumer = flow_.decoder.sink.BeginPart(PartProvenance(HeaderValue(headers, "content-type")),
-                                            BodyPart());
-  }
-  body_.Begin(consumer, HeaderValue(headers, "content-encoding"),
-              HeaderValue(headers, "transfer-encoding"));
+  const std::string_view content_type = HeaderValue(headers, "content-type");
+  body_.Begin(flow_.Scans(sender_) ? PartProvenance(content_type) : provenance_, BodyPart(),
+              {.content_type = content_type,
+               .content_encoding = HeaderValue(headers, "content-encoding"),
+               .transfer_encoding = HeaderValue(headers, "transfer-encoding"),
+               .grpc_encoding = HeaderValue(headers, "grpc-encoding")});
 }
 
 const Provenance& HttpStream::PartProvenance(std::string_view content_type) {
@@ -271,11 +271,11 @@ void HttpStream::Settle() {
 bool HttpStream::Gap(uint64_t bytes) {
   const bool of_known_length = expect_ == Expect::kLength || expect_ == Expect::kChunkLength;
   if (expect_ == Expect::kUntilEnd) {
-    body_.Gap();
+    body_.Gap(bytes);
     return true;
   }
   if (of_known_length && bytes > 0 && bytes <= left_) {
-    body_.Gap();
+    body_.Gap(bytes);
     // libhtp takes a gap in bodies with a length, but not in chunks; these bytes go nowhere.
     static constexpr std::array<char, 4096> kNothing{};
     in_gap_ = true;

@@ -9,7 +9,7 @@
 #include <string_view>
 
 #include "agent/traffic/protocol/flow_context.h"
-#include "agent/traffic/protocol/http_body.h"
+#include "agent/traffic/protocol/http_payload.h"
 #include "agent/traffic/protocol/http_request.h"
 
 namespace skimwatch::traffic {
@@ -108,7 +108,7 @@ class HttpStream {
   uint32_t messages_ = 0;
   // Kept for its strings' memory.
   Provenance provenance_;
-  HttpBody body_;
+  HttpPayload body_;
 };
 
 // The value of a header as libhtp keeps it; that of repeated ones is joined by `, `.

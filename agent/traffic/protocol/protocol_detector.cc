@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "agent/traffic/protocol/http2_frame.h"
+
 namespace skimwatch::traffic {
 namespace {
 
@@ -48,6 +50,25 @@ Detection DetectResponse(std::string_view bytes) {
   return bytes.size() < kHttpVersion.size() ? Detection::kMore : Detection::kHttpResponse;
 }
 
+Detection DetectHttp2(std::string_view bytes) {
+  const size_t common = std::min(bytes.size(), kHttp2Preface.size());
+  if (bytes.substr(0, common) == kHttp2Preface.substr(0, common)) {
+    return common == kHttp2Preface.size() ? Detection::kHttp2Client : Detection::kMore;
+  }
+  // A server's first frame is SETTINGS, of fewer than 42 of them.
+  constexpr std::string_view kSettings("\0\0\0\4\0\0\0\0\0", Http2Frame::kHeaderBytes);
+  constexpr size_t kLengthAt = 2;
+  for (size_t i = 0; i < std::min(bytes.size(), kSettings.size()); ++i) {
+    const bool fits = i == kLengthAt ? static_cast<uint8_t>(bytes[i]) % 6 == 0
+                                     : bytes[i] == kSettings[i];
+    if (!fits) return Detection::kUnknown;
+  }
+  return bytes.size() < kSettings.size() ? Detection::kMore : Detection::kHttp2Server;
+}
+
+// The Detections of a protocol with a function for each; the first that knows the bytes has them.
+constexpr std::array kDetectors = {DetectTls, DetectHttp2, DetectResponse, DetectRequest};
+
 }  // namespace
 
 Detection DetectTls(std::string_view bytes) {
@@ -81,10 +102,10 @@ Detection DetectTls(std::string_view bytes) {
   return Detection::kTls;
 }
 
-Detection Detect(std::string_view bytes) {
+Detection Detect(std::string_view bytes, bool /*greeted*/) {
   if (bytes.empty()) return Detection::kMore;
   bool more = false;
-  for (const auto& detect : {DetectTls, DetectResponse, DetectRequest}) {
+  for (const auto& detect : kDetectors) {
     const Detection detection = detect(bytes);
     if (detection == Detection::kMore) {
       more = true;
@@ -114,6 +135,8 @@ Detection DetectTlsInStream(std::string_view bytes) {
   }
 }
 
+namespace {
+
 Detection DetectHttpInStream(std::string_view bytes) {
   // `HTTP/1.1 200`
   constexpr size_t kStatusEnd = 12;
@@ -131,6 +154,97 @@ Detection DetectHttpInStream(std::string_view bytes) {
   }
   return DetectRequest(bytes) == Detection::kHttpRequest ? Detection::kHttpRequest
                                                          : Detection::kUnknown;
+}
+
+// Frames one after another: two of them, or one of data that goes on beyond the bytes.
+Detection DetectHttp2InStream(std::string_view bytes) {
+  constexpr int kFramesMin = 2;
+  for (int frames = 0; frames < kFramesMin; ++frames) {
+    if (bytes.size() < Http2Frame::kHeaderBytes) return Detection::kUnknown;
+    const Http2Frame frame = Http2Frame::Parse(bytes);
+    if (!frame.IsUsual()) return Detection::kUnknown;
+    bytes.remove_prefix(Http2Frame::kHeaderBytes);
+    if (frame.length >= bytes.size() && frame.length > 0) {
+      const bool is_data = frame.Is(Http2FrameType::kData) && frame.stream % 2 == 1;
+      const bool is_rest = frame.length == bytes.size() && frames > 0;
+      return is_data || is_rest ? Detection::kHttp2 : Detection::kUnknown;
+    }
+    bytes.remove_prefix(frame.length);
+  }
+  return Detection::kHttp2;
+}
+
+}  // namespace
+
+Detection DetectInStream(std::string_view bytes) {
+  for (const auto& detect : {DetectHttpInStream, DetectHttp2InStream}) {
+    if (const Detection detection = detect(bytes); detection != Detection::kUnknown) {
+      return detection;
+    }
+  }
+  return Detection::kUnknown;
+}
+
+Protocol ProtocolOf(Detection detection) {
+  switch (detection) {
+    case Detection::kHttpRequest:
+    case Detection::kHttpResponse:
+      return Protocol::kHttp1;
+    case Detection::kHttp2Client:
+    case Detection::kHttp2Server:
+    case Detection::kHttp2:
+      return Protocol::kHttp2;
+    case Detection::kWebSocketClient:
+      return Protocol::kWebSocket;
+    case Detection::kDnsQuery:
+    case Detection::kDnsResponse:
+      return Protocol::kDns;
+    case Detection::kSmtpClient:
+    case Detection::kSmtpServer:
+      return Protocol::kSmtp;
+    case Detection::kFtpClient:
+    case Detection::kFtpServer:
+      return Protocol::kFtp;
+    case Detection::kSyslog:
+      return Protocol::kSyslog;
+    case Detection::kTlsClient:
+    case Detection::kTlsServer:
+    case Detection::kTls:
+      return Protocol::kTls;
+    case Detection::kGreeting:
+    case Detection::kMore:
+    case Detection::kUnknown:
+      break;
+  }
+  return Protocol::kUnknown;
+}
+
+std::optional<Sender> SenderOf(Detection detection) {
+  switch (detection) {
+    case Detection::kHttpRequest:
+    case Detection::kHttp2Client:
+    case Detection::kWebSocketClient:
+    case Detection::kDnsQuery:
+    case Detection::kSmtpClient:
+    case Detection::kFtpClient:
+    case Detection::kSyslog:
+    case Detection::kTlsClient:
+      return Sender::kClient;
+    case Detection::kHttpResponse:
+    case Detection::kHttp2Server:
+    case Detection::kDnsResponse:
+    case Detection::kSmtpServer:
+    case Detection::kFtpServer:
+    case Detection::kGreeting:
+    case Detection::kTlsServer:
+      return Sender::kServer;
+    case Detection::kHttp2:
+    case Detection::kTls:
+    case Detection::kMore:
+    case Detection::kUnknown:
+      break;
+  }
+  return std::nullopt;
 }
 
 }  // namespace skimwatch::traffic

@@ -75,7 +75,7 @@ class TrafficDecoder::Impl {
 
   Stats stats() const {
     const DecoderCounters& c = counters_;
-    return {.packets = c.packets.value(),
+    Stats stats{.packets = c.packets.value(),
             .packet_bytes = c.packet_bytes.value(),
             .packets_undecodable = c.packets_undecodable.value(),
             .flows = c.flows.value(),
@@ -95,7 +95,17 @@ class TrafficDecoder::Impl {
             .bodies_cut_as_bomb = c.bodies_cut_as_bomb.value(),
             .bodies_undecodable = c.bodies_undecodable.value(),
             .tls_streams = c.tls_streams.value(),
-            .raw_streams = c.raw_streams.value()};
+            .raw_streams = c.raw_streams.value(),
+            .datagrams = c.datagrams.value(),
+            .datagram_bytes = c.datagram_bytes.value(),
+            .datagram_flows_active = c.datagram_flows_active.value()};
+    for (size_t i = 0; i < stats.protocols.size(); ++i) {
+      const DecoderCounters::PerProtocol& one = c.protocols[i];
+      stats.protocols[i] = {.streams = one.streams.value(),
+                            .messages = one.messages.value(),
+                            .errors = one.errors.value()};
+    }
+    return stats;
   }
 
  private:

@@ -1,6 +1,8 @@
 #ifndef SKIMWATCH_AGENT_TRAFFIC_PROTOCOL_TRAFFIC_DECODER_H_
 #define SKIMWATCH_AGENT_TRAFFIC_PROTOCOL_TRAFFIC_DECODER_H_
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -99,6 +101,21 @@ class TrafficDecoder final : public PacketHandler {
     uint64_t tls_streams = 0;
     // Directions of flows scanned as streams of no known protocol.
     uint64_t raw_streams = 0;
+    // UDP datagrams, the bytes that they carry, and a gauge of the flows that they make up.
+    uint64_t datagrams = 0;
+    uint64_t datagram_bytes = 0;
+    uint64_t datagram_flows_active = 0;
+
+    struct PerProtocol {
+      // Directions of flows found to be of the protocol.
+      uint64_t streams = 0;
+      // Requests and responses, messages, commands, datagrams: what the protocol's unit is.
+      uint64_t messages = 0;
+      // Places where data broke the protocol's rules; what follows is scanned as a stream.
+      uint64_t errors = 0;
+    };
+    // By Protocol.
+    std::array<PerProtocol, static_cast<size_t>(Protocol::kCount)> protocols;
   };
 
   TrafficDecoder(TrafficDecoderOptions options, std::shared_ptr<const SiteMap> sites,
