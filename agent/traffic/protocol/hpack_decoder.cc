@@ -66,11 +66,20 @@ void* Reallocate(void* pointer, size_t bytes, void* user_data) {
 
 }  // namespace
 
+struct HpackDecoder::Allocator {
+  nghttp2_mem functions;
+};
+
+HpackDecoder::HpackDecoder(DecoderMemory& memory)
+    : allocator_(std::make_unique<Allocator>(
+          Allocator{{&memory, Allocate, Free, AllocateZeros, Reallocate}})) {}
+
+HpackDecoder::~HpackDecoder() { Close(); }
+
 void HpackDecoder::Create() {
   Close();
   failed_ = false;
-  nghttp2_mem memory = {&memory_, Allocate, Free, AllocateZeros, Reallocate};
-  if (nghttp2_hd_inflate_new2(&inflater_, &memory) != 0) {
+  if (nghttp2_hd_inflate_new2(&inflater_, &allocator_->functions) != 0) {
     inflater_ = nullptr;
     return;
   }

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string_view>
 
 #include "absl/functional/function_ref.h"
@@ -16,12 +17,12 @@ namespace skimwatch::traffic {
 // Undoes the header compression of one direction of an HTTP/2 connection (RFC 7541), with nghttp2.
 //
 // Encoder and decoder keep a table of fields, to which later fields refer. A connection that is
-// joined in the middle, or has a gap, is followed all the same: the table is filled with entries that
-// stand for what is not known. Entries are counted from the newest, so every field that was sent
-// since is found where the encoder has it, and a reference to an older one is known as such.
+// joined in the middle, or has a gap, is followed all the same: the table is filled with entries
+// that stand for what is not known. Entries are counted from the newest, so every field that was
+// sent since is found where the encoder has it, and a reference to an older one is known as such.
 //
-// Memory is taken from a DecoderMemory; without any, and after data that breaks the rules, a block is
-// not decoded. Thread-compatible.
+// Memory is taken from a DecoderMemory; without any, and after data that breaks the rules, a block
+// is not decoded. Thread-compatible.
 class HpackDecoder {
  public:
   struct Field {
@@ -34,15 +35,15 @@ class HpackDecoder {
   };
   using Output = absl::FunctionRef<void(const Field&)>;
 
-  explicit HpackDecoder(DecoderMemory& memory) : memory_(memory) {}
-  ~HpackDecoder() { Close(); }
+  explicit HpackDecoder(DecoderMemory& memory);
+  ~HpackDecoder();
   HpackDecoder(const HpackDecoder&) = delete;
   HpackDecoder& operator=(const HpackDecoder&) = delete;
 
   // The connection begins.
   void Begin();
-  // The table is not known from here on, nor what a block in progress says. Returns how many bytes of
-  // that were in no field yet.
+  // The table is not known from here on, nor what a block in progress says. Returns how many bytes
+  // of that were in no field yet.
   size_t Forget();
   // The same, for good.
   size_t Close();
@@ -64,7 +65,9 @@ class HpackDecoder {
   // Nothing more of the block is decoded. Returns the bytes that are in no field.
   size_t Fail(size_t bytes_left);
 
-  DecoderMemory& memory_;
+  // What nghttp2 allocates by.
+  struct Allocator;
+  const std::unique_ptr<Allocator> allocator_;
   nghttp2_hd_inflater* inflater_ = nullptr;
   bool failed_ = false;
   // Of the field in progress.

@@ -45,7 +45,7 @@ bool Http2Frame::IsValid() const {
     case Http2FrameType::kWindowUpdate:
       return length == 4;
   }
-  return true;
+  return length <= kUsualBytesMax;
 }
 
 bool Http2Frame::IsUsual() const {

@@ -39,10 +39,11 @@ struct Http2Frame {
   bool Has(uint8_t flag) const { return (flags & flag) != 0; }
   bool Is(Http2FrameType other) const { return type == other; }
   // Whether the frame keeps the rules of its type for stream and length (RFC 9113 6), as every
-  // receiver insists. Any other type is an extension, and anything may be in it.
+  // receiver insists. Any other type is an extension, and anything may be in it up to the length
+  // that every receiver takes.
   bool IsValid() const;
-  // Whether it keeps, besides, what senders do without having to: no flag without a meaning, no more
-  // than the least limit of length. For telling frames from other bytes.
+  // Whether it keeps, besides, what senders do without having to: no flag without a meaning, no
+  // more than the least limit of length. For telling frames from other bytes.
   bool IsUsual() const;
 
   uint32_t length = 0;

@@ -58,9 +58,7 @@ class Http2Direction {
   size_t Data(std::string_view bytes);
   bool Gap(uint64_t bytes);
   void End();
-  std::string_view TakeHeld() {
-    return {header_.data(), std::exchange(header_bytes_, 0)};
-  }
+  std::string_view TakeHeld() { return {header_.data(), std::exchange(header_bytes_, 0)}; }
 
  private:
   enum class State : uint8_t {
@@ -117,7 +115,8 @@ class Http2Direction {
   HpackDecoder hpack_;
   bool has_begun_ = false;
   State state_ = State::kFirst;
-  // Of the preface, of a frame's header or of its prefix, as far as it has come; none of it counted.
+  // Of the preface, of a frame's header or of its prefix, as far as it has come; none of it
+  // counted.
   std::array<char, 24> header_{};
   size_t header_bytes_ = 0;
   size_t prefix_bytes_ = 0;
@@ -191,8 +190,8 @@ void Http2Direction::TakeFirst(std::string_view bytes) {
   const bool has_preface = bytes.front() == kHttp2Preface.front();
   // A server begins with SETTINGS; a connection that is joined later seldom has them.
   constexpr size_t kTypeAt = 3;
-  const bool has_settings = bytes.size() > kTypeAt &&
-                            bytes[kTypeAt] == static_cast<char>(Http2FrameType::kSettings);
+  const bool has_settings =
+      bytes.size() > kTypeAt && bytes[kTypeAt] == static_cast<char>(Http2FrameType::kSettings);
   if (!has_begun_ && (sender_ == Sender::kClient ? has_preface : has_settings)) {
     hpack_.Begin();
   } else {

@@ -43,8 +43,8 @@ class HttpBody {
              std::string_view transfer_encoding);
   // Begins a body whose coding `decoder` undoes.
   void Begin(PartConsumer* consumer, std::unique_ptr<ContentDecoder> decoder);
-  // The limit of a body's bytes counts from here: another message begins in it. For consumers, while
-  // they are given data.
+  // The limit of a body's bytes counts from here: another message begins in it. For consumers,
+  // while they are given data.
   void RestartLimit() { limited_bytes_ = 0; }
   void Data(std::string_view bytes);
   // Bytes are missing.

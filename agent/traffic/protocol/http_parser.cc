@@ -258,8 +258,8 @@ class HttpParser final : public StreamParser {
   bool Upgrade() {
     if (upgraded_ != nullptr) return true;
     if (exchange_.upgrade == "websocket") {
-      upgraded_ = CreateWebSocketParser(flow_, exchange_.upgrade_request,
-                                        exchange_.web_socket_extensions);
+      upgraded_ =
+          CreateWebSocketParser(flow_, exchange_.upgrade_request, exchange_.web_socket_extensions);
       flow_.protocol = Protocol::kWebSocket;
     } else if (exchange_.upgrade == "h2c") {
       upgraded_ = CreateUpgradedHttp2Parser(flow_, std::move(exchange_.upgrade_request));

@@ -21,8 +21,8 @@ namespace skimwatch::traffic {
 // answer, in order. libhtp is given whole lines in heads and exact lengths in bodies, so that what
 // it finds does not depend on how the stream was cut into packets, and it never buffers.
 //
-// After an upgrade (101) to `websocket` or `h2c` the flow is followed as that. What breaks the rules,
-// and what follows any other upgrade or a successful CONNECT, is given back.
+// After an upgrade (101) to `websocket` or `h2c` the flow is followed as that. What breaks the
+// rules, and what follows any other upgrade or a successful CONNECT, is given back.
 std::unique_ptr<StreamParser> CreateHttpParser(FlowContext& flow);
 
 }  // namespace skimwatch::traffic

@@ -163,7 +163,8 @@ void HttpPayload::BeginGrpcMessage() {
   flow_.counters(flow_.protocol).messages.Add();
   prefix_bytes_ = 0;
   left_ = 0;
-  for (size_t i = 1; i < kGrpcPrefixBytes; ++i) left_ = left_ << 8 | static_cast<uint8_t>(prefix_[i]);
+  for (size_t i = 1; i < kGrpcPrefixBytes; ++i)
+    left_ = left_ << 8 | static_cast<uint8_t>(prefix_[i]);
   if (left_ == 0) return;
   const bool compressed = (static_cast<uint8_t>(prefix_[0]) & kGrpcCompressed) != 0;
   body_.Begin(BeginPart(), compressed ? std::string_view(grpc_encoding_) : std::string_view(),

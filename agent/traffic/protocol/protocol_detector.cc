@@ -59,8 +59,8 @@ Detection DetectHttp2(std::string_view bytes) {
   constexpr std::string_view kSettings("\0\0\0\4\0\0\0\0\0", Http2Frame::kHeaderBytes);
   constexpr size_t kLengthAt = 2;
   for (size_t i = 0; i < std::min(bytes.size(), kSettings.size()); ++i) {
-    const bool fits = i == kLengthAt ? static_cast<uint8_t>(bytes[i]) % 6 == 0
-                                     : bytes[i] == kSettings[i];
+    const bool fits =
+        i == kLengthAt ? static_cast<uint8_t>(bytes[i]) % 6 == 0 : bytes[i] == kSettings[i];
     if (!fits) return Detection::kUnknown;
   }
   return bytes.size() < kSettings.size() ? Detection::kMore : Detection::kHttp2Server;

@@ -52,9 +52,9 @@ inline constexpr size_t kDetectionBytesMax = 8192;
 // HTTP/1 begins with a method that is registered, or with any token where `HTTP/1.` ends the line;
 // HTTP/2 with the client's preface or the server's SETTINGS (RFC 9113 3.4); TLS with a record's
 // header that is plausible (RFC 8446 5.1); DNS over TCP with a message's length, a header with one
-// question, and that question (RFC 1035 4); SMTP with a greeting that names it or a HELO; FTP with a
-// greeting that names it, or any greeting and a USER or AUTH; syslog with a priority (RFC 5424 6.2.1,
-// RFC 6587 3.4).
+// question, and that question (RFC 1035 4); SMTP with a greeting that names it or a HELO; FTP with
+// a greeting that names it, or any greeting and a USER or AUTH; syslog with a priority (RFC
+// 5424 6.2.1, RFC 6587 3.4).
 Detection Detect(std::string_view bytes, bool greeted = false);
 
 // The same for TLS alone: what a tunnel carries, as far as it can't be read.

@@ -10,8 +10,8 @@
 
 namespace skimwatch::traffic {
 
-// Follows a WebSocket in both directions (web_socket_stream.h), which `request` has opened and whose
-// answer has said `extensions` in Sec-WebSocket-Extensions.
+// Follows a WebSocket in both directions (web_socket_stream.h), which `request` has opened and
+// whose answer has said `extensions` in Sec-WebSocket-Extensions.
 std::unique_ptr<StreamParser> CreateWebSocketParser(FlowContext& flow, const HttpRequest& request,
                                                     std::string_view extensions);
 

@@ -34,9 +34,8 @@ WebSocketCompression WebSocketCompression::Of(std::string_view extensions, Sende
     const std::vector<absl::string_view> parameters = absl::StrSplit(extension, ';');
     if (absl::StripAsciiWhitespace(parameters.front()) != "permessage-deflate") continue;
     compression.deflate = true;
-    const absl::string_view no_takeover = sender == Sender::kClient
-                                              ? "client_no_context_takeover"
-                                              : "server_no_context_takeover";
+    const absl::string_view no_takeover =
+        sender == Sender::kClient ? "client_no_context_takeover" : "server_no_context_takeover";
     for (const absl::string_view parameter : parameters) {
       if (absl::EqualsIgnoreCase(absl::StripAsciiWhitespace(parameter), no_takeover)) {
         compression.context_takeover = false;

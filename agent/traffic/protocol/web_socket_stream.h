@@ -29,8 +29,8 @@ struct WebSocketCompression {
 };
 
 // Follows the frames of one direction of a WebSocket (RFC 6455 5): takes the mask off, joins the
-// fragments of a message into one part (Part::kMessage), with control frames between them as parts of
-// their own, and undoes permessage-deflate.
+// fragments of a message into one part (Part::kMessage), with control frames between them as parts
+// of their own, and undoes permessage-deflate.
 //
 // Nothing is kept of a message, whose frames may claim any length up to 2^63 - 1; the limit of a
 // body's bytes holds for each. A gap within a frame is gone over; compressed messages behind it are
