@@ -174,10 +174,37 @@ Detection DetectHttp2InStream(std::string_view bytes) {
   return Detection::kHttp2;
 }
 
+// One whole frame of text with a mask: that other bytes are text behind a mask that they bring
+// along, and of the length that they claim, is as unlikely as the text is long.
+Detection DetectWebSocketInStream(std::string_view bytes) {
+  constexpr uint8_t kFinalText = 0x81;
+  constexpr uint8_t kMasked = 0x80;
+  constexpr size_t kMaskBytes = 4;
+  constexpr size_t kTextBytesMin = 4;
+  if (bytes.size() < 2 + kMaskBytes + kTextBytesMin) return Detection::kUnknown;
+  const auto at = [bytes](size_t i) { return static_cast<uint8_t>(bytes[i]); };
+  if (at(0) != kFinalText || (at(1) & kMasked) == 0) return Detection::kUnknown;
+  size_t length = at(1) & ~kMasked;
+  size_t header_bytes = 2;
+  if (length == 126) {
+    length = static_cast<size_t>(at(2)) << 8 | at(3);
+    header_bytes = 4;
+  }
+  if (bytes.size() != header_bytes + kMaskBytes + length) return Detection::kUnknown;
+  const std::string_view mask = bytes.substr(header_bytes, kMaskBytes);
+  const std::string_view text = bytes.substr(header_bytes + kMaskBytes);
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = static_cast<char>(text[i] ^ mask[i % kMaskBytes]);
+    const bool is_text = (c >= ' ' && c <= '~') || c == '\t' || c == '\n' || c == '\r';
+    if (!is_text) return Detection::kUnknown;
+  }
+  return Detection::kWebSocketClient;
+}
+
 }  // namespace
 
 Detection DetectInStream(std::string_view bytes) {
-  for (const auto& detect : {DetectHttpInStream, DetectHttp2InStream}) {
+  for (const auto& detect : {DetectHttpInStream, DetectHttp2InStream, DetectWebSocketInStream}) {
     if (const Detection detection = detect(bytes); detection != Detection::kUnknown) {
       return detection;
     }

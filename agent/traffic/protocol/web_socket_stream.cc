@@ -289,7 +289,7 @@ bool WebSocketStream::Gap(uint64_t bytes) {
   if (!in_payload_ || bytes == 0 || bytes > left_) {
     message_.End();
     control_.End();
-    in_message_ = false;
+    in_payload_ = in_message_ = false;
     return false;
   }
   HttpBody& body = kind_ == Kind::kControl ? control_ : message_;
