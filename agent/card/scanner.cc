@@ -17,7 +17,8 @@ namespace {
 
 // The stream is looked at in windows that lie at fixed offsets, whatever pieces it comes in, so the
 // pieces cannot matter. Each window answers for its core; the bytes on both sides are context, and
-// are the core's neighbours of the windows before and after.
+// are the core's neighbours of the windows before and after. A window that lies in one piece is
+// read where it is; the buffer is for what lies over a cut.
 constexpr size_t kWindowBytes = size_t{64} << 10;
 constexpr size_t kContextBytes = size_t{4} << 10;
 constexpr size_t kMatchesKept = 64;
@@ -42,29 +43,38 @@ class ScanStream::Impl {
   }
 
   void Feed(std::string_view bytes, MatchSink& sink) {
-    while (!bytes.empty()) {
-      const size_t count = std::min(bytes.size(), kWindowBytes - filled_);
-      memcpy(buffer_.get() + filled_, bytes.data(), count);
-      filled_ += count;
-      used_ = std::max(used_, filled_);
-      bytes.remove_prefix(count);
-      if (filled_ == kWindowBytes) {
-        Look(kWindowBytes - kContextBytes, /*is_last=*/false, sink);
-        core_begin_ = kWindowBytes - kContextBytes;
-        KeepContext();
+    if (filled_ > 0 && filled_ + bytes.size() >= kWindowBytes) {
+      // The window that lies over the cut.
+      const size_t count = kWindowBytes - filled_;
+      Append(bytes.substr(0, count));
+      LookAtWindow({buffer_.get(), kWindowBytes}, sink);
+      const size_t kept = filled_;
+      if (count < kept) {
+        bytes.remove_prefix(count);
+        if (filled_ + bytes.size() >= kWindowBytes) return Feed(bytes, sink);
+      } else {
+        // What stays of it for the next is there to be read in place.
+        bytes.remove_prefix(count - kept);
+        filled_ = 0;
       }
     }
+    while (bytes.size() >= kWindowBytes) {
+      LookAtWindow(bytes.substr(0, kWindowBytes), sink);
+      bytes.remove_prefix(kWindowBytes - filled_);
+      filled_ = 0;
+    }
+    Append(bytes);
   }
 
   void Settle(MatchSink& sink) {
     if (core_begin_ == filled_) return;
     is_settling_ = true;
-    Look(filled_, /*is_last=*/true, sink);
+    Look({buffer_.get(), filled_}, filled_, /*is_last=*/true, sink);
     is_settling_ = false;
   }
 
   void Finish(MatchSink& sink) {
-    if (core_begin_ < filled_) Look(filled_, /*is_last=*/true, sink);
+    if (core_begin_ < filled_) Look({buffer_.get(), filled_}, filled_, /*is_last=*/true, sink);
     Wipe();
     offset_ = 0;
     settled_.clear();
@@ -73,9 +83,30 @@ class ScanStream::Impl {
   uint64_t bytes_not_decoded() const { return scan_.bytes_not_decoded(); }
 
  private:
-  // Finds and hands over what begins in [core_begin_, core_end).
-  void Look(size_t core_end, bool is_last, MatchSink& sink) {
-    const TextScan::Window window = {.bytes = {buffer_.get(), filled_},
+  void Append(std::string_view bytes) {
+    memcpy(buffer_.get() + filled_, bytes.data(), bytes.size());
+    filled_ += bytes.size();
+    used_ = std::max(used_, filled_);
+  }
+
+  // Looks at a whole window, and keeps in the buffer, if the window is there, what is context for
+  // the next or is answered for by it.
+  void LookAtWindow(std::string_view window, MatchSink& sink) {
+    constexpr size_t kCoreEnd = kWindowBytes - kContextBytes;
+    constexpr size_t kKeptFrom = kCoreEnd - kContextBytes;
+    Look(window, kCoreEnd, /*is_last=*/false, sink);
+    offset_ += kKeptFrom;
+    core_begin_ = kContextBytes;
+    filled_ = kWindowBytes - kKeptFrom;
+    if (window.data() == buffer_.get()) {
+      memmove(buffer_.get(), buffer_.get() + kKeptFrom, filled_);
+    }
+    std::erase_if(settled_, [&](const Range& range) { return range.end <= offset_; });
+  }
+
+  // Finds and hands over what begins in [core_begin_, core_end) of `bytes`.
+  void Look(std::string_view bytes, size_t core_end, bool is_last, MatchSink& sink) {
+    const TextScan::Window window = {.bytes = bytes,
                                      .begin = core_begin_,
                                      .end = core_end,
                                      .is_first = offset_ == 0,
@@ -103,15 +134,6 @@ class ScanStream::Impl {
     });
   }
 
-  void KeepContext() {
-    const size_t keep_from = core_begin_ - kContextBytes;
-    memmove(buffer_.get(), buffer_.get() + keep_from, filled_ - keep_from);
-    offset_ += keep_from;
-    filled_ -= keep_from;
-    core_begin_ -= keep_from;
-    std::erase_if(settled_, [&](const Range& range) { return range.end <= offset_; });
-  }
-
   void Wipe() {
     explicit_bzero(buffer_.get(), used_);
     scan_.Wipe();
@@ -123,14 +145,14 @@ class ScanStream::Impl {
   const ScanOptions options_;
   TextScan scan_;
   StreamFacts facts_;
-  // The bytes of the window so far.
+  // The bytes of the window so far, where they came in several pieces.
   std::unique_ptr<char[]> buffer_;
   size_t filled_ = 0;
   // How much of the buffer was written since the last wipe.
   size_t used_ = 0;
-  // Where in the buffer begins what no window answered for.
+  // Where in the window begins what no window answered for.
   size_t core_begin_ = 0;
-  // Offset of the buffer in the stream.
+  // Offset of the window in the stream.
   uint64_t offset_ = 0;
   std::vector<CardMatch> matches_;
 
