@@ -302,6 +302,28 @@ constexpr auto kPartLetters = [] {
   return letters;
 }();
 
+// The first three letters of names, a bit each: most words have none of them anywhere.
+constexpr size_t OpeningOf(const char* letters) {
+  const auto index = [](char c) { return static_cast<size_t>(c - 'a') & 31; };
+  return index(letters[0]) << 10 | index(letters[1]) << 5 | index(letters[2]);
+}
+constexpr auto kPartOpenings = [] {
+  std::array<uint64_t, (size_t{1} << 15) / 64> openings{};
+  for (const Word& part : kParts) {
+    const size_t opening = OpeningOf(part.text.data());
+    openings[opening / 64] |= uint64_t{1} << opening % 64;
+  }
+  return openings;
+}();
+
+bool MayHavePart(std::string_view word) {
+  for (size_t i = 0; i + 3 <= word.size(); ++i) {
+    const size_t opening = OpeningOf(word.data() + i);
+    if ((kPartOpenings[opening / 64] >> opening % 64 & 1) != 0) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 WordSense SenseOf(std::string_view word) {
@@ -311,7 +333,7 @@ WordSense SenseOf(std::string_view word) {
     if (kWords[i].text == word) return kWords[i].sense;
   }
   constexpr size_t kPartBytesMin = 5;
-  if (word.size() < kPartBytesMin) return WordSense::kNothing;
+  if (word.size() < kPartBytesMin || !MayHavePart(word)) return WordSense::kNothing;
   const uint32_t letters = LettersOf(word);
   for (size_t i = 0; i < kPartLetters.size(); ++i) {
     if ((kPartLetters[i] & ~letters) != 0) continue;
