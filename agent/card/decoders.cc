@@ -167,6 +167,16 @@ bool MayBeTellingCode(std::string_view text, size_t at) {
   return code >= 0 && kTellingCodes[static_cast<size_t>(code)];
 }
 
+// Whether `\uXXXX` or `\u{X}` at the beginning of `text` could be such a code: one of a byte, or of
+// the blocks of wide separators (U+2000) and full-width digits (U+FF00).
+bool MayBeTellingUnit(std::string_view text) {
+  constexpr size_t kUpper = 2;
+  constexpr size_t kLower = 4;
+  if (text.substr(kUpper, 1) == "{") return true;
+  const int64_t upper = HexNumberAt(text, kUpper, 2);
+  return upper == 0 ? MayBeTellingCode(text, kLower) : upper == 0x20 || upper == 0xFF;
+}
+
 }  // namespace
 
 size_t Decode(Form form, std::string_view text, size_t begin, size_t end, DecodedText& out) {
@@ -217,7 +227,7 @@ bool MayTell(std::string_view text, size_t at) {
   if (rest[0] == '&') return next == '#' || next == 'n';
   switch (next) {
     case 'u':
-      return third != '0' || rest.substr(3, 1) != "0" || MayBeTellingCode(rest, 4);
+      return MayBeTellingUnit(rest);
     case 'x':
       return MayBeTellingCode(rest, 2);
     case '\\':
