@@ -259,4 +259,13 @@ BrandMatch BrandTable::Find(absl::Span<const uint8_t> digits, bool luhn_valid) c
   return {};
 }
 
+uint32_t BrandTable::LengthsOf(uint32_t first_three, bool luhn_valid) const {
+  uint32_t lengths = 0;
+  for (uint32_t i = rows_begin_[first_three]; i < rows_begin_[first_three + 1]; ++i) {
+    if (!luhn_valid && ranges_[rows_[i].range].luhn == LuhnRule::kRequired) continue;
+    lengths |= rows_[i].lengths;
+  }
+  return lengths;
+}
+
 }  // namespace skimwatch::card

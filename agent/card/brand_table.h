@@ -82,6 +82,10 @@ class BrandTable {
     return length < 32 && (lengths_by_two_digits_[first * 10 + second] >> length & 1) != 0;
   }
 
+  // Bit n: some row fits numbers of n digits that begin with three digits that read `first_three`;
+  // with `luhn_valid` false, rows that require a check digit do not count.
+  uint32_t LengthsOf(uint32_t first_three, bool luhn_valid) const;
+
   absl::Span<const BrandRange> ranges() const { return ranges_; }
 
  private:

@@ -7,8 +7,6 @@
 #include <optional>
 
 #include "agent/card/base64_alphabet.h"
-#include "agent/card/field_pass.h"
-#include "agent/card/first_pass.h"
 #include "agent/card/symbols.h"
 
 namespace skimwatch::card {
@@ -41,17 +39,14 @@ void ForEachPlace(uint64_t places, size_t block, const size_t& done, Visit visit
 
 // The run of bytes for which `is_of` holds around `at`, within [floor, ceiling); `members` are
 // those of the block that `at` is in, which spares to look at each.
-struct Run {
-  size_t begin;
-  size_t end;
-};
 template <typename IsOf>
-Run RunAround(std::string_view text, size_t at, size_t block, uint64_t members, size_t floor,
-              size_t ceiling, IsOf is_of) {
+TextScan::Run RunAround(std::string_view text, size_t at, size_t block, uint64_t members,
+                        size_t floor, size_t ceiling, IsOf is_of) {
   const size_t place = at - block;
   const auto before = static_cast<size_t>(std::countl_one(members << (kBlockBytes - 1 - place)));
   const auto after = static_cast<size_t>(std::countr_one(members >> place));
-  Run run = {.begin = std::max(at + 1 - before, floor), .end = std::min(at + after, ceiling)};
+  TextScan::Run run = {.begin = std::max(at + 1 - before, floor),
+                       .end = std::min(at + after, ceiling)};
   while (run.begin > floor && is_of(text[run.begin - 1])) --run.begin;
   while (run.end < ceiling && is_of(text[run.end])) ++run.end;
   return run;
@@ -78,6 +73,12 @@ bool MayHoldNumberInHex(std::string_view text, size_t begin, size_t end) {
         static_cast<uint32_t>((high | 0x20) == 'e') & static_cast<uint32_t>((low | 0x20) == 'f');
   }
   return digits >= kNumberBytesMin || wide >= kNumberBytesMin;
+}
+
+// Whether a group of base64 at `at` stands for three bytes of ASCII.
+bool IsAsciiGroup(std::string_view text, size_t at) {
+  return (SextetOf(text[at]) & 0x20) == 0 && (SextetOf(text[at + 1]) & 0x08) == 0 &&
+         (SextetOf(text[at + 2]) & 0x02) == 0;
 }
 
 // How many groups of four begin with a byte of a mask, in a block whose first byte begins one.
@@ -167,7 +168,8 @@ TextScan::TextScan(int decode_depth, const BrandTable& brands)
     : decode_depth_(std::clamp(decode_depth, 0, static_cast<int>(kLevelsMax) - 2)),
       finder_(brands),
       emv_finder_(brands),
-      split_fields_(brands) {
+      split_fields_(brands),
+      filter_(brands) {
   // One level for each encoding, and one for UTF-16.
   for (int level = 0; level <= decode_depth_; ++level) {
     decoded_[level] = std::make_unique<DecodedText>();
@@ -200,57 +202,47 @@ void TextScan::ScanLevel(const Level& level) {
   const size_t from = level.begin > kSlackBytes ? level.begin - kSlackBytes : 0;
   const size_t to = std::min(text.size(), level.end + kSlackBytes);
   Progress progress;
-  FirstPass first_pass(text, from, level.depth_left > 0);
+  const FirstPass::Wanted wanted = {.encodings = level.depth_left > 0, .fields = decode_depth_ > 0};
+  FirstPass first_pass(text, from, to, wanted, filter_);
   Places places;
-  for (size_t batch = from; batch < to; batch += Places::kBytes) {
-    const size_t blocks = std::min(Places::kBlocks, (to - batch + kBlockBytes - 1) / kBlockBytes);
-    first_pass.Next(blocks, places);
+  while (first_pass.Next(places)) {
     for (uint64_t left = places.blocks; left != 0; left &= left - 1) {
       const auto index = static_cast<size_t>(std::countr_zero(left));
-      const size_t block = batch + index * kBlockBytes;
+      const size_t block = places.at + index * kBlockBytes;
       const auto look = [&](auto scan, const Places::Masks& masks) {
         if (masks[index] != 0) (this->*scan)(level, masks[index], block, progress);
       };
-      const uint64_t signs = places.wide[index] | places.escapes[index];
-      if ((places.digits[index] | signs) != 0) {
-        ScanDigits(level, places.digits[index], signs, block, progress);
+      if ((places.digits[index] | places.wide[index] | places.escapes[index]) != 0) {
+        ScanDigitsAndEscapes(level, places, index, progress);
       }
-      look(&TextScan::ScanEscapes, places.escapes);
+      look(&TextScan::ScanBreaks, places.breaks);
       look(&TextScan::ScanUtf16, places.utf16);
-      if (const uint64_t runs = places.base64[index]; runs != 0) {
-        ScanBase64Runs(level, runs, places.base64_bytes[index], block, progress);
+      if ((places.base64[index] | places.base64_runs[index]) != 0) {
+        ScanBase64(level, places, index, progress);
       }
       if (const uint64_t runs = places.hex[index]; runs != 0) {
         ScanHexRuns(level, runs, places.hex_bytes[index], block, progress);
       }
+      if ((places.values[index] | places.tags[index] | places.tag_text[index]) != 0) {
+        ScanFields(level, places, index, progress);
+      }
     }
   }
-  if (decode_depth_ > 0) ScanFields(level, from, to);
 }
 
-void TextScan::ScanFields(const Level& level, size_t from, size_t to) {
+void TextScan::ScanFields(const Level& level, const Places& places, size_t index,
+                          Progress& progress) {
   const std::string_view text = level.text;
+  const size_t block = places.at + index * kBlockBytes;
   const auto report = [&](const Candidate& candidate) { Report(level, candidate); };
   constexpr size_t kNothingDone = 0;
-  SplitFields::Previous previous;
-  FieldPass pass(text, from);
-  FieldPlaces places;
-  for (size_t batch = from; batch < to; batch += FieldPlaces::kBytes) {
-    const size_t blocks =
-        std::min(FieldPlaces::kBlocks, (to - batch + kBlockBytes - 1) / kBlockBytes);
-    pass.Next(blocks, places);
-    for (uint64_t left = places.blocks; left != 0; left &= left - 1) {
-      const auto index = static_cast<size_t>(std::countr_zero(left));
-      const size_t block = batch + index * kBlockBytes;
-      ForEachPlace(places.values[index], block, kNothingDone,
-                   [&](size_t at) { split_fields_.TakeValue(text, at, previous, report); });
-      ForEachPlace(places.tags[index], block, kNothingDone,
-                   [&](size_t at) { emv_finder_.FindBinary(text, at, report); });
-      ForEachPlace(places.tag_text[index], block, kNothingDone, [&](size_t at) {
-        emv_finder_.FindInHex(text, IsAsciiDigit(text[at]) ? at : at - 1, report);
-      });
-    }
-  }
+  ForEachPlace(places.values[index], block, kNothingDone,
+               [&](size_t at) { split_fields_.TakeValue(text, at, progress.value, report); });
+  ForEachPlace(places.tags[index], block, kNothingDone,
+               [&](size_t at) { emv_finder_.FindBinary(text, at, report); });
+  ForEachPlace(places.tag_text[index], block, kNothingDone, [&](size_t at) {
+    emv_finder_.FindInHex(text, IsAsciiDigit(text[at]) ? at : at - 1, report);
+  });
 }
 
 void TextScan::ScanChain(const Level& level, size_t at, Progress& progress) {
@@ -258,44 +250,51 @@ void TextScan::ScanChain(const Level& level, size_t at, Progress& progress) {
       level.text, at, [&](const Candidate& candidate) { Report(level, candidate); });
 }
 
-void TextScan::ScanDigits(const Level& level, uint64_t runs, uint64_t signs, size_t block,
-                          Progress& progress) {
-  const std::string_view text = level.text;
-  // `%20` and `&nbsp;` between digits separate groups of a plain number.
-  const auto separates = [&](size_t at) {
-    const char sign = text[at];
-    if (sign == '\\' ||
-        ((sign == '%' || sign == '&') && (at == 0 || !IsAsciiDigit(text[at - 1])))) {
-      return false;
+void TextScan::ScanDigitsAndEscapes(const Level& level, const Places& places, size_t index,
+                                    Progress& progress) {
+  const uint64_t digits = places.digits[index];
+  const uint64_t wide = places.wide[index];
+  const uint64_t escapes = places.escapes[index];
+  const size_t block = places.at + index * kBlockBytes;
+  constexpr size_t kEscapeSeenAfter = 2;
+  // In order, since a chain is done with once one behind it is.
+  for (uint64_t left = digits | wide | escapes; left != 0; left &= left - 1) {
+    const uint64_t bit = left & -left;
+    const size_t at = block + static_cast<size_t>(std::countr_zero(left));
+    if ((digits & bit) != 0 && at - 1 >= progress.digits) ScanChain(level, at - 1, progress);
+    if ((wide & bit) != 0 && at >= progress.digits &&
+        (WideDigitAt(level.text, at).bytes > 0 || SeparatesDigits(level.text, at))) {
+      ScanChain(level, at, progress);
     }
-    return SeparatesDigits(text, at);
-  };
-  // In the order of the text, since a chain that was read is not gone back before.
-  ForEachPlace(runs | signs, block, progress.digits, [&](size_t at) {
-    const bool in_run = (runs >> (at - block) & 1) != 0;
-    if (in_run || separates(at) || WideDigitAt(text, at).bytes > 0) ScanChain(level, at, progress);
-  });
+    if ((escapes & bit) != 0) ScanEscape(level, at - kEscapeSeenAfter, progress);
+  }
 }
 
-void TextScan::ScanEscapes(const Level& level, uint64_t places, size_t block, Progress& progress) {
-  const std::string_view text = level.text;
+void TextScan::ScanBreaks(const Level& level, uint64_t places, size_t block, Progress& progress) {
+  constexpr size_t kSeenAfter = 9;
   constexpr size_t kNothingDone = 0;
-  ForEachPlace(places, block, kNothingDone, [&](size_t at) {
-    const char mark = text[at];
-    if (level.depth_left == 0 || !MayTell(text, at)) return;
-    const Form form = mark == '%'    ? Form::kPercent
-                      : mark == '\\' ? Form::kBackslash
-                                     : Form::kEntity;
-    size_t& done =
-        progress.escapes[static_cast<size_t>(form) - static_cast<size_t>(Form::kPercent)];
-    if (at < done || !IsTellingEscape(form, text, at)) return;
-    const size_t floor = level.begin > kRunContextBytes ? level.begin - kRunContextBytes : 0;
-    const size_t ceiling = std::min(text.size(), level.end + kRunContextBytes);
-    const Stretch stretch = EscapedStretch(form, text, at, floor, ceiling);
-    done = stretch.end;
-    ScanEncoded(level, form, stretch.begin, stretch.end, level.is_first && stretch.begin == 0,
-                level.is_last && stretch.end == text.size());
-  });
+  ForEachPlace(places, block, kNothingDone,
+               [&](size_t at) { ScanEscape(level, at - kSeenAfter, progress); });
+}
+
+void TextScan::ScanEscape(const Level& level, size_t at, Progress& progress) {
+  const std::string_view text = level.text;
+  const char mark = text[at];
+  // `%20` and `&nbsp;` between digits separate groups of a plain number.
+  if (mark != '\\' && at >= progress.digits && at > 0 && IsAsciiDigit(text[at - 1]) &&
+      SeparatesDigits(text, at)) {
+    ScanChain(level, at, progress);
+  }
+  if (level.depth_left == 0 || !MayTell(text, at)) return;
+  const Form form = mark == '%' ? Form::kPercent : mark == '\\' ? Form::kBackslash : Form::kEntity;
+  size_t& done = progress.escapes[static_cast<size_t>(form) - static_cast<size_t>(Form::kPercent)];
+  if (at < done || !IsTellingEscape(form, text, at)) return;
+  const size_t floor = level.begin > kRunContextBytes ? level.begin - kRunContextBytes : 0;
+  const size_t ceiling = std::min(text.size(), level.end + kRunContextBytes);
+  const Stretch stretch = EscapedStretch(form, text, at, floor, ceiling);
+  done = stretch.end;
+  ScanEncoded(level, form, stretch.begin, stretch.end, level.is_first && stretch.begin == 0,
+              level.is_last && stretch.end == text.size());
 }
 
 void TextScan::ScanHexRuns(const Level& level, uint64_t places, uint64_t alphabet, size_t block,
@@ -346,23 +345,56 @@ void TextScan::ScanUtf16(const Level& level, uint64_t places, size_t block, Prog
   });
 }
 
-void TextScan::ScanBase64Runs(const Level& level, uint64_t places, uint64_t alphabet, size_t block,
-                              Progress& progress) {
-  const std::string_view text = level.text;
-  ForEachPlace(places, block, progress.base64, [&](size_t at) {
-    const size_t floor = std::max(
-        progress.base64, level.begin > kRunContextBytes ? level.begin - kRunContextBytes : 0);
-    const size_t ceiling = std::min(text.size(), level.end + kRunContextBytes);
-    const auto [begin, end] = RunAround(text, at, block, alphabet, floor, ceiling, IsBase64);
-    progress.base64 = std::max(end, at + 1);
-    const bool begins_here = begin == 0 ? level.is_first : !IsBase64(text[begin - 1]);
-    ScanBase64Run(level, begin, end, begins_here);
-    if (begin < progress.lines) return;
-    const size_t lines_end = EndOfLines(text.substr(0, ceiling), begin, end);
-    if (lines_end == end) return;
-    progress.lines = lines_end;
-    ScanEncoded(level, Form::kBase64, begin, lines_end, begins_here, true);
-  });
+void TextScan::ScanBase64(const Level& level, const Places& places, size_t index,
+                          Progress& progress) {
+  const uint64_t groups = places.base64[index];
+  const uint64_t alphabet = places.base64_bytes[index];
+  const size_t block = places.at + index * kBlockBytes;
+  for (uint64_t left = groups | places.base64_runs[index]; left != 0; left &= left - 1) {
+    const uint64_t bit = left & -left;
+    const size_t at = block + static_cast<size_t>(std::countr_zero(left));
+    if ((groups & bit) != 0) {
+      const size_t group = at + 1 - kBase64Group;
+      size_t& done = progress.base64_text[group % kBase64Group];
+      if (group >= done) {
+        const Run run = Base64RunAt(level, at, block, alphabet, progress);
+        done = ScanBase64Groups(level, run, group);
+      }
+    }
+    if ((places.base64_runs[index] & bit) == 0) continue;
+    if (!IsBase64(level.text[at])) {
+      if (!IsLineBreak(level.text[at])) continue;
+      const Run run = Base64RunAt(level, at - 1, at - 1, 1, progress);
+      if (run.begin >= progress.lines) ScanBase64Lines(level, run, progress);
+    } else if (at >= progress.base64_runs) {
+      const Run run = Base64RunAt(level, at, block, alphabet, progress);
+      progress.base64_runs = run.end;
+      ScanBase64Run(level, run, progress.base64_text[run.begin % kBase64Group]);
+    }
+  }
+}
+
+TextScan::Run TextScan::Base64RunAt(const Level& level, size_t at, size_t block, uint64_t alphabet,
+                                    Progress& progress) {
+  Run& run = progress.base64_run;
+  if (at < run.begin || at >= run.end) {
+    const size_t floor = level.begin > kRunContextBytes ? level.begin - kRunContextBytes : 0;
+    const size_t ceiling = std::min(level.text.size(), level.end + kRunContextBytes);
+    run = RunAround(level.text, at, block, alphabet, floor, ceiling, IsBase64);
+  }
+  return run;
+}
+
+bool TextScan::BeginsHere(const Level& level, const Run& run) {
+  return run.begin == 0 ? level.is_first : !IsBase64(level.text[run.begin - 1]);
+}
+
+void TextScan::ScanBase64Lines(const Level& level, const Run& run, Progress& progress) {
+  const size_t ceiling = std::min(level.text.size(), level.end + kRunContextBytes);
+  const size_t lines_end = EndOfLines(level.text.substr(0, ceiling), run.begin, run.end);
+  if (lines_end == run.end) return;
+  progress.lines = lines_end;
+  ScanEncoded(level, Form::kBase64, run.begin, lines_end, BeginsHere(level, run), true);
 }
 
 size_t TextScan::EndOfLines(std::string_view text, size_t begin, size_t end) {
@@ -381,18 +413,28 @@ size_t TextScan::EndOfLines(std::string_view text, size_t begin, size_t end) {
   return last;
 }
 
-void TextScan::ScanBase64Run(const Level& level, size_t begin, size_t end, bool begins_here) {
-  // The groups of what is encoded may begin at any of four places, the run being longer than it. At
-  // each, three groups in a row that decode to ASCII are a sign of text; random characters show it
-  // once in 512 times. Where the run begins with the encoded text, digits of other kinds, or
-  // between other bytes, are looked for too.
+size_t TextScan::ScanBase64Groups(const Level& level, const Run& run, size_t group) {
+  constexpr size_t kGroupsMin = 3;
+  constexpr size_t kMoreBytes = kGroupsMin * kBase64Group;
+  if (run.end < run.begin + kBase64RunMin || group + kBase64Group > run.end) return 0;
+  // Three groups are a sign where each begins a number's digits, four where they do not.
+  const bool four = group >= run.begin + kMoreBytes && IsAsciiGroup(level.text, group - kMoreBytes);
+  const size_t first = group - (kGroupsMin - (four ? 0 : 1)) * kBase64Group;
+  if (first < run.begin) return 0;
+  return ScanBase64Text(level, run.begin, first, group + kBase64Group, run.end);
+}
+
+void TextScan::ScanBase64Run(const Level& level, const Run& run, size_t text_done) {
+  // Where the run begins with what is encoded, digits beyond ASCII, or between bytes beyond it, are
+  // told by how many groups begin with their bytes.
   constexpr uint32_t kDigitGroupsMin = 4;
   constexpr uint32_t kWideGroupsMin = 6;
+  const auto [begin, end] = run;
+  if (end < begin + kBase64RunMin || !BeginsHere(level, run)) return;
   const std::string_view text = level.text.substr(0, end);
-  std::array<size_t, kBase64Group> done{};
+  size_t done = text_done;
   uint32_t digit_groups_before = 0;
   uint32_t wide_groups_before = 0;
-  uint64_t ascii_before = 0;
   for (size_t block = begin; block + kBase64Group <= end; block += kBlockBytes) {
     SextetClasses classes;
     if (block + kBlockBytes <= level.text.size()) {
@@ -400,35 +442,14 @@ void TextScan::ScanBase64Run(const Level& level, size_t begin, size_t end, bool 
     } else {
       classes = ClassifyPadded(text, block, ClassifySextetsByVector);
     }
-    uint64_t second = classes.ascii_second >> 1;
-    uint64_t third = classes.ascii_third >> 2;
-    if (block + kBlockBytes + 2 <= end) {
-      const uint8_t next = SextetOf(text[block + kBlockBytes]);
-      const uint8_t after = SextetOf(text[block + kBlockBytes + 1]);
-      if ((next & 0x08) == 0) second |= uint64_t{1} << 63;
-      if ((next & 0x02) == 0) third |= uint64_t{1} << 62;
-      if ((after & 0x02) == 0) third |= uint64_t{1} << 63;
-    }
-    const uint64_t ascii = classes.ascii_first & second & third;
-    const uint64_t three =
-        ascii & (ascii << 4 | ascii_before >> 60) & (ascii << 8 | ascii_before >> 56);
-    ascii_before = ascii;
-    constexpr size_t kNothingDone = 0;
-    ForEachPlace(three, block, kNothingDone, [&](size_t at) {
-      const size_t phase = (at - begin) % kBase64Group;
-      if (at < done[phase] || at + kBase64Group > end) return;
-      done[phase] = ScanBase64Text(level, begin, at - 2 * kBase64Group, at + kBase64Group, end);
-    });
     const uint32_t digit_groups = CountGroups(classes.digit_first);
     const uint32_t wide_groups = CountGroups(classes.wide_first);
-    if (begins_here && done[0] <= block) {
-      if (digit_groups + digit_groups_before >= kDigitGroupsMin ||
-          wide_groups + wide_groups_before >= kWideGroupsMin) {
-        const size_t from = block - begin > 2 * kBlockBytes ? block - 2 * kBlockBytes : begin;
-        const size_t to = std::min(block + 3 * kBlockBytes, end);
-        ScanEncoded(level, Form::kBase64, from, to, from == begin, to == end);
-        done[0] = block + kBlockBytes;
-      }
+    if (done <= block && (digit_groups + digit_groups_before >= kDigitGroupsMin ||
+                          wide_groups + wide_groups_before >= kWideGroupsMin)) {
+      const size_t from = block - begin > 2 * kBlockBytes ? block - 2 * kBlockBytes : begin;
+      const size_t to = std::min(block + 3 * kBlockBytes, end);
+      ScanEncoded(level, Form::kBase64, from, to, from == begin, to == end);
+      done = block + kBlockBytes;
     }
     digit_groups_before = digit_groups;
     wide_groups_before = wide_groups;
@@ -442,10 +463,7 @@ size_t TextScan::ScanBase64Text(const Level& level, size_t begin, size_t first, 
   const std::string_view text = level.text;
   size_t text_end = last;
   for (size_t at = last; at + kBase64Group <= end && at <= text_end + kGapMax; at += kBase64Group) {
-    const bool is_ascii = (SextetOf(text[at]) & 0x20) == 0 &&
-                          (SextetOf(text[at + 1]) & 0x08) == 0 &&
-                          (SextetOf(text[at + 2]) & 0x02) == 0;
-    if (is_ascii) text_end = at + kBase64Group;
+    if (IsAsciiGroup(text, at)) text_end = at + kBase64Group;
   }
   // The groups on both sides may hold a digit or two yet.
   const size_t from = std::max(begin + (first - begin) % kBase64Group,

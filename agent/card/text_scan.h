@@ -14,6 +14,8 @@
 #include "agent/card/decoders.h"
 #include "agent/card/emv_field.h"
 #include "agent/card/evidence.h"
+#include "agent/card/first_pass.h"
+#include "agent/card/number_filter.h"
 #include "agent/card/number_finder.h"
 #include "agent/card/split_fields.h"
 
@@ -58,6 +60,12 @@ class TextScan {
 
   static constexpr uint64_t kDecodedPerByteMax = 16;
 
+  // Bytes [begin, end) of a text that are of one alphabet.
+  struct Run {
+    size_t begin = 0;
+    size_t end = 0;
+  };
+
  private:
   static constexpr size_t kLevelsMax = 6;
 
@@ -82,27 +90,37 @@ class TextScan {
   // How far each kind of thing in a level has been dealt with.
   struct Progress {
     size_t digits = 0;
-    size_t base64 = 0;
+    size_t base64_runs = 0;
+    // By where groups begin.
+    std::array<size_t, 4> base64_text{};
+    // The run that was looked at last.
+    Run base64_run;
     size_t hex = 0;
     size_t lines = 0;
     size_t utf16 = 0;
     std::array<size_t, 3> escapes{};
+    SplitFields::Previous value;
   };
 
   void ScanLevel(const Level& level);
-  // `runs` are places of long runs of digits, `signs` of digits and separators that are longer than
-  // a byte.
-  void ScanDigits(const Level& level, uint64_t runs, uint64_t signs, size_t block,
-                  Progress& progress);
-  void ScanEscapes(const Level& level, uint64_t places, size_t block, Progress& progress);
-  // `alphabet` are all bytes of the block that are of base64, of hex.
-  void ScanBase64Runs(const Level& level, uint64_t places, uint64_t alphabet, size_t block,
-                      Progress& progress);
+  void ScanDigitsAndEscapes(const Level& level, const Places& places, size_t index,
+                            Progress& progress);
+  void ScanBreaks(const Level& level, uint64_t places, size_t block, Progress& progress);
+  void ScanEscape(const Level& level, size_t at, Progress& progress);
+  void ScanBase64(const Level& level, const Places& places, size_t index, Progress& progress);
+  // `alphabet` are all bytes of the block that are of hex.
   void ScanHexRuns(const Level& level, uint64_t places, uint64_t alphabet, size_t block,
                    Progress& progress);
   void ScanUtf16(const Level& level, uint64_t places, size_t block, Progress& progress);
 
-  void ScanBase64Run(const Level& level, size_t begin, size_t end, bool begins_here);
+  // The run in the alphabet of base64 around `at`.
+  static Run Base64RunAt(const Level& level, size_t at, size_t block, uint64_t alphabet,
+                         Progress& progress);
+  static bool BeginsHere(const Level& level, const Run& run);
+  void ScanBase64Run(const Level& level, const Run& run, size_t text_done);
+  void ScanBase64Lines(const Level& level, const Run& run, Progress& progress);
+  // Decodes the text that the group at `group` and those before it show. Returns where it ends.
+  size_t ScanBase64Groups(const Level& level, const Run& run, size_t group);
   // Decodes what shows as text from `first` on, in a run of [begin, end); it goes on to `last` at
   // least. Returns where it ends.
   size_t ScanBase64Text(const Level& level, size_t begin, size_t first, size_t last, size_t end);
@@ -113,7 +131,7 @@ class TextScan {
   void ScanEncoded(const Level& level, Form form, size_t begin, size_t end, bool is_first,
                    bool is_last);
   // Numbers that are no chain of digits: in several fields, and as chips write them.
-  void ScanFields(const Level& level, size_t from, size_t to);
+  void ScanFields(const Level& level, const Places& places, size_t index, Progress& progress);
   void ScanChain(const Level& level, size_t at, Progress& progress);
   void Report(const Level& level, const Candidate& candidate);
 
@@ -121,6 +139,7 @@ class TextScan {
   const NumberFinder finder_;
   const EmvFieldFinder emv_finder_;
   const SplitFields split_fields_;
+  const NumberFilter filter_;
   // Of the levels below the window.
   std::array<std::unique_ptr<DecodedText>, kLevelsMax> decoded_;
 

@@ -3,66 +3,94 @@
 #include <gtest/gtest.h>
 
 #include <array>
-#include <cctype>
 #include <string>
 #include <string_view>
-#include <vector>
-
-#include "tests/agent/card/support/numbers.h"
 
 namespace skimwatch::card {
 namespace {
 
-bool IsIn(std::string_view set, char c) { return set.find(c) != std::string_view::npos; }
-
-TEST(ByteClasses, HoldForEveryByteAtEveryPlace) {
-  for (int value = 0; value < 256; ++value) {
-    for (size_t place = 0; place < kBlockBytes; ++place) {
-      const auto c = static_cast<char>(value);
-      std::array<char, kBlockBytes> block;
-      block.fill('\x01');
-      block[place] = c;
-      const BlockClasses classes = ClassifyBlock(block.data());
-      const uint64_t bit = uint64_t{1} << place;
-      const bool digit = c >= '0' && c <= '9';
-      const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-      ASSERT_EQ(classes.digit, digit ? bit : 0) << value;
-      ASSERT_EQ(classes.separator, IsIn(" -._/+", c) ? bit : 0) << value;
-      ASSERT_EQ(classes.base64, digit || letter || IsIn("+/-_", c) ? bit : 0) << value;
-      ASSERT_EQ(classes.hex, digit || IsIn("abcdefABCDEF", c) ? bit : 0) << value;
-      ASSERT_EQ(classes.escape, IsIn("%\\&", c) ? bit : 0) << value;
-      ASSERT_EQ(classes.nul, value == 0 ? bit : 0) << value;
-      ASSERT_EQ(classes.wide_separator, IsIn("\xC2\xE2\xE3", c) ? bit : 0) << value;
-      ASSERT_EQ(classes.wide_digit, IsIn("\xD9\xDB\xDF\xE0\xE1\xEA\xEF\xF0", c) ? bit : 0) << value;
-    }
+std::string BytesOf(const ClassTable& table, uint8_t class_bit) {
+  std::string bytes;
+  for (int c = 0; c < 256; ++c) {
+    if ((ClassesOf(table, static_cast<char>(c)) & class_bit) != 0) bytes += static_cast<char>(c);
   }
+  return bytes;
 }
 
-TEST(RunFinder, FindsRunsOverBlocks) {
-  testing::Random random(1);
-  for (int round = 0; round < 200; ++round) {
-    std::vector<bool> bits;
-    while (bits.size() < 6 * kBlockBytes) {
-      const bool set = testing::Below(random, 2) == 0;
-      for (uint64_t i = 1 + testing::Below(random, 40); i > 0; --i) bits.push_back(set);
-    }
-    RunFinder twelve;
-    RunFinder twenty_four;
-    size_t run = 0;
-    for (size_t block = 0; block < 6; ++block) {
-      uint64_t mask = 0;
-      for (size_t i = 0; i < kBlockBytes; ++i) {
-        if (bits[block * kBlockBytes + i]) mask |= uint64_t{1} << i;
-      }
-      const uint64_t long_enough = twelve.Next<12>(mask);
-      const uint64_t longer = twenty_four.Next<24>(mask);
-      for (size_t i = 0; i < kBlockBytes; ++i) {
-        run = bits[block * kBlockBytes + i] ? run + 1 : 0;
-        ASSERT_EQ(long_enough >> i & 1, run >= 12 ? 1u : 0u);
-        ASSERT_EQ(longer >> i & 1, run >= 24 ? 1u : 0u);
+std::string Controls() {
+  std::string bytes;
+  for (char c = 0; c < 0x20; ++c) bytes += c;
+  return bytes;
+}
+
+constexpr std::string_view kBase64Alphabet =
+    "+-/0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz";
+
+TEST(ByteClasses, NameTheBytesOfText) {
+  EXPECT_EQ(BytesOf(kTextClasses, text_class::kDigit), "0123456789");
+  EXPECT_EQ(BytesOf(kTextClasses, text_class::kSeparator), " +-./_");
+  EXPECT_EQ(BytesOf(kTextClasses, text_class::kHex), "0123456789ABCDEFabcdef");
+  EXPECT_EQ(BytesOf(kTextClasses, text_class::kPercent), "%");
+  EXPECT_EQ(BytesOf(kTextClasses, text_class::kMark), "&\\");
+  EXPECT_EQ(BytesOf(kTextClasses, text_class::kCodeLead), "#ux");
+  EXPECT_EQ(BytesOf(kTextClasses, text_class::kControl), Controls());
+  EXPECT_EQ(BytesOf(kTextClasses, text_class::kBreakOrSlash), "/nr");
+}
+
+TEST(ByteClasses, NameTheBytesOfPlainText) {
+  EXPECT_EQ(BytesOf(kPlainClasses, plain_class::kDigit), "0123456789");
+  EXPECT_EQ(BytesOf(kPlainClasses, plain_class::kSeparator), " +-./_");
+  EXPECT_EQ(BytesOf(kPlainClasses, plain_class::kBase64), kBase64Alphabet);
+  EXPECT_EQ(BytesOf(kPlainClasses, plain_class::kPercent), "%");
+  EXPECT_EQ(BytesOf(kPlainClasses, plain_class::kMark), "&\\");
+  EXPECT_EQ(BytesOf(kPlainClasses, plain_class::kTag), "WZ");
+  EXPECT_EQ(BytesOf(kPlainClasses, plain_class::kControl), Controls());
+  EXPECT_EQ(BytesOf(kPlainClasses, plain_class::kBreakOrSlash), "/nr");
+}
+
+// A group of base64 of three bytes.
+std::string Group(int first, int second, int third) {
+  constexpr std::string_view kLetters =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  return {kLetters[first >> 2], kLetters[(first & 3) << 4 | second >> 4],
+          kLetters[(second & 15) << 2 | third >> 6], kLetters[third & 63]};
+}
+
+TEST(ByteClasses, TellByThreeCharactersWhetherAGroupIsAscii) {
+  const auto is = [](char c, uint8_t class_bit) {
+    return (ClassesOf(kSextetClassTable, c) & class_bit) != 0;
+  };
+  constexpr std::array<int, 12> kBytes = {0x00, 0x20, 0x30, 0x39, 0x41, 0x5F,
+                                          0x7F, 0x80, 0x90, 0xBC, 0xEF, 0xFF};
+  for (const int first : kBytes) {
+    for (const int second : kBytes) {
+      for (const int third : kBytes) {
+        const std::string group = Group(first, second, third);
+        EXPECT_EQ(is(group[0], sextet_class::kAsciiFirst), first < 0x80) << group;
+        EXPECT_EQ(is(group[1], sextet_class::kAsciiSecond), second < 0x80) << group;
+        EXPECT_EQ(is(group[2], sextet_class::kAsciiThird), third < 0x80) << group;
+        EXPECT_TRUE(is(group[3], sextet_class::kBase64)) << group;
       }
     }
   }
+  EXPECT_EQ(BytesOf(kSextetClassTable, sextet_class::kBase64), kBase64Alphabet);
+  EXPECT_EQ(BytesOf(kSextetClassTable, sextet_class::kTag), "WZ");
+}
+
+TEST(ByteClasses, TellByOneCharacterWhatMayBeginAGroup) {
+  const auto is = [](int byte, uint8_t class_bit) {
+    return (ClassesOf(kSextetClassTable, Group(byte, 0, 0)[0]) & class_bit) != 0;
+  };
+  for (const char c : std::string_view("0123456789 -._/+")) {
+    EXPECT_TRUE(is(c, sextet_class::kNumberFirst)) << c;
+  }
+  for (char c = 'a'; c <= 'z'; ++c) EXPECT_FALSE(is(c, sextet_class::kNumberFirst)) << c;
+  for (char c = '0'; c <= '9'; ++c) EXPECT_TRUE(is(c, sextet_class::kDigitFirst)) << c;
+  EXPECT_FALSE(is(' ', sextet_class::kDigitFirst));
+  for (int byte = 0x90; byte <= 0x99; ++byte) EXPECT_TRUE(is(byte, sextet_class::kWideFirst));
+  EXPECT_TRUE(is(0xEF, sextet_class::kWideFirst));
+  EXPECT_TRUE(is(0xBC, sextet_class::kWideFirst));
+  EXPECT_FALSE(is('4', sextet_class::kWideFirst));
 }
 
 }  // namespace
