@@ -125,7 +125,8 @@ void EmvFieldFinder::FindInteger(std::string_view text, size_t at, Sink sink) co
   constexpr size_t kBytes = 8;
   constexpr size_t kKeyBytesMax = 31;
   constexpr uint8_t kFixStr = 0xA0;
-  if (text.size() - at < kBytes) return;
+  // Greek letters begin with the same byte.
+  if (text.size() - at < kBytes || ByteAt(text, at) >= 0x20) return;
   // An integer says nothing of itself; a key must stand directly before it (field_words.h judges
   // it), so that no run of such integers is looked at.
   size_t key = at - 1;

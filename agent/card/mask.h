@@ -17,7 +17,9 @@ enum class MaskStyle : uint8_t { kFirst6Last4, kLast4, kNone };
 std::string Mask(const SecretDigits& digits, MaskStyle style);
 
 // A copy of `text` in which every card number of any confidence and encoding is replaced by `*` of
-// the same length, for text that is shown: differences of scripts, excerpts, paths, names.
+// the same length, for text that is shown: differences of scripts, excerpts, paths, names. Also
+// replaced are groups of a number with up to eight bytes of anything between, and lists of character
+// codes. The scanner finds nothing in the copy.
 std::string RedactCardNumbers(std::string_view text);
 
 }  // namespace skimwatch::card

@@ -2,9 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdio>
 #include <string>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "proto/validation/card_digits.h"
 #include "tests/agent/card/support/encode.h"
 #include "tests/agent/card/support/numbers.h"
 #include "tests/agent/card/support/scan.h"
@@ -63,6 +66,99 @@ TEST(Redact, LeavesNothingToFindInAnyEncoding) {
       deep.options.decode_depth = 4;
       EXPECT_TRUE(testing::Scan(redacted, deep).empty()) << inner.name << " in " << outer.name;
     }
+  }
+}
+
+TEST(Redact, HidesGroupsWithAnythingBetween) {
+  for (const std::string text : {"4012a8888b8888c1881", "4012 and 8888 and 8888 and 1881",
+                                 "x3782then822463then10005y", "4012<b>8888</b>8888<i>1881",
+                                 "4012\xE2\x80\xA2"
+                                 "8888\xE2\x80\xA2"
+                                 "8888\xE2\x80\xA2"
+                                 "1881"}) {
+    const std::string redacted = RedactCardNumbers(text);
+    EXPECT_EQ(redacted.find_first_of("0123456789"), std::string::npos) << redacted;
+    EXPECT_EQ(redacted.size(), text.size());
+  }
+  // No number, or too far apart.
+  for (const std::string text : {"4012a8888b8888c1882", "4012 and 8888 and 8888 and then 1881",
+                                 "on 2024-01-02 at 10:00:00, 1234 of 5678"}) {
+    EXPECT_EQ(RedactCardNumbers(text), text);
+  }
+}
+
+TEST(Redact, HidesListsOfCharacterCodes) {
+  testing::Random random(6);
+  for (int i = 0; i < 200; ++i) {
+    const std::string number = testing::NumberWith(random, i % 2 == 0 ? "4" : "53", 16);
+    for (const char* format :
+         {"%d,", "%d, ", "0x%02x,", "\\%d ", "&#%d; ", "U+%04X ", "[%d]", "%03d,"}) {
+      std::string text = "f(";
+      for (const char c : number) {
+        char code[16];
+        snprintf(code, sizeof(code), format, c);
+        text += code;
+      }
+      text += ")";
+      const std::string redacted = RedactCardNumbers(text);
+      EXPECT_EQ(redacted.size(), text.size());
+      EXPECT_EQ(redacted.find_first_of("123456789"), std::string::npos) << format;
+    }
+  }
+  const std::string other = "[10,13,52,49,50,200,48,57,56,52,49,49,49,49,49,49]";
+  EXPECT_EQ(RedactCardNumbers(other), other);
+}
+
+// Whatever numbers are written in, beside each other and into each other.
+TEST(Redact, LeavesNothingToFind) {
+  testing::Random random(7);
+  const auto& forms = testing::EveryEncoding();
+  testing::ScanSetup deep;
+  deep.options.decode_depth = 4;
+  for (int round = 0; round < 300; ++round) {
+    std::string text;
+    for (uint64_t parts = 1 + testing::Below(random, 6); parts > 0; --parts) {
+      const std::string number = testing::NumberWith(random, "4", 16);
+      const auto part = [&](size_t at) { return number.substr(at, 4); };
+      std::string written;
+      switch (testing::Below(random, 8)) {
+        case 0:
+          written = number;
+          break;
+        case 1:
+          written = testing::BrandGrouped(number, " ");
+          break;
+        case 2:
+          written =
+              absl::StrCat("n1=", part(0), "&n2=", part(4), "&n3=", part(8), "&n4=", part(12));
+          break;
+        case 3:
+          written = absl::StrCat("[\"", part(0), "\",\"", part(4), "\",\"", part(8), "\",\"",
+                                 part(12), "\"]");
+          break;
+        case 4:
+          written = absl::StrCat("5A08", number, "5F24");
+          break;
+        case 5:
+          written = absl::StrCat(";", number, "=27122011234567?");
+          break;
+        case 6:
+          written = absl::StrCat("Z\x08", absl::HexStringToBytes(number));
+          break;
+        default:
+          written = absl::StrCat("\x2a\x10", number, "2\x05", "12/27");
+          break;
+      }
+      if (testing::Below(random, 2) == 0)
+        written = forms[testing::Below(random, forms.size())].encode(written);
+      text += written;
+      if (testing::Below(random, 3) != 0) text += " ;\n,x"[testing::Below(random, 5)];
+    }
+    const std::string redacted = RedactCardNumbers(text);
+    ASSERT_EQ(redacted.size(), text.size());
+    EXPECT_TRUE(testing::Scan(redacted, deep).empty()) << "round " << round;
+    EXPECT_TRUE(validation::FindCardNumber(redacted).empty()) << "round " << round;
+    EXPECT_EQ(RedactCardNumbers(redacted), redacted) << "round " << round;
   }
 }
 
