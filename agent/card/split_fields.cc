@@ -8,7 +8,6 @@
 namespace skimwatch::card {
 namespace {
 
-constexpr size_t kPartDigitsMin = 4;
 constexpr size_t kPartDigitsMax = 12;
 constexpr size_t kNumberDigitsMin = 14;
 
