@@ -21,7 +21,7 @@ constexpr bool CountsUp(char c, char next) {
 }
 
 // What stands directly before a value of a field or a list.
-constexpr bool OpensValue(char c) {
+constexpr bool OpensValue(uint32_t c) {
   return c == '=' || c == '"' || c == '\'' || c == '>' || c == ':' || c == ',' || c == '[' ||
          c == '(' || c == '\n' || c == ' ' || c == '\t';
 }
@@ -122,6 +122,8 @@ SplitFields::Part SplitFields::ValueBefore(std::string_view text, size_t end) {
          IsAsciiDigit(text[part.begin - 1])) {
     --part.begin;
   }
+  // `%224111`
+  part.begin = std::min(SkipEscapeTail(text, part.begin), end);
   return part;
 }
 
@@ -142,6 +144,7 @@ void SplitFields::TakeValue(std::string_view text, size_t end, Previous& previou
   const Part first = ValueBefore(text, first_end);
   const Part second = ValueBefore(text, end);
   if (first.size() > kPartDigitsMax || second.size() > kPartDigitsMax) return;
+  if (first.size() < 2 || second.size() < 2) return;
   if (first.size() + second.size() > SecretDigits::kMax) return;
   if (!brands_.Possible(static_cast<uint8_t>(text[first.begin] - '0'),
                         static_cast<uint8_t>(text[first.begin + 1] - '0'), 16) &&
@@ -152,12 +155,11 @@ void SplitFields::TakeValue(std::string_view text, size_t end, Previous& previou
     return;
   }
   if (first.begin == 0 || second.begin <= first.end) return;
-  const char opening = text[second.begin - 1];
+  const uint32_t opening = NeighbourBefore(text, second.begin).code;
   if (!OpensValue(opening)) return;
-  if (opening == text[first.begin - 1] || opening == ',' || opening == ' ') {
-    FindSeries(text, first, second, sink);
-  }
-  if (opening == text[first.begin - 1]) FindNamed(text, first, second, sink);
+  const bool same = opening == NeighbourBefore(text, first.begin).code;
+  if (same || opening == ',' || opening == ' ') FindSeries(text, first, second, sink);
+  if (same) FindNamed(text, first, second, sink);
 }
 
 void SplitFields::FindSeries(std::string_view text, const Part& first, const Part& second,

@@ -132,6 +132,24 @@ TEST(FieldStructure, NamesACardNumber) {
   }
 }
 
+TEST(FieldStructure, NamesAThousandInEachStructure) {
+  testing::Random random(32);
+  for (const Structure& structure : kStructures) {
+    for (int i = 0; i < 1000; ++i) {
+      const std::string_view prefix = i % 3 == 0 ? "37" : i % 3 == 1 ? "4" : "53";
+      const std::string number = testing::NumberWith(random, prefix, i % 3 == 0 ? 15 : 16);
+      std::string text = TextOf(structure, "card_number", number);
+      // Lengths in wire formats are those of 16 digits.
+      if (number.size() == 15 && structure.name == "MessagePack") text[text.find('\xB0')] = '\xAF';
+      if (number.size() == 15 && structure.name == "protobuf map")
+        text[text.rfind('\x10')] = '\x0F';
+      const std::vector<Found> found = Scan(text);
+      ASSERT_TRUE(testing::IsOnly(found, number)) << structure.name << " " << i;
+      ASSERT_EQ(found[0].confidence, Confidence::kHigh) << structure.name << " " << i;
+    }
+  }
+}
+
 TEST(FieldStructure, NamesSomethingElse) {
   for (const Structure& structure : kStructures) {
     for (const std::string_view name : {"order_id", "tracking-number", "phone"}) {

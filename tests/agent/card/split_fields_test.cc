@@ -63,6 +63,10 @@ const Writer kNumbered[] = {
      [](Names n, Values p) {
        return "[" + Each(n, p, "{\"name\":\"", "\",\"value\":\"", "\"},") + "{}]";
      }},
+    {"form in a form",
+     [](Names n, Values p) { return "d=x%3D1%26" + Each(n, p, "", "%3D", "%26") + "y%3D2&z=1"; }},
+    {"JSON in a form",
+     [](Names n, Values p) { return "d=%7B" + Each(n, p, "%22", "%22%3A%22", "%22%2C") + "%7D"; }},
     {"cookie", [](Names n, Values p) { return "Cookie: a=b; " + Each(n, p, "", "=", "; ") + "c"; }},
     {"headers", [](Names n, Values p) { return "A: b\r\n" + Each(n, p, "X-", ": ", "\r\n"); }},
     {"XML attributes",
@@ -108,6 +112,20 @@ void ExpectFound(std::string_view structure, const std::string& text,
   EXPECT_EQ(found[0].offset, text.find(parts.front())) << structure;
   EXPECT_EQ(found[0].offset + found[0].length, text.rfind(parts.back()) + parts.back().size())
       << structure;
+}
+
+TEST(SplitFields, JoinsAThousandOfEachStructure) {
+  testing::Random random(53);
+  for (const Writer& writer : kNumbered) {
+    for (int i = 0; i < 1000; ++i) {
+      const std::string number = testing::NumberWith(random, i % 2 == 0 ? "4" : "53", 16);
+      const std::vector<std::string> parts = {number.substr(0, 4), number.substr(4, 4),
+                                              number.substr(8, 4), number.substr(12)};
+      const std::vector<Found> found = Scan(writer.write("card", parts));
+      ASSERT_TRUE(testing::IsOnly(found, number)) << writer.structure << " " << i;
+      ASSERT_EQ(found[0].confidence, Confidence::kHigh) << writer.structure << " " << i;
+    }
+  }
 }
 
 TEST(SplitFields, JoinsNumberedFields) {
