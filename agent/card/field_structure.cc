@@ -1,5 +1,7 @@
 #include "agent/card/field_structure.h"
 
+#include <string.h>
+
 #include <algorithm>
 #include <iterator>
 
@@ -18,6 +20,12 @@ constexpr bool IsSpace(char c) { return IsBlank(c) || c == '\r' || c == '\n'; }
 constexpr bool IsQuote(char c) { return c == '"' || c == '\''; }
 constexpr bool IsNameByte(char c) {
   return IsAsciiAlnum(c) || c == '_' || c == '-' || c == ':' || c == '.';
+}
+
+size_t LastOf(std::string_view text, char c) {
+  const void* found = memrchr(text.data(), c, text.size());
+  return found == nullptr ? kNone
+                          : static_cast<size_t>(static_cast<const char*>(found) - text.data());
 }
 
 bool EqualsIgnoringCase(std::string_view text, std::string_view lower) {
@@ -95,7 +103,7 @@ bool IsNamingAttribute(std::string_view name) {
 
 // Where the tag that `text` ends in begins; kNone when it ends outside of one.
 size_t OpenTag(std::string_view text) {
-  const size_t open = text.rfind('<');
+  const size_t open = LastOf(text, '<');
   if (open == kNone || open + 1 >= text.size() || !IsAsciiLetter(text[open + 1])) return kNone;
   return text.find('>', open) == kNone ? open : kNone;
 }
@@ -138,7 +146,7 @@ std::string_view ElementName(std::string_view tag) {
   size_t end = 1;
   while (end < tag.size() && IsNameByte(tag[end])) ++end;
   const std::string_view name = tag.substr(1, end - 1);
-  const size_t prefix = name.rfind(':');
+  const size_t prefix = LastOf(name, ':');
   return prefix == kNone ? name : name.substr(prefix + 1);
 }
 
@@ -149,7 +157,7 @@ void AddElementNames(std::string_view before, StructureNames& names) {
                                               "number", "long",   "td",     "dd",   "span"};
   constexpr int kLevelsMax = 3;
   for (int level = 0; level < kLevelsMax; ++level) {
-    const size_t open = before.rfind('<');
+    const size_t open = LastOf(before, '<');
     if (open == kNone || open + 1 >= before.size()) return;
     const std::string_view tag = before.substr(open);
     if (!IsAsciiLetter(tag[1])) return;
@@ -161,9 +169,9 @@ void AddElementNames(std::string_view before, StructureNames& names) {
     names.own_is_number = names.own_is_number || EqualsIgnoringCase(ElementName(tag), "number");
     before = TrimEnd(before.substr(0, open));
     if (before.empty() || before.back() != '>') return;
-    const size_t closing = before.rfind("</");
-    if (closing == kNone || before.find('>', closing) != before.size() - 1) continue;
-    const size_t content = before.substr(0, closing).rfind('>');
+    const size_t closing = LastOf(before, '<');
+    if (closing == kNone || closing + 1 >= before.size() || before[closing + 1] != '/') continue;
+    const size_t content = LastOf(before.substr(0, closing), '>');
     if (content == kNone) return;
     const std::string_view sibling = Trim(before.substr(content + 1, closing - content - 1));
     if (!sibling.empty() && sibling.size() <= kNameBytesMax) {
@@ -174,7 +182,7 @@ void AddElementNames(std::string_view before, StructureNames& names) {
     int depth = 0;
     size_t at = before.size();
     while (at > 0) {
-      const size_t tag_begin = before.substr(0, at).rfind('<');
+      const size_t tag_begin = LastOf(before.substr(0, at), '<');
       if (tag_begin == kNone || tag_begin + 1 >= before.size()) return;
       if (before[tag_begin + 1] == '/') {
         ++depth;
@@ -223,7 +231,7 @@ std::string_view KeyBefore(std::string_view text) {
   constexpr std::string_view kArray = "array";
   std::string_view without = text;
   if (without.ends_with(')')) {
-    const size_t open = without.rfind('(');
+    const size_t open = LastOf(without, '(');
     if (open != kNone) without = without.substr(0, open);
   }
   if (without.size() >= kArray.size() &&
@@ -360,7 +368,7 @@ struct Line {
 
 // The last line of `text`, which is taken off it.
 Line TakeLastLine(std::string_view& text) {
-  const size_t line_break = text.rfind('\n');
+  const size_t line_break = LastOf(text, '\n');
   Line line = {.text = line_break == kNone ? text : text.substr(line_break + 1)};
   text = line_break == kNone ? std::string_view() : text.substr(0, line_break);
   while (line.indent < line.text.size() && IsBlank(line.text[line.indent])) ++line.indent;
@@ -471,7 +479,7 @@ std::string_view WithoutReturn(std::string_view line) {
 
 std::string_view CsvColumn(std::string_view before, std::string_view after) {
   constexpr size_t kColumnsMax = 64;
-  const size_t line_break = before.rfind('\n');
+  const size_t line_break = LastOf(before, '\n');
   if (line_break == kNone) return {};
   const std::string_view row = before.substr(line_break + 1);
   std::string_view rest = after;
@@ -493,15 +501,21 @@ std::string_view CsvColumn(std::string_view before, std::string_view after) {
   if (column >= kColumnsMax) return {};
   const std::string_view row_rest = rest.substr(0, rest.find('\n'));
   const size_t columns = column + CountFields(WithoutReturn(row_rest), delimiter);
+  // Only a line that looks like a header is counted, and the row after it.
   std::string_view text = before.substr(0, line_break);
-  while (true) {
-    const size_t previous = text.rfind('\n');
+  std::string_view next_line = row;
+  for (bool is_last = true;; is_last = false) {
+    const size_t previous = LastOf(text, '\n');
     const std::string_view line =
         WithoutReturn(previous == kNone ? text : text.substr(previous + 1));
-    if (CountFields(line, delimiter) != columns) return {};
-    // The first line seen may be the end of one.
-    if (IsHeader(line, delimiter)) return FieldAt(line, delimiter, column);
+    if (line.size() < columns) return {};
+    if (IsHeader(line, delimiter)) {
+      const bool fits = is_last || CountFields(next_line, delimiter) == columns;
+      if (!fits || CountFields(line, delimiter) != columns) return {};
+      return FieldAt(line, delimiter, column);
+    }
     if (previous == kNone) return {};
+    next_line = line;
     text = text.substr(0, previous);
   }
 }
@@ -553,7 +567,7 @@ std::string_view SqlColumn(std::string_view before) {
   if (depth != 1 || quote != 0) return {};
   const std::string_view head = TrimEnd(before.substr(0, values));
   if (!head.ends_with(')')) return {};
-  const size_t open = head.rfind('(');
+  const size_t open = LastOf(head, '(');
   if (open == kNone) return {};
   return FieldAt(head.substr(open + 1, head.size() - open - 2), ',', column);
 }
