@@ -164,7 +164,8 @@ int main(int argc, char** argv) {
   try {
     return skimwatch::agent::Run(argc, argv);
   } catch (const std::exception& e) {
-    std::cerr << "skimwatch-agent: " << e.what() << "\n";
-    return 1;
+    std::cerr << "skimwatch-agent: " << skimwatch::offline::ShownText(e.what()) << "\n";
+    // Not 1, which for `scan` says that something was found.
+    return skimwatch::offline::kExitError;
   }
 }

@@ -21,6 +21,9 @@ build|libsqlite3-dev|the embedded store
 build|zlib1g-dev|CRC of spool segments; gzip and deflate bodies
 build|libbrotli-dev|br bodies
 build|libzstd-dev|zstd bodies
+build|libarchive-dev|zip, tar, 7z and cpio in the offline scanner
+build|libbz2-dev|bzip2 files
+build|liblzma-dev|xz and lzip files
 build|libhtp-dev|HTTP/1 parser made for traffic that is watched
 build|libnghttp2-dev|HTTP/2 of request copies
 build|libboost-dev|sockets and HTTP of the servers that take request copies (Asio, Beast)
@@ -41,6 +44,7 @@ test|libgtest-dev|unit tests
 test|libgmock-dev|matchers of the unit tests
 test|libbenchmark-dev|micro-benchmarks
 test|libvectorscan-dev|peer that the scanner is measured beside
+test|ripgrep|peer that the offline scanner is measured beside
 test|prometheus|scrapes the collector; promtool checks rules
 test|strace|makes disk faults
 test|squid|an egress proxy that hands over requests by ICAP

@@ -11,11 +11,18 @@ ByteStream::ByteStream() : buffer_(new char[kBufferBytes]) {}
 
 ByteStream::~ByteStream() { explicit_bzero(buffer_.get(), used_); }
 
+void ByteStream::Reset() {
+  explicit_bzero(buffer_.get(), used_);
+  begin_ = end_ = used_ = 0;
+  ended_ = false;
+  status_ = absl::OkStatus();
+}
+
 absl::Status ByteStream::FillBuffer() {
   if (!status_.ok() || ended_) return status_;
   const absl::StatusOr<size_t> filled = Fill(buffer_.get() + end_, kBufferBytes - end_);
   if (!filled.ok()) return status_ = filled.status();
-  ended_ = *filled == 0;
+  ended_ = *filled == 0 || FillEnded();
   end_ += *filled;
   used_ = std::max(used_, end_);
   return absl::OkStatus();
@@ -41,6 +48,18 @@ absl::StatusOr<std::string_view> ByteStream::Peek(size_t bytes) {
     }
   }
   return std::string_view(buffer_.get() + begin_, end_ - begin_);
+}
+
+absl::Status ByteStream::Seek(uint64_t offset) {
+  if (absl::Status status = SeekTo(offset); !status.ok()) return status;
+  begin_ = end_ = 0;
+  ended_ = false;
+  status_ = absl::OkStatus();
+  return absl::OkStatus();
+}
+
+absl::Status ByteStream::SeekTo(uint64_t /*offset*/) {
+  return absl::UnimplementedError("these bytes can be read once only");
 }
 
 }  // namespace skimwatch::offline

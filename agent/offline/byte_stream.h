@@ -2,6 +2,7 @@
 #define SKIMWATCH_AGENT_OFFLINE_BYTE_STREAM_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string_view>
 
@@ -28,9 +29,25 @@ class ByteStream {
   // Waits for no more than that.
   absl::StatusOr<std::string_view> Peek(size_t bytes);
 
+  // Whether nothing follows for certain; what Next gave last stays valid then until the stream is
+  // begun again or ends.
+  bool ended() const { return ended_; }
+
+  // Whether Seek can reach every byte of the stream, `size()` of them.
+  virtual bool seekable() const { return false; }
+  virtual uint64_t size() const { return 0; }
+  // Goes on at `offset`, also after an error or the end. UNIMPLEMENTED where it is not seekable.
+  absl::Status Seek(uint64_t offset);
+
  protected:
   // Writes up to `size` bytes, and more than zero before the end. CANCELLED when told to stop.
   virtual absl::StatusOr<size_t> Fill(char* out, size_t size) = 0;
+  // Whether the last Fill reached the end for certain, so that it need not be asked again.
+  virtual bool FillEnded() const { return false; }
+  virtual absl::Status SeekTo(uint64_t offset);
+
+  // Wipes the buffer and forgets what was read, for a stream that is used again.
+  void Reset();
 
  private:
   absl::Status FillBuffer();

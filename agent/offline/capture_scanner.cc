@@ -157,7 +157,7 @@ class CaptureScanner::PartScan final : public traffic::PartConsumer, public card
       place_ = owner_.file_->Shown();
       place_->flow = FlowOf(provenance_, part_);
     }
-    owner_.services_.Found(*place_, offset_ + match.offset, match);
+    owner_.findings_->Found(*place_, offset_ + match.offset, match, std::nullopt, std::nullopt);
   }
 
  private:
@@ -215,8 +215,10 @@ traffic::PartConsumer* CaptureScanner::BeginPart(const Provenance& provenance, P
   return scan;
 }
 
-absl::Status CaptureScanner::Scan(ByteStream& stream, const FilePlace& file) {
+absl::Status CaptureScanner::Scan(ByteStream& stream, const FilePlace& file,
+                                  Findings::OfFile& findings) {
   file_ = &file;
+  findings_ = &findings;
   const auto sites = traffic::SiteMap::Create({}, /*local=*/nullptr);
   if (!sites.ok()) return sites.status();
   StreamCookie cookie(stream);

@@ -30,10 +30,11 @@ class CaptureScanner final : public traffic::MessageSink {
   explicit CaptureScanner(const ScanServices& services);
   ~CaptureScanner() override;
 
-  // Scans `stream`, which begins with the mark of a capture file; `file` is its place without flow.
+  // Scans `stream`, which begins with the mark of a capture file; `file` is its place without flow,
+  // and matches go to `findings`.
   // Errors are those of the stream, and DATA_LOSS for a damaged file, whose messages before that
   // were scanned.
-  absl::Status Scan(ByteStream& stream, const FilePlace& file);
+  absl::Status Scan(ByteStream& stream, const FilePlace& file, Findings::OfFile& findings);
   // Scans what of each message has come so far, while nothing more comes.
   void Settle();
 
@@ -64,6 +65,7 @@ class CaptureScanner final : public traffic::MessageSink {
   std::vector<std::unique_ptr<PartScan>> parts_;
   std::vector<PartScan*> free_parts_;
   const FilePlace* file_ = nullptr;
+  Findings::OfFile* findings_ = nullptr;
 };
 
 }  // namespace skimwatch::offline

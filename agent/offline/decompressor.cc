@@ -1,6 +1,8 @@
 #include "agent/offline/decompressor.h"
 
 #include <brotli/decode.h>
+#include <bzlib.h>
+#include <lzma.h>
 #include <zlib.h>
 #include <zstd.h>
 
@@ -22,8 +24,8 @@ absl::Status Damaged(std::string_view what) { return absl::DataLossError(std::st
 // Pulls input, hands it to a decoder piece by piece and watches the expansion.
 class Decompressor : public ByteStream {
  protected:
-  Decompressor(ByteStream& input, const FileStream& file, ExpansionLimit limit)
-      : input_(input), file_(file), limit_(limit) {}
+  Decompressor(ByteStream& input, ExpansionBudget& budget, size_t level)
+      : input_(input), budget_(budget), level_(level) {}
 
   // Decodes from the front of `in`, which shrinks by what was used, to `out`. Returns the bytes
   // written.
@@ -56,28 +58,22 @@ class Decompressor : public ByteStream {
   }
 
   absl::StatusOr<size_t> Counted(size_t written) {
-    bytes_ += written;
-    if (bytes_ > limit_.bytes_min && bytes_ / limit_.ratio_max > file_.bytes()) {
-      return absl::ResourceExhaustedError(absl::StrCat("grows by more than ", limit_.ratio_max,
-                                                       " times, like a decompression bomb; "
-                                                       "if it is none, raise --max-expansion"));
-    }
+    if (absl::Status status = budget_.AddBytes(level_, written); !status.ok()) return status;
     return written;
   }
 
   ByteStream& input_;
-  const FileStream& file_;
-  const ExpansionLimit limit_;
+  ExpansionBudget& budget_;
+  const size_t level_;
   std::string_view in_;
-  uint64_t bytes_ = 0;
   int stalls_ = 0;
 };
 
 // RFC 1952.
 class GzipStream final : public Decompressor {
  public:
-  GzipStream(ByteStream& input, const FileStream& file, ExpansionLimit limit)
-      : Decompressor(input, file, limit) {
+  GzipStream(ByteStream& input, ExpansionBudget& budget, size_t level)
+      : Decompressor(input, budget, level) {
     constexpr int kGzipOnly = 16;
     ok_ = inflateInit2(&z_, MAX_WBITS + kGzipOnly) == Z_OK;
   }
@@ -133,8 +129,8 @@ class GzipStream final : public Decompressor {
 // RFC 8878.
 class ZstdStream final : public Decompressor {
  public:
-  ZstdStream(ByteStream& input, const FileStream& file, ExpansionLimit limit)
-      : Decompressor(input, file, limit), context_(ZSTD_createDCtx()) {
+  ZstdStream(ByteStream& input, ExpansionBudget& budget, size_t level)
+      : Decompressor(input, budget, level), context_(ZSTD_createDCtx()) {
     ZSTD_DCtx_setParameter(context_.get(), ZSTD_d_windowLogMax, kZstdWindowLogMax);
   }
 
@@ -169,8 +165,8 @@ class ZstdStream final : public Decompressor {
 // RFC 7932.
 class BrotliStream final : public Decompressor {
  public:
-  BrotliStream(ByteStream& input, const FileStream& file, ExpansionLimit limit)
-      : Decompressor(input, file, limit),
+  BrotliStream(ByteStream& input, ExpansionBudget& budget, size_t level)
+      : Decompressor(input, budget, level),
         state_(BrotliDecoderCreateInstance(nullptr, nullptr, nullptr)) {}
 
  private:
@@ -208,6 +204,140 @@ class BrotliStream final : public Decompressor {
   bool ended_ = false;
 };
 
+// The xz format 1.1.0, and RFC draft-diaz-lzip.
+class LzmaStream final : public Decompressor {
+ public:
+  LzmaStream(bool is_lzip, ByteStream& input, ExpansionBudget& budget, size_t level)
+      : Decompressor(input, budget, level), name_(is_lzip ? "lzip" : "xz") {
+    ok_ = (is_lzip ? lzma_lzip_decoder(&stream_, kMemoryMax, LZMA_CONCATENATED)
+                   : lzma_stream_decoder(&stream_, kMemoryMax, LZMA_CONCATENATED)) == LZMA_OK;
+  }
+  ~LzmaStream() override { lzma_end(&stream_); }
+
+ private:
+  // The largest dictionary of the presets is 64 MiB.
+  static constexpr uint64_t kMemoryMax = uint64_t{160} << 20;
+
+  absl::StatusOr<size_t> Decode(std::string_view& in, char* out, size_t size) override {
+    if (!ok_) return absl::ResourceExhaustedError("no memory to decompress");
+    if (!after_.ok()) return after_;
+    const absl::StatusOr<size_t> written = Run(in, out, size, LZMA_RUN);
+    const size_t before_error = size - stream_.avail_out;
+    if (written.ok() || before_error == 0) return written;
+    // What came before the error is still given.
+    after_ = written.status();
+    return before_error;
+  }
+
+  absl::StatusOr<size_t> Run(std::string_view& in, char* out, size_t size, lzma_action action) {
+    stream_.next_in = reinterpret_cast<const uint8_t*>(in.data());
+    stream_.avail_in = in.size();
+    stream_.next_out = reinterpret_cast<uint8_t*>(out);
+    stream_.avail_out = size;
+    const lzma_ret result = lzma_code(&stream_, action);
+    in.remove_prefix(in.size() - stream_.avail_in);
+    switch (result) {
+      case LZMA_OK:
+      case LZMA_NO_CHECK:
+      case LZMA_UNSUPPORTED_CHECK:
+      case LZMA_GET_CHECK:
+      case LZMA_BUF_ERROR:
+        break;
+      case LZMA_STREAM_END:
+        ended_ = true;
+        break;
+      case LZMA_MEM_ERROR:
+      case LZMA_MEMLIMIT_ERROR:
+        return absl::ResourceExhaustedError(absl::StrCat("the ", name_, " data asks for more than ",
+                                                         kMemoryMax >> 20, " MiB of memory"));
+      case LZMA_OPTIONS_ERROR:
+        return absl::UnimplementedError(
+            absl::StrCat("the ", name_, " data uses a filter that is not known"));
+      default:
+        return Damaged(absl::StrCat("damaged ", name_, " data"));
+    }
+    return size - stream_.avail_out;
+  }
+
+  absl::Status End() override {
+    if (ended_) return absl::OkStatus();
+    // All that can be decoded was: what is left to say is whether it may end here.
+    std::string_view none;
+    char byte = 0;
+    const absl::StatusOr<size_t> last = ok_ ? Run(none, &byte, 1, LZMA_FINISH) : 0;
+    if (!last.ok()) return last.status();
+    return ended_ ? absl::OkStatus() : Damaged(absl::StrCat("the ", name_, " data breaks off"));
+  }
+
+  lzma_stream stream_ = LZMA_STREAM_INIT;
+  const char* const name_;
+  bool ok_ = false;
+  bool ended_ = false;
+  absl::Status after_;
+};
+
+// Digits of pi begin a block of bzip2, those of its square root the end.
+constexpr std::string_view kBzip2Block = "\x31\x41\x59\x26\x53\x59";
+constexpr std::string_view kBzip2End = "\x17\x72\x45\x38\x50\x90";
+
+// The format of bzip2 1.0.
+class Bzip2Stream final : public Decompressor {
+ public:
+  Bzip2Stream(ByteStream& input, ExpansionBudget& budget, size_t level)
+      : Decompressor(input, budget, level) {
+    ok_ = BZ2_bzDecompressInit(&stream_, /*verbosity=*/0, /*small=*/0) == BZ_OK;
+  }
+  ~Bzip2Stream() override { BZ2_bzDecompressEnd(&stream_); }
+
+ private:
+  absl::StatusOr<size_t> Decode(std::string_view& in, char* out, size_t size) override {
+    if (!ok_) return absl::ResourceExhaustedError("no memory to decompress");
+    if (between_ && members_ > 0) {
+      if (in.empty()) return 0;
+      if (in[0] != 'B') return Damaged("something else follows the bzip2 data");
+      BZ2_bzDecompressEnd(&stream_);
+      stream_ = {};
+      ok_ = BZ2_bzDecompressInit(&stream_, /*verbosity=*/0, /*small=*/0) == BZ_OK;
+      if (!ok_) return absl::ResourceExhaustedError("no memory to decompress");
+    }
+    if (in.empty() && !more_) return 0;
+    between_ = false;
+    const auto given =
+        static_cast<unsigned>(std::min<size_t>(in.size(), std::numeric_limits<int>::max()));
+    const auto room =
+        static_cast<unsigned>(std::min<size_t>(size, std::numeric_limits<int>::max()));
+    // libbz2 does not write to its input.
+    stream_.next_in = const_cast<char*>(in.data());
+    stream_.avail_in = given;
+    stream_.next_out = out;
+    stream_.avail_out = room;
+    const int result = BZ2_bzDecompress(&stream_);
+    in.remove_prefix(given - stream_.avail_in);
+    more_ = stream_.avail_out == 0 && result != BZ_STREAM_END;
+    if (result == BZ_STREAM_END) {
+      between_ = true;
+      ++members_;
+    } else if (result == BZ_MEM_ERROR) {
+      return absl::ResourceExhaustedError("no memory to decompress");
+    } else if (result != BZ_OK) {
+      return Damaged("damaged bzip2 data");
+    }
+    return room - stream_.avail_out;
+  }
+
+  absl::Status End() override {
+    return between_ ? absl::OkStatus() : Damaged("the bzip2 data breaks off");
+  }
+
+  bz_stream stream_{};
+  bool ok_ = false;
+  // Between two members.
+  bool between_ = true;
+  // There was no room for all that the input so far gives.
+  bool more_ = false;
+  uint64_t members_ = 0;
+};
+
 }  // namespace
 
 std::string_view CompressionName(Compression compression) {
@@ -218,20 +348,38 @@ std::string_view CompressionName(Compression compression) {
       return "zstd";
     case Compression::kBrotli:
       return "br";
+    case Compression::kXz:
+      return "xz";
+    case Compression::kLzip:
+      return "lzip";
+    case Compression::kBzip2:
+      return "bzip2";
   }
   return "unknown";
 }
 
 std::optional<Compression> DetectCompression(std::string_view bytes, std::string_view name) {
+  using namespace std::string_view_literals;
   // ID1, ID2 and the only method there is.
   if (bytes.starts_with("\x1f\x8b\x08")) return Compression::kGzip;
   if (bytes.starts_with("\x28\xb5\x2f\xfd")) return Compression::kZstd;
+  if (bytes.starts_with("\xfd"
+                        "7zXZ\0"sv)) {
+    return Compression::kXz;
+  }
+  if (bytes.starts_with("LZIP\x01")) return Compression::kLzip;
+  // A size of 100 to 900 kB, and a block or the end.
+  if (bytes.size() >= 4 && bytes.starts_with("BZh") && bytes[3] >= '1' && bytes[3] <= '9' &&
+      (bytes.substr(4).starts_with(kBzip2Block) || bytes.substr(4).starts_with(kBzip2End))) {
+    return Compression::kBzip2;
+  }
   if (name.ends_with(".br") && !bytes.empty()) return Compression::kBrotli;
   return std::nullopt;
 }
 
 std::string_view WithoutCompressionSuffix(std::string_view name) {
-  for (const std::string_view suffix : {".gz", ".tgz", ".zst", ".br"}) {
+  for (const std::string_view suffix :
+       {".gz", ".tgz", ".zst", ".br", ".xz", ".txz", ".lz", ".bz2", ".tbz2"}) {
     if (name.size() > suffix.size() && name.ends_with(suffix)) {
       return name.substr(0, name.size() - suffix.size());
     }
@@ -241,17 +389,13 @@ std::string_view WithoutCompressionSuffix(std::string_view name) {
 
 std::string_view OpaqueFormat(std::string_view bytes) {
   using namespace std::string_view_literals;
-  constexpr std::array<std::pair<std::string_view, std::string_view>, 8> kMarks = {{
-      {"PK\x03\x04"sv, "zip"},
-      {"\xfd"
-       "7zXZ\0"sv,
-       "xz"},
-      {"BZh"sv, "bzip2"},
-      {"7z\xbc\xaf\x27\x1c"sv, "7z"},
-      {"Rar!\x1a\x07"sv, "rar"},
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 6> kMarks = {{
       {"\x04\x22\x4d\x18"sv, "lz4"},
       {"\x1f\x9d"sv, "compress"},
-      {"LZIP"sv, "lzip"},
+      {"Rar!\x1a\x07"sv, "rar"},
+      {"MSCF\0\0\0\0"sv, "cab"},
+      {"xar!"sv, "xar"},
+      {"\xed\xab\xee\xdb"sv, "rpm"},
   }};
   for (const auto& [mark, name] : kMarks) {
     if (bytes.starts_with(mark)) return name;
@@ -260,14 +404,19 @@ std::string_view OpaqueFormat(std::string_view bytes) {
 }
 
 std::unique_ptr<ByteStream> Decompress(Compression compression, ByteStream& input,
-                                       const FileStream& file, ExpansionLimit limit) {
+                                       ExpansionBudget& budget, size_t level) {
   switch (compression) {
     case Compression::kGzip:
-      return std::make_unique<GzipStream>(input, file, limit);
+      return std::make_unique<GzipStream>(input, budget, level);
     case Compression::kZstd:
-      return std::make_unique<ZstdStream>(input, file, limit);
+      return std::make_unique<ZstdStream>(input, budget, level);
     case Compression::kBrotli:
-      return std::make_unique<BrotliStream>(input, file, limit);
+      return std::make_unique<BrotliStream>(input, budget, level);
+    case Compression::kXz:
+    case Compression::kLzip:
+      return std::make_unique<LzmaStream>(compression == Compression::kLzip, input, budget, level);
+    case Compression::kBzip2:
+      return std::make_unique<Bzip2Stream>(input, budget, level);
   }
   return nullptr;
 }

@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <fnmatch.h>
 #include <sys/vfs.h>
 
 #include <algorithm>
@@ -58,31 +57,6 @@ std::string_view SpecialName(mode_t mode) {
   return "is no regular file";
 }
 
-// Names of a folder in the order of their bytes. The error number, or 0.
-int ReadNames(int folder, std::vector<std::string>& names) {
-  // The stream takes its own descriptor, since it closes it.
-  const int own = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (own < 0) return errno;
-  DIR* const opened = fdopendir(own);
-  if (opened == nullptr) {
-    const int error = errno;
-    close(own);
-    return error;
-  }
-  const std::unique_ptr<DIR, int (*)(DIR*)> stream(opened, closedir);
-  while (true) {
-    errno = 0;
-    // Each stream is read by one thread only, which readdir(3) allows.
-    const dirent* const entry = readdir(stream.get());  // NOLINT(concurrency-mt-unsafe)
-    if (entry == nullptr) break;
-    const std::string_view name = entry->d_name;
-    if (name != "." && name != "..") names.emplace_back(name);
-  }
-  const int error = errno;
-  std::sort(names.begin(), names.end());
-  return error;
-}
-
 std::string Join(const std::string& folder, const std::string& name) {
   if (folder.empty()) return name;
   return absl::StrCat(folder, folder.back() == '/' ? "" : "/", name);
@@ -91,7 +65,18 @@ std::string Join(const std::string& folder, const std::string& name) {
 }  // namespace
 
 FileWalker::FileWalker(Options options, WalkVisitor& visitor, SkipSink& skips)
-    : options_(std::move(options)), visitor_(visitor), skips_(skips) {}
+    : options_(std::move(options)),
+      ignore_files_(options_.skimwatchignore, options_.gitignore, skips),
+      visitor_(visitor),
+      skips_(skips) {
+  for (const std::string& glob : options_.exclude) {
+    if (auto pattern = IgnorePattern::Parse(glob)) exclude_.Add(*std::move(pattern));
+  }
+  struct stat info {};
+  if (options_.output_fd >= 0 && fstat(options_.output_fd, &info) == 0 && S_ISREG(info.st_mode)) {
+    output_ = FileId(info.st_dev, info.st_ino);
+  }
+}
 
 void FileWalker::Skip(const std::string& path, SkipReason reason, std::string_view detail) {
   if (!options_.measure_only) skips_.OnSkip(path, reason, detail);
@@ -103,18 +88,15 @@ void FileWalker::SkipError(const std::string& path, int error) {
        std::generic_category().message(error));
 }
 
-bool FileWalker::IsExcluded(const std::string& name, const std::string& below) const {
-  return std::any_of(options_.exclude.begin(), options_.exclude.end(),
-                     [&](const std::string& pattern) {
-                       const bool whole = pattern.find('/') != std::string::npos;
-                       return fnmatch(pattern.c_str(), (whole ? below : name).c_str(), 0) == 0;
-                     });
-}
-
-bool FileWalker::IsOwnOutput(const struct stat& info) const {
-  struct stat output {};
-  return options_.output_fd >= 0 && fstat(options_.output_fd, &output) == 0 &&
-         S_ISREG(output.st_mode) && output.st_dev == info.st_dev && output.st_ino == info.st_ino;
+bool FileWalker::IsLeftOut(const std::string& path, const std::string& below, bool is_folder) {
+  const IgnoreRules::Verdict verdict = exclude_.Check(below, is_folder);
+  if (verdict == IgnoreRules::Verdict::kKept) return false;
+  const SkipReason reason = verdict == IgnoreRules::Verdict::kIgnored
+                                ? SkipReason::kExcluded
+                                : ignore_files_.Check(below, is_folder);
+  if (reason == SkipReason::kCount) return false;
+  Skip(path, reason, "");
+  return true;
 }
 
 bool FileWalker::Walk(const std::string& path) {
@@ -196,18 +178,45 @@ bool FileWalker::WalkFolder(UniqueFd fd, const std::string& path) {
     Skip(path, SkipReason::kScannedBefore, "was scanned by another path");
     return true;
   }
+  ignore_files_.Begin(path);
   Enter(std::move(fd), path, "", info);
   while (!folders_.empty()) {
     if (visitor_.Stopped()) return false;
     Folder& folder = folders_.back();
     if (folder.next == folder.names.size()) {
       folders_.pop_back();
+      ignore_files_.Leave();
       continue;
     }
-    const std::string name = std::move(folder.names[folder.next++]);
+    const Name name = std::move(folder.names[folder.next++]);
     if (!Visit(name)) return false;
   }
   return true;
+}
+
+int FileWalker::ReadNames(int folder, std::vector<Name>& names) {
+  // The stream takes its own descriptor, since it closes it.
+  const int own = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (own < 0) return errno;
+  DIR* const opened = fdopendir(own);
+  if (opened == nullptr) {
+    const int error = errno;
+    close(own);
+    return error;
+  }
+  const std::unique_ptr<DIR, int (*)(DIR*)> stream(opened, closedir);
+  while (true) {
+    errno = 0;
+    // Each stream is read by one thread only, which readdir(3) allows.
+    const dirent* const entry = readdir(stream.get());  // NOLINT(concurrency-mt-unsafe)
+    if (entry == nullptr) break;
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") names.push_back({std::string(name), entry->d_type});
+  }
+  const int error = errno;
+  std::sort(names.begin(), names.end(),
+            [](const Name& a, const Name& b) { return a.text < b.text; });
+  return error;
 }
 
 void FileWalker::Enter(UniqueFd fd, std::string path, std::string below, const struct stat& info) {
@@ -220,16 +229,24 @@ void FileWalker::Enter(UniqueFd fd, std::string path, std::string below, const s
     Skip(folder.path, SkipReason::kUnreadable,
          absl::StrCat("listing the folder: ", std::generic_category().message(error)));
   }
+  ignore_files_.Enter(folder.fd.get(), folder.path, folder.below, [&](std::string_view name) {
+    const auto found = std::lower_bound(
+        folder.names.begin(), folder.names.end(), name,
+        [](const Name& entry, std::string_view text) { return entry.text < text; });
+    return found != folder.names.end() && found->text == name;
+  });
   folders_.push_back(std::move(folder));
 }
 
-bool FileWalker::Visit(const std::string& name) {
+bool FileWalker::Visit(const Name& entry) {
   const Folder& folder = folders_.back();
+  const std::string& name = entry.text;
   std::string path = Join(folder.path, name);
   std::string below = Join(folder.below, name);
-  if (!options_.exclude.empty() && IsExcluded(name, below)) {
-    Skip(path, SkipReason::kExcluded, "");
-    return true;
+  // Most are, and opening them tells the rest.
+  if (entry.type == DT_REG && !options_.measure_only) {
+    return IsLeftOut(path, below, /*is_folder=*/false) ||
+           VisitFile(name, path, /*info=*/nullptr, /*is_link=*/false);
   }
   struct stat info {};
   if (fstatat(folder.fd.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
@@ -237,6 +254,8 @@ bool FileWalker::Visit(const std::string& name) {
     return true;
   }
   const bool is_link = S_ISLNK(info.st_mode);
+  // For git, too, a link is no folder, wherever it leads.
+  if (IsLeftOut(path, below, S_ISDIR(info.st_mode))) return true;
   if (is_link) {
     if (!options_.follow_symlinks) {
       Skip(path, SkipReason::kSymlink, "");
@@ -257,7 +276,7 @@ bool FileWalker::Visit(const std::string& name) {
     VisitFolder(name, std::move(path), std::move(below), info, is_link);
     return true;
   }
-  return VisitFile(name, path, info, is_link);
+  return VisitFile(name, path, &info, is_link);
 }
 
 void FileWalker::VisitFolder(const std::string& name, std::string path, std::string below,
@@ -297,14 +316,13 @@ void FileWalker::VisitFolder(const std::string& name, std::string path, std::str
   Enter(std::move(fd), std::move(path), std::move(below), info);
 }
 
-bool FileWalker::VisitFile(const std::string& name, const std::string& path,
-                           const struct stat& info, bool is_link) {
+bool FileWalker::IsLeftOut(const std::string& path, const struct stat& info) {
   if (!S_ISREG(info.st_mode)) {
     Skip(path, SkipReason::kSpecialFile, SpecialName(info.st_mode));
     return true;
   }
-  const auto bytes = static_cast<uint64_t>(info.st_size);
-  if (options_.file_bytes_max > 0 && bytes > options_.file_bytes_max) {
+  if (options_.file_bytes_max > 0 &&
+      static_cast<uint64_t>(info.st_size) > options_.file_bytes_max) {
     Skip(path, SkipReason::kTooLarge, "");
     return true;
   }
@@ -312,21 +330,30 @@ bool FileWalker::VisitFile(const std::string& name, const std::string& path,
     Skip(path, SkipReason::kOwnOutput, "is the file that findings are written to");
     return true;
   }
-  FoundFile file{.path = path, .bytes = bytes, .seekable = true};
-  if (!options_.measure_only) {
-    file.fd =
-        OpenAt(folders_.back().fd.get(), name.c_str(), kOpenFlags | (is_link ? 0 : O_NOFOLLOW));
-    if (!file.fd.valid()) {
-      SkipError(path, errno);
-      return true;
-    }
-    // What was a file may be a pipe by now.
-    struct stat opened {};
-    if (fstat(file.fd.get(), &opened) != 0 || !S_ISREG(opened.st_mode)) {
-      Skip(path, SkipReason::kSpecialFile, SpecialName(opened.st_mode));
-      return true;
-    }
+  return false;
+}
+
+bool FileWalker::VisitFile(const std::string& name, const std::string& path,
+                           const struct stat* info, bool is_link) {
+  if (info != nullptr && IsLeftOut(path, *info)) return true;
+  FoundFile file{.path = path, .seekable = true};
+  if (options_.measure_only) {
+    file.bytes = static_cast<uint64_t>(info->st_size);
+    return visitor_.OnFile(std::move(file));
   }
+  file.fd = OpenAt(folders_.back().fd.get(), name.c_str(), kOpenFlags | (is_link ? 0 : O_NOFOLLOW));
+  if (!file.fd.valid()) {
+    SkipError(path, errno);
+    return true;
+  }
+  // What was a file may be a pipe by now.
+  struct stat opened {};
+  if (fstat(file.fd.get(), &opened) != 0) {
+    SkipError(path, errno);
+    return true;
+  }
+  if (IsLeftOut(path, opened)) return true;
+  file.bytes = static_cast<uint64_t>(opened.st_size);
   return visitor_.OnFile(std::move(file));
 }
 

@@ -44,14 +44,40 @@ std::string Where(const Place& place) {
   return absl::StrCat(place.path, ": ", what);
 }
 
+text::Table NewTable() {
+  return text::Table({{.name = "CONFIDENCE", .columns_min = 10},
+                      {.name = "KIND", .columns_min = 12},
+                      {.name = "BRAND", .columns_min = 10},
+                      {.name = "NUMBER", .columns_min = 19},
+                      {.name = "OFFSET", .right = true, .columns_min = 10},
+                      {.name = "ENCODING", .columns_min = 10},
+                      {.name = "PATH", .shrinks = true, .columns_min = 20},
+                      {.name = "EVIDENCE", .shrinks = true}});
+}
+
 }  // namespace
 
-std::string MatchWriter::Json(const Place& place, uint64_t offset,
-                              const card::CardMatch& match) const {
+std::string TableWriter::Header() const { return NewTable().Render(columns_, /*headers=*/true); }
+
+std::string TableWriter::Item(const Finding& finding) const {
+  const card::CardMatch& match = finding.match;
+  text::Table table = NewTable();
+  std::vector<std::string> evidence(match.evidence.begin(), match.evidence.end());
+  if (match.test_card) evidence.insert(evidence.begin(), "test_card");
+  table.AddRow({std::string(card::ConfidenceName(match.confidence)),
+                std::string(card::MatchKindName(match.kind)), std::string(match.brand),
+                card::Mask(match.digits, mask_), absl::StrCat(finding.offset),
+                Layers(finding.place, match), Where(finding.place), absl::StrJoin(evidence, " ")});
+  return table.Render(columns_, /*headers=*/false);
+}
+
+std::string JsonWriter::Item(const Finding& finding) const {
+  const Place& place = finding.place;
+  const card::CardMatch& match = finding.match;
   ordered_json encoding = ordered_json::array();
   for (const card::Encoding layer : match.encodings) encoding.push_back(card::EncodingName(layer));
   ordered_json line = {{"path", place.path},
-                       {"offset", offset},
+                       {"offset", finding.offset},
                        {"length", match.length},
                        {"kind", card::MatchKindName(match.kind)},
                        {"brand", match.brand},
@@ -64,37 +90,16 @@ std::string MatchWriter::Json(const Place& place, uint64_t offset,
                        {"container", ordered_json::array()}};
   for (const std::string& evidence : match.evidence) line["evidence"].push_back(evidence);
   for (const std::string_view layer : place.container) line["container"].push_back(layer);
+  if (finding.begin.has_value()) {
+    line["line"] = finding.begin->line;
+    line["column"] = finding.begin->column;
+  }
+  if (!finding.fingerprint.empty()) {
+    line["fingerprint"] = finding.fingerprint;
+    line["key_id"] = finding.key_id;
+  }
   if (place.flow.has_value()) line["flow"] = JsonOf(*place.flow);
   return line.dump(-1, ' ', /*ensure_ascii=*/false, ordered_json::error_handler_t::replace) + "\n";
-}
-
-std::string MatchWriter::Row(const Place& place, uint64_t offset, const card::CardMatch& match,
-                             bool headers) const {
-  text::Table table({{.name = "CONFIDENCE", .columns_min = 10},
-                     {.name = "KIND", .columns_min = 12},
-                     {.name = "BRAND", .columns_min = 10},
-                     {.name = "NUMBER", .columns_min = 19},
-                     {.name = "OFFSET", .right = true, .columns_min = 10},
-                     {.name = "ENCODING", .columns_min = 10},
-                     {.name = "PATH", .shrinks = true, .columns_min = 20},
-                     {.name = "EVIDENCE", .shrinks = true}});
-  std::vector<std::string> evidence(match.evidence.begin(), match.evidence.end());
-  if (match.test_card) evidence.insert(evidence.begin(), "test_card");
-  table.AddRow({std::string(card::ConfidenceName(match.confidence)),
-                std::string(card::MatchKindName(match.kind)), std::string(match.brand),
-                card::Mask(match.digits, mask_), absl::StrCat(offset), Layers(place, match),
-                Where(place), absl::StrJoin(evidence, " ")});
-  return table.Render(columns_, headers);
-}
-
-void MatchWriter::Write(const Place& place, uint64_t offset, const card::CardMatch& match) {
-  if (format_ == Format::kJson) {
-    console_.Out(Json(place, offset, match));
-    return;
-  }
-  absl::MutexLock lock(&mutex_);
-  console_.Out(Row(place, offset, match, !headers_written_));
-  headers_written_ = true;
 }
 
 }  // namespace skimwatch::offline

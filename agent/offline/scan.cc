@@ -10,25 +10,38 @@
 #include <array>
 #include <atomic>
 #include <cstdlib>
+#include <exception>
+#include <filesystem>
 #include <iostream>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "agent/card/brand_table.h"
+#include "agent/offline/allow_list.h"
+#include "agent/offline/baseline.h"
 #include "agent/offline/bounded_queue.h"
 #include "agent/offline/cancellation.h"
 #include "agent/offline/console.h"
 #include "agent/offline/file_scanner.h"
 #include "agent/offline/file_walker.h"
+#include "agent/offline/finding_output.h"
+#include "agent/offline/findings.h"
 #include "agent/offline/match_writer.h"
 #include "agent/offline/progress.h"
+#include "agent/offline/sarif_writer.h"
 #include "agent/offline/scan_report.h"
 #include "agent/offline/scan_services.h"
+#include "agent/offline/shown_text.h"
+#include "proto/fingerprint/fingerprint.h"
 #include "proto/process/process.h"
 #include "proto/text/columns.h"
 
@@ -40,6 +53,8 @@ constexpr absl::Duration kProgressEvery = absl::Milliseconds(200);
 
 FileWalker::Options WalkOptions(const ScanOptions& options, bool measure_only) {
   return {.exclude = options.exclude,
+          .skimwatchignore = options.skimwatchignore,
+          .gitignore = options.gitignore,
           .file_bytes_max = options.file_bytes_max,
           .follow_symlinks = options.follow_symlinks,
           .one_file_system = options.one_file_system,
@@ -47,18 +62,41 @@ FileWalker::Options WalkOptions(const ScanOptions& options, bool measure_only) {
           .output_fd = STDOUT_FILENO};
 }
 
-// Hands the files of a walk to the threads that scan.
+// Files that go to a thread together, so that handing over small ones costs little.
+using Batch = std::vector<FoundFile>;
+
+// Hands the files of a walk to the threads that scan, who take them from one queue: whoever is free
+// takes what is next. A file is not split; a large one is its thread's alone.
 class QueueVisitor final : public WalkVisitor {
  public:
-  QueueVisitor(BoundedQueue<FoundFile>& queue, const Cancellation& cancellation)
+  QueueVisitor(BoundedQueue<Batch>& queue, const Cancellation& cancellation)
       : queue_(queue), cancellation_(cancellation) {}
 
-  bool OnFile(FoundFile file) override { return !Stopped() && queue_.Push(std::move(file)); }
+  bool OnFile(FoundFile file) override {
+    if (Stopped()) return false;
+    file.number = files_++;
+    bytes_ += file.bytes;
+    const bool is_last = !file.seekable;
+    batch_.push_back(std::move(file));
+    return is_last || batch_.size() == kBatchFiles || bytes_ >= kBatchBytes ? Flush() : true;
+  }
   bool Stopped() override { return cancellation_.cancelled(); }
 
+  bool Flush() {
+    bytes_ = 0;
+    return batch_.empty() || queue_.Push(std::exchange(batch_, {}));
+  }
+
  private:
-  BoundedQueue<FoundFile>& queue_;
+  // Each holds an open file.
+  static constexpr size_t kBatchFiles = 8;
+  static constexpr uint64_t kBatchBytes = uint64_t{128} << 10;
+
+  BoundedQueue<Batch>& queue_;
   const Cancellation& cancellation_;
+  uint64_t files_ = 0;
+  Batch batch_;
+  uint64_t bytes_ = 0;
 };
 
 // Adds up what there is to scan, ahead of the scan.
@@ -124,24 +162,109 @@ size_t ProgressColumns() {
   return (columns > 0 ? columns : kColumnsUntold) - 1;
 }
 
+// What a run is judged by, read before it begins.
+struct Policies {
+  std::optional<v1::FingerprintKey> key;
+  std::unique_ptr<AllowList> allow_list;
+  std::unique_ptr<Baseline> known;
+  std::unique_ptr<Baseline> written;
+};
+
+absl::StatusOr<v1::FingerprintKey> ReadKey(const ScanOptions& options) {
+  absl::StatusOr<v1::FingerprintKey> key = fingerprint::ReadKeyFile(options.fingerprint_key);
+  if (absl::IsNotFound(key.status()) && !options.write_baseline.empty()) {
+    return fingerprint::CreateKeyFile(options.fingerprint_key);
+  }
+  return key;
+}
+
+absl::StatusOr<Policies> ReadPolicies(const ScanOptions& options) {
+  Policies policies;
+  std::string key_id;
+  if (!options.fingerprint_key.empty()) {
+    absl::StatusOr<v1::FingerprintKey> key = ReadKey(options);
+    if (!key.ok()) return key.status();
+    policies.key = *std::move(key);
+    key_id = policies.key->id();
+  } else if (!options.baseline.empty() || !options.write_baseline.empty()) {
+    return absl::InvalidArgumentError(
+        "a baseline needs --fingerprint-key FILE: what it says of numbers is made with a key, so "
+        "that nobody can try them out; --write-baseline makes one where FILE is not there");
+  }
+  if (!options.allow_list.empty()) {
+    auto list =
+        AllowList::Load(options.allow_list, key_id, card::BrandTable::Default(), absl::Now());
+    if (!list.ok()) return list.status();
+    policies.allow_list = *std::move(list);
+  }
+  if (!options.baseline.empty()) {
+    auto known = Baseline::Load(options.baseline, key_id);
+    if (!known.ok()) return known.status();
+    policies.known = *std::move(known);
+  }
+  if (!options.write_baseline.empty()) policies.written = std::make_unique<Baseline>(key_id);
+  return policies;
+}
+
+// The folder that relative paths are below; empty where it is gone.
+std::string CurrentFolder() {
+  std::error_code error;
+  return std::filesystem::current_path(error).string();
+}
+
+std::unique_ptr<FindingWriter> NewWriter(const ScanOptions& options) {
+  switch (options.format) {
+    case Format::kJson:
+      return std::make_unique<JsonWriter>(options.mask);
+    case Format::kSarif:
+      return std::make_unique<SarifWriter>(options.mask, CurrentFolder());
+    case Format::kTable:
+      break;
+  }
+  return std::make_unique<TableWriter>(options.mask, text::TerminalColumns(STDOUT_FILENO));
+}
+
+IgnoreRules ExcludeRules(const ScanOptions& options) {
+  IgnoreRules rules;
+  for (const std::string& glob : options.exclude) {
+    if (auto pattern = IgnorePattern::Parse(glob)) rules.Add(*std::move(pattern));
+  }
+  return rules;
+}
+
 // One run: a thread that walks, threads that scan, and the caller's, which watches.
 class Run {
  public:
-  explicit Run(const ScanOptions& options)
+  Run(const ScanOptions& options, const Policies& policies)
       : options_(options),
+        policies_(policies),
         console_(STDOUT_FILENO, STDERR_FILENO, cancellation_),
         report_(console_),
-        writer_(options.format, options.mask, text::TerminalColumns(STDOUT_FILENO), console_),
+        writer_(NewWriter(options)),
+        output_(*writer_, console_, options.sort, cancellation_),
+        findings_(options,
+                  {.key = policies.key.has_value() ? &*policies.key : nullptr,
+                   .allow_list = policies.allow_list.get(),
+                   .known = policies.known.get(),
+                   .written = policies.written.get()},
+                  CurrentFolder(), report_, output_),
+        exclude_(ExcludeRules(options)),
         services_{.options = options,
                   .brands = card::BrandTable::Default(),
+                  .exclude = exclude_,
                   .cancellation = cancellation_,
-                  .writer = writer_,
+                  .findings = findings_,
                   .report = report_},
         queue_(size_t{2} * options.jobs),
         finished_(eventfd(0, EFD_CLOEXEC)) {}
 
   int Scan() {
     const absl::Time start = absl::Now();
+    if (policies_.allow_list != nullptr && !options_.quiet) {
+      for (const std::string& line : policies_.allow_list->Expired()) {
+        console_.Err(absl::StrCat("skimwatch-agent scan: ", line));
+      }
+    }
     std::vector<std::thread> threads;
     running_ = options_.jobs;
     threads.emplace_back([this] { WalkAll(); });
@@ -161,15 +284,30 @@ class Run {
     for (const std::string& path : options_.paths) {
       if (!walker.Walk(path)) break;
     }
+    visitor.Flush();
     queue_.Close();
   }
 
   void ScanFiles() {
     FileScanner scanner(services_);
-    while (std::optional<FoundFile> file = queue_.Pop()) {
-      if (!cancellation_.cancelled()) scanner.Scan(*file);
+    while (std::optional<Batch> batch = queue_.Pop()) {
+      for (FoundFile& file : *batch) {
+        if (cancellation_.cancelled()) break;
+        ScanFile(scanner, file);
+        // Not at the end of the batch: others may wait to open theirs.
+        file.fd = UniqueFd();
+      }
     }
     if (running_.fetch_sub(1) == 1) eventfd_write(finished_.get(), 1);
+  }
+
+  // What libraries throw, such as for want of memory, ends this file and not the run.
+  void ScanFile(FileScanner& scanner, const FoundFile& file) {
+    try {
+      scanner.Scan(file);
+    } catch (const std::exception& error) {
+      report_.OnSkip(file.path, SkipReason::kUnreadable, error.what());
+    }
   }
 
   // Until all is scanned or stopped. The signal that stopped it, or 0.
@@ -217,10 +355,28 @@ class Run {
     return signal;
   }
 
+  // The exit code as far as the scan itself says it.
+  int Outcome() const {
+    if (report_.has_errors()) return kExitError;
+    return report_.findings() > 0 && policies_.written == nullptr ? kExitFound : kExitNothingFound;
+  }
+
   int Conclude(int signal, absl::Duration elapsed) {
-    const absl::Status flushed = console_.Flush();
-    if (!flushed.ok()) {
-      console_.Err(absl::StrCat("skimwatch-agent scan: ", flushed.message()));
+    if (policies_.allow_list != nullptr || policies_.known != nullptr) {
+      report_.OnLeftOver(policies_.allow_list == nullptr ? 0 : policies_.allow_list->unused(),
+                         policies_.known == nullptr ? 0 : policies_.known->untaken());
+    }
+    if (!options_.quiet) {
+      output_.Finish({.complete = signal == 0 && !report_.has_errors(),
+                      .exit_code = signal != 0 ? 128 + signal : Outcome()});
+    }
+    absl::Status written = console_.Flush();
+    // A baseline of a part would make the rest news.
+    if (written.ok() && policies_.written != nullptr && signal == 0) {
+      written = policies_.written->Save(options_.write_baseline);
+    }
+    if (!written.ok()) {
+      console_.Err(absl::StrCat("skimwatch-agent scan: ", written.message()));
     }
     if (options_.stats) {
       console_.Err(report_.Stats(options_.format, elapsed));
@@ -228,17 +384,20 @@ class Run {
       console_.Err(absl::StrCat("skimwatch-agent scan: ", note));
     }
     if (signal != 0) return 128 + signal;
-    if (!flushed.ok() || report_.has_errors()) return kExitError;
-    return report_.findings() > 0 ? kExitFound : kExitNothingFound;
+    return written.ok() ? Outcome() : kExitError;
   }
 
   const ScanOptions& options_;
+  const Policies& policies_;
   Cancellation cancellation_;
   Console console_;
   ScanReport report_;
-  MatchWriter writer_;
+  const std::unique_ptr<FindingWriter> writer_;
+  FindingOutput output_;
+  const Findings findings_;
+  const IgnoreRules exclude_;
   const ScanServices services_;
-  BoundedQueue<FoundFile> queue_;
+  BoundedQueue<Batch> queue_;
   std::atomic<uint32_t> running_{0};
   // Readable when no thread scans any more.
   UniqueFd finished_;
@@ -253,7 +412,15 @@ int RunScan(const ScanOptions& options) {
   }
   process::BlockTerminationSignals();
   process::KeepFreedMemory();
-  return Run(options).Scan();
+  const absl::StatusOr<Policies> policies = ReadPolicies(options);
+  if (!policies.ok()) {
+    // Of a YAML file, a line for each thing that is wrong.
+    for (const absl::string_view line : absl::StrSplit(policies.status().message(), '\n')) {
+      std::cerr << "skimwatch-agent scan: " << ShownText({line.data(), line.size()}) << "\n";
+    }
+    return kExitError;
+  }
+  return Run(options, *policies).Scan();
 }
 
 }  // namespace skimwatch::offline

@@ -1,6 +1,7 @@
 #ifndef SKIMWATCH_AGENT_OFFLINE_SCAN_OPTIONS_H_
 #define SKIMWATCH_AGENT_OFFLINE_SCAN_OPTIONS_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -10,7 +11,7 @@
 
 namespace skimwatch::offline {
 
-enum class Format : uint8_t { kTable, kJson };
+enum class Format : uint8_t { kTable, kJson, kSarif };
 
 // What one run of `skimwatch-agent scan` was asked for.
 struct ScanOptions {
@@ -26,19 +27,32 @@ struct ScanOptions {
   // Whether published test numbers are findings.
   bool test_cards = true;
 
-  // Names that are not looked at: a pattern without `/` is matched with the name of a file or
-  // folder at any depth, one with `/` with the path below PATH.
+  // Patterns of gitignore(5) for paths below PATH, and for members of archives.
   std::vector<std::string> exclude;
+  // Whether the files of these names in folders are obeyed.
+  bool skimwatchignore = true;
+  bool gitignore = false;
   // Larger files in folders are left out; 0 is no limit.
   uint64_t file_bytes_max = 0;
   // A compressed file whose content is more than this times its size (and more than 64 MiB) is cut
   // as a bomb.
   uint64_t expansion_max = 250;
+  // Archives unpacked one inside another, 0 to 8; 0 scans all of them as they stand.
+  size_t archive_depth = 3;
   bool follow_symlinks = false;
   bool one_file_system = false;
 
+  // Files of these, each empty for none: accepted findings, known findings, where to write known
+  // findings, and the key of fingerprints.
+  std::string allow_list;
+  std::string baseline;
+  std::string write_baseline;
+  std::string fingerprint_key;
+
   // Files scanned at once.
   uint32_t jobs = 1;
+  // Whether findings are written in the order of the files, however they are scanned.
+  bool sort = false;
 
   bool stats = false;
   // No findings and no notes: the exit code tells, and errors are still named.

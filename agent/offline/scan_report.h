@@ -8,12 +8,14 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "agent/card/card_match.h"
 #include "agent/offline/console.h"
+#include "agent/offline/finding.h"
 #include "agent/offline/scan_options.h"
 #include "agent/offline/skip_reason.h"
 #include "agent/traffic/coverage.h"
@@ -29,7 +31,10 @@ class ScanReport final : public SkipSink {
 
   void OnSkip(std::string_view path, SkipReason reason, std::string_view detail) override;
   void OnFile() { files_.fetch_add(1, std::memory_order_relaxed); }
-  void OnFinding(const card::CardMatch& match);
+  void OnFinding(const Place& place, const card::CardMatch& match);
+  // A finding that the allow-list or the baseline leaves out.
+  void OnAllowed() { allowed_.fetch_add(1, std::memory_order_relaxed); }
+  void OnKnown() { known_.fetch_add(1, std::memory_order_relaxed); }
   // A published test number that the options leave out.
   void OnTestCardLeftOut() { test_cards_left_out_.fetch_add(1, std::memory_order_relaxed); }
   // A file in a compressed format that is not undone, whose bytes were scanned as they stand.
@@ -44,6 +49,12 @@ class ScanReport final : public SkipSink {
 
   // Bytes of content, after decompression.
   void OnScanned(uint64_t bytes) { bytes_scanned_.fetch_add(bytes, std::memory_order_relaxed); }
+
+  // Entries of the allow-list that allowed nothing, and findings of the baseline that are gone.
+  void OnLeftOver(uint64_t allow_entries, uint64_t baseline_findings) {
+    unused_allow_entries_ = allow_entries;
+    gone_ = baseline_findings;
+  }
 
   // Bytes read of files, before decompression.
   std::atomic<uint64_t>& bytes_read() { return bytes_read_; }
@@ -62,12 +73,21 @@ class ScanReport final : public SkipSink {
   }
   std::string JsonStats(absl::Duration elapsed) const;
 
+  // Files with the most findings first, at most `files_max`.
+  std::vector<std::pair<std::string, uint64_t>> TopFiles(size_t files_max) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  // Files whose findings are counted apart.
+  static constexpr size_t kFilesMax = 10'000;
+
   Console& console_;
   std::atomic<uint64_t> files_{0};
   std::atomic<uint64_t> bytes_read_{0};
   std::atomic<uint64_t> bytes_scanned_{0};
   std::atomic<uint64_t> findings_{0};
   std::atomic<uint64_t> test_cards_left_out_{0};
+  std::atomic<uint64_t> allowed_{0};
+  std::atomic<uint64_t> known_{0};
   std::atomic<uint64_t> parts_cut_{0};
   std::atomic<uint64_t> not_decoded_{0};
   std::atomic<bool> has_errors_{false};
@@ -75,7 +95,12 @@ class ScanReport final : public SkipSink {
   traffic::Coverage capture_;
   mutable absl::Mutex mutex_;
   std::map<std::pair<std::string, card::Confidence>, uint64_t> by_brand_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, uint64_t, std::less<>> by_file_ ABSL_GUARDED_BY(mutex_);
+  uint64_t in_other_files_ ABSL_GUARDED_BY(mutex_) = 0;
   std::map<std::string, uint64_t, std::less<>> opaque_ ABSL_GUARDED_BY(mutex_);
+  // Set at the end, by one thread.
+  uint64_t unused_allow_entries_ = 0;
+  uint64_t gone_ = 0;
 };
 
 }  // namespace skimwatch::offline

@@ -3,7 +3,8 @@
 
 #include "agent/card/scanner.h"
 #include "agent/offline/cancellation.h"
-#include "agent/offline/match_writer.h"
+#include "agent/offline/findings.h"
+#include "agent/offline/ignore_rules.h"
 #include "agent/offline/scan_options.h"
 #include "agent/offline/scan_report.h"
 
@@ -13,22 +14,14 @@ namespace skimwatch::offline {
 struct ScanServices {
   const ScanOptions& options;
   const card::BrandTable& brands;
+  // The patterns of the options, for members of archives.
+  const IgnoreRules& exclude;
   const Cancellation& cancellation;
-  MatchWriter& writer;
+  const Findings& findings;
   ScanReport& report;
 
   card::ScanOptions CardOptions() const {
     return {.decode_depth = options.decode_depth, .min_confidence = options.min_confidence};
-  }
-
-  // Writes and counts a match, unless the options leave it out.
-  void Found(const Place& place, uint64_t offset, const card::CardMatch& match) const {
-    if (match.test_card && !options.test_cards) {
-      report.OnTestCardLeftOut();
-      return;
-    }
-    report.OnFinding(match);
-    if (!options.quiet) writer.Write(place, offset, match);
   }
 };
 

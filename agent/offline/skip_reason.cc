@@ -6,6 +6,10 @@ std::string_view SkipReasonName(SkipReason reason) {
   switch (reason) {
     case SkipReason::kExcluded:
       return "excluded";
+    case SkipReason::kSkimwatchIgnored:
+      return "skimwatchignore";
+    case SkipReason::kGitIgnored:
+      return "gitignore";
     case SkipReason::kTooLarge:
       return "too_large";
     case SkipReason::kSymlink:
@@ -26,6 +30,12 @@ std::string_view SkipReasonName(SkipReason reason) {
       return "own_output";
     case SkipReason::kVanished:
       return "vanished";
+    case SkipReason::kIgnoreFileNotApplied:
+      return "ignore_file_not_applied";
+    case SkipReason::kEncrypted:
+      return "encrypted";
+    case SkipReason::kUnsupported:
+      return "unsupported";
     case SkipReason::kUnreadable:
       return "unreadable";
     case SkipReason::kTooDeep:

@@ -10,6 +10,9 @@ namespace skimwatch::offline {
 enum class SkipReason : uint8_t {
   // By the options or the rules of the walk.
   kExcluded,
+  // By a .skimwatchignore or .gitignore file.
+  kSkimwatchIgnored,
+  kGitIgnored,
   kTooLarge,
   kSymlink,
   // With --follow-symlinks: the link leads nowhere.
@@ -27,17 +30,23 @@ enum class SkipReason : uint8_t {
   kOwnOutput,
   // Removed between its folder's listing and its turn.
   kVanished,
+  // A file of patterns that can't be read or is too long: what it would leave out is scanned.
+  kIgnoreFileNotApplied,
+  // A member of an archive, or all of it, that nobody can read without its password.
+  kEncrypted,
+  // A member of an archive, or a file, packed by a method that is not known.
+  kUnsupported,
 
   // Errors: what should have been scanned was not, or not all of it.
   kUnreadable,
   // Folders nested deeper than the walk follows.
   kTooDeep,
-  // Compressed more often, one inside another, than is undone; scanned as it stands, which finds
-  // nothing in it.
+  // Compressed or packed more often, one inside another, than is undone; scanned as it stands,
+  // which finds nothing in it.
   kCompressedTooDeep,
-  // Compressed or captured data that breaks off or its format's rules.
+  // Compressed, packed or captured data that breaks off or its format's rules.
   kDamaged,
-  // A compressed file that grows like a bomb.
+  // What grows like a bomb, has too many members, or asks for too much memory.
   kDecompressionLimit,
   kCount,
 };

@@ -10,6 +10,7 @@ suites='
 card|bench_card|scan rate beside RE2, Vectorscan and a plain read, and worst cases
 traffic|bench_traffic|packets to messages
 pcap|bench_pcap|capture file to findings, whole path, with recall and memory
+scan|bench_scan|offline scan of folders beside ripgrep, whole programs
 script|bench_script|hashing and judging scripts
 spool|bench_spool|durable append and replay beside a plain file and fdatasync
 ingest|bench_ingest|findings over mutual TLS into the store, durable before Ack

