@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "agent/card/luhn.h"
+#include "agent/card/record_tail.h"
 #include "agent/card/symbols.h"
 
 namespace skimwatch::card {
@@ -44,6 +45,24 @@ Row ReadRow(std::string_view row, char separator) {
   return result;
 }
 
+// Whether four groups fail the test among those that follow the number which ends at `end`, cut
+// into fours from there on.
+bool RunsOnInRows(std::string_view text, size_t end, char separator) {
+  // As far as evidence is read.
+  constexpr size_t kRowsMax = 6;
+  if (ReadRecordTail(text, end).expiry) return false;
+  size_t at = end;
+  for (size_t i = 0; i < kRowsMax && at < text.size() && text[at] == separator; ++i) {
+    const Row row = ReadRow(text.substr(at + 1, kRowBytes), separator);
+    const size_t next = at + 1 + kRowBytes;
+    if (!row.is_row || (next < text.size() && IsAsciiDigit(text[next]))) return false;
+    if (!row.luhn_valid) return true;
+    if (ReadRecordTail(text, next).expiry) return false;
+    at = next;
+  }
+  return false;
+}
+
 // Steps over one line break, which may be two bytes.
 size_t BreakBytesAfter(std::string_view text, size_t at) {
   const Neighbour first = NeighbourAfter(text, at);
@@ -67,6 +86,7 @@ bool IsRowOfNumbers(std::string_view text, size_t begin, size_t end) {
   if (end - begin != kRowBytes) return false;
   const char separator = text[begin + kGroupDigits];
   if (!ReadRow(text.substr(begin, kRowBytes), separator).is_row) return false;
+  if (RunsOnInRows(text, end, separator)) return true;
   if (!IsEdge(NeighbourBefore(text, begin)) || !IsEdge(NeighbourAfter(text, end))) return false;
 
   const auto is_other_row = [&](size_t row_begin) {
