@@ -1,0 +1,228 @@
+#include "tests/agent/card/support/recall_forms.h"
+
+#include <algorithm>
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "tests/agent/card/support/encode.h"
+#include "tests/agent/card/support/scan.h"
+
+namespace skimwatch::testing {
+namespace {
+
+std::string InBody(std::string_view digits, Body body) {
+  if (body == Body::kBare) return std::string(digits);
+  return absl::StrCat("{\"cardNumber\":\"", std::string(digits), "\",\"q\":1}");
+}
+
+// What stands before and after, so that numbers and groups of base64 begin at every alignment.
+std::string InText(Random& random, std::string_view text) {
+  return absl::StrCat(std::string(Below(random, 70), ' '), "v=\"", std::string(text), "\" ;",
+                      std::string(Below(random, 70), '.'));
+}
+
+using Encode = std::string (*)(std::string_view text);
+
+RecallForm Encoded(std::string name, card::Encoding encoding, Encode encode) {
+  return {.name = std::move(name),
+          .chain = std::string(card::EncodingName(encoding)),
+          .write = [encode](Random& random, std::string_view number, Body body) {
+            return InText(random, encode(InBody(number, body)));
+          }};
+}
+
+RecallForm Plain(std::string name, std::function<std::string(std::string_view number)> group) {
+  return {.name = std::move(name),
+          .chain = "plain",
+          .recall_min = 1,
+          .write = [group](Random& random, std::string_view number, Body body) {
+            return InText(random, InBody(group(number), body));
+          }};
+}
+
+std::string NameOf(std::string_view name) {
+  std::string words(name);
+  std::replace(words.begin(), words.end(), '_', ' ');
+  return words;
+}
+
+RecallForm Nested(const std::vector<const NamedEncoding*>& outermost_first) {
+  RecallForm form;
+  form.decode_depth = static_cast<int>(outermost_first.size());
+  std::vector<std::string> names;
+  std::vector<std::string> chain;
+  for (const NamedEncoding* encoding : outermost_first) {
+    names.push_back(NameOf(encoding->name));
+    chain.emplace_back(card::EncodingName(encoding->encoding));
+  }
+  form.name = absl::StrJoin(names, " > ");
+  form.chain = absl::StrJoin(chain, " > ");
+  form.write = [outermost_first](Random& random, std::string_view number, Body body) {
+    std::string text = InBody(number, body);
+    for (auto at = outermost_first.rbegin(); at != outermost_first.rend(); ++at) {
+      text = (*at)->encode(text);
+    }
+    return InText(random, text);
+  };
+  return form;
+}
+
+// One way of writing for each encoding.
+std::vector<const NamedEncoding*> OneOfEachEncoding() {
+  std::vector<const NamedEncoding*> one_each;
+  std::set<card::Encoding> seen;
+  for (const NamedEncoding& encoding : EveryEncoding()) {
+    if (seen.insert(encoding.encoding).second) one_each.push_back(&encoding);
+  }
+  return one_each;
+}
+
+std::string ChainOf(const Found& found) {
+  std::vector<std::string> chain;
+  for (const card::Encoding encoding : found.encodings) {
+    chain.emplace_back(card::EncodingName(encoding));
+  }
+  return chain.empty() ? "plain" : absl::StrJoin(chain, " > ");
+}
+
+}  // namespace
+
+std::vector<RecallForm> PlainForms() {
+  std::vector<RecallForm> forms = {
+      Plain("one run", [](std::string_view number) { return std::string(number); })};
+  const std::pair<std::string, std::string> separators[] = {
+      {"space", " "},
+      {"`-`", "-"},
+      {"`.`", "."},
+      {"`_`", "_"},
+      {"`/`", "/"},
+      {"`+`", "+"},
+      {"`%20`", "%20"},
+      {"`&nbsp;`", "&nbsp;"},
+      {"no-break space", "\xC2\xA0"},
+      {"thin space", "\xE2\x80\x89"},
+      {"narrow no-break space", "\xE2\x80\xAF"}};
+  for (const auto& [name, separator] : separators) {
+    const std::string between = separator;
+    forms.push_back(
+        Plain(absl::StrCat("brand's groups, ", name),
+              [between](std::string_view number) { return BrandGrouped(number, between); }));
+    forms.push_back(Plain(absl::StrCat("fours, ", name), [between](std::string_view number) {
+      return Grouped(number, {4}, between);
+    }));
+  }
+  forms.push_back(
+      Plain("full-width digits", [](std::string_view number) { return FullWidth(number); }));
+  forms.push_back({.name = "UTF-16, little endian",
+                   .chain = "plain",
+                   .recall_min = 1,
+                   .write = [](Random& random, std::string_view number, Body body) {
+                     return Utf16Le(InText(random, InBody(number, body)));
+                   }});
+  forms.push_back({.name = "UTF-16, big endian",
+                   .chain = "plain",
+                   .recall_min = 1,
+                   .write = [](Random& random, std::string_view number, Body body) {
+                     return Utf16Be(InText(random, InBody(number, body)));
+                   }});
+  return forms;
+}
+
+std::vector<RecallForm> BrandForms() {
+  std::vector<RecallForm> forms;
+  std::set<std::pair<std::string, size_t>> kinds;
+  for (const Issue& issue : EveryIssue()) kinds.insert({issue.brand, issue.length});
+  for (const auto& [brand, length] : kinds) {
+    const auto add = [&, &brand = brand, length = length](RecallForm form) {
+      form.name = absl::StrCat(brand, ", ", length, " digits, ", form.name);
+      form.brand = brand;
+      form.length = length;
+      forms.push_back(std::move(form));
+    };
+    add(Plain("one run", [](std::string_view number) { return std::string(number); }));
+    add(Plain("groups", [](std::string_view number) { return BrandGrouped(number, " "); }));
+  }
+  return forms;
+}
+
+std::vector<RecallForm> EncodedForms() {
+  std::vector<RecallForm> forms;
+  for (const NamedEncoding& encoding : EveryEncoding()) {
+    forms.push_back(Encoded(NameOf(encoding.name), encoding.encoding, encoding.encode));
+  }
+  forms.push_back(Encoded("base64 in lines of 76", card::Encoding::kBase64,
+                          [](std::string_view text) { return Base64Wrapped(text, 76, "\r\n"); }));
+  forms.push_back(Encoded("base64 in lines of 20", card::Encoding::kBase64,
+                          [](std::string_view text) { return Base64Wrapped(text, 20, "\n"); }));
+  forms.push_back({.name = "base64 within a longer run",
+                   .chain = "base64",
+                   .write = [](Random& random, std::string_view number, Body body) {
+                     const std::string text = absl::StrCat(std::string(Below(random, 6), 'x'), ":",
+                                                           InBody(number, body), ";");
+                     return InText(random, absl::StrCat(std::string(Below(random, 12), 'Q'),
+                                                        Base64Unpadded(text)));
+                   }});
+  return forms;
+}
+
+std::vector<RecallForm> NestedPairs() {
+  std::vector<RecallForm> forms;
+  for (const NamedEncoding* outer : OneOfEachEncoding()) {
+    for (const NamedEncoding* inner : OneOfEachEncoding()) forms.push_back(Nested({outer, inner}));
+  }
+  return forms;
+}
+
+std::vector<RecallForm> NestedTriples() {
+  std::vector<RecallForm> forms;
+  for (const NamedEncoding* outer : OneOfEachEncoding()) {
+    for (const NamedEncoding* middle : OneOfEachEncoding()) {
+      for (const NamedEncoding* inner : OneOfEachEncoding()) {
+        forms.push_back(Nested({outer, middle, inner}));
+      }
+    }
+  }
+  return forms;
+}
+
+void Recall::Add(const Recall& other) {
+  cases += other.cases;
+  found += other.found;
+  for (size_t body = 0; body < confidence.size(); ++body) {
+    for (size_t level = 0; level < confidence[body].size(); ++level) {
+      confidence[body][level] += other.confidence[body][level];
+    }
+  }
+}
+
+Recall MeasureRecall(const RecallForm& form, size_t cases, uint64_t seed) {
+  Random random(seed);
+  std::vector<Issue> issues = EveryIssue();
+  std::erase_if(issues, [&](const Issue& issue) {
+    return (!form.brand.empty() && issue.brand != form.brand) ||
+           (form.length > 0 && issue.length != form.length);
+  });
+  ScanSetup setup;
+  setup.options.decode_depth = form.decode_depth;
+  Recall recall;
+  recall.cases = cases;
+  for (size_t i = 0; i < cases; ++i) {
+    const std::string number = NumberOf(random, issues[i / 2 % issues.size()]);
+    const Body body = i % 2 == 0 ? Body::kBare : Body::kNamed;
+    const std::string text = form.write(random, number, body);
+    std::vector<size_t> cuts(1 + Below(random, 4));
+    for (size_t& cut : cuts) cut = Below(random, text.size() + 1);
+    std::sort(cuts.begin(), cuts.end());
+    const std::vector<Found> found = Scan(text, setup);
+    if (!IsOnly(found, number) || ChainOf(found[0]) != form.chain ||
+        ScanInPieces(text, cuts, setup) != found) {
+      continue;
+    }
+    ++recall.found;
+    ++recall.confidence[static_cast<size_t>(body)][static_cast<size_t>(found[0].confidence)];
+  }
+  return recall;
+}
+
+}  // namespace skimwatch::testing
