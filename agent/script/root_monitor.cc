@@ -17,6 +17,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "agent/memory/wipe.h"
 #include "agent/script/judge/card_redaction.h"
 #include "agent/script/judge/shown_text.h"
 #include "agent/script/root_state.h"
@@ -175,6 +176,7 @@ void RootMonitor::Turn() {
 }
 
 void RootMonitor::Wait() {
+  memory::WipeDeadStack();
   const absl::Time now = Now();
   absl::Time until = std::min(settling_.NextDue(), now + kRootCheckInterval);
   if (reader_ != nullptr && look_requested_) until = std::min(until, last_look_ + kLookGap);

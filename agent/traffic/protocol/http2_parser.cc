@@ -9,6 +9,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
+#include "agent/memory/wipe.h"
 #include "agent/traffic/protocol/hpack_decoder.h"
 #include "agent/traffic/protocol/http2_frame.h"
 #include "agent/traffic/protocol/http2_streams.h"
@@ -423,7 +424,7 @@ void Http2Direction::DeliverFields() {
         PartProvenance(RequestOfBlock(), std::string_view()), HeaderPart());
   }
   fields_consumer_->Data(fields_);
-  fields_.clear();
+  memory::Wipe(fields_);
 }
 
 void Http2Direction::EndBlock() {
@@ -447,6 +448,10 @@ void Http2Direction::EndBlock() {
   if (fields_consumer_ != nullptr) fields_consumer_->End();
   fields_consumer_ = nullptr;
   block_stream_ = promised_stream_ = 0;
+  for (std::string* text : {&head_.target, &head_.referer, &head_.request.path, &provenance_.path,
+                            &provenance_.referrer}) {
+    memory::Wipe(*text);
+  }
   if (fields_.capacity() > 2 * kFieldsHeldMax) fields_.shrink_to_fit();
 }
 

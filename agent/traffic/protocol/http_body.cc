@@ -1,5 +1,7 @@
 #include "agent/traffic/protocol/http_body.h"
 
+#include <string.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -178,7 +180,9 @@ ContentDecoder::Result HttpBody::Decode(size_t stage, std::string_view& input) {
       inner = Result::kStopped;
       return false;
     }
-    inner = Decode(stage + 1, decoded);
+    std::string_view left = decoded;
+    inner = Decode(stage + 1, left);
+    explicit_bzero(scratch.get(), decoded.size());
     return inner == Result::kMore;
   };
   const Result result =

@@ -5,6 +5,8 @@
 #include <limits>
 #include <optional>
 
+#include "agent/memory/wipe.h"
+
 namespace skimwatch::traffic {
 namespace {
 
@@ -61,7 +63,7 @@ void HttpStream::DropParser() {
 void HttpStream::Begin() {
   DropParser();
   body_.End();
-  held_.clear();
+  memory::Wipe(held_);
   line_begin_ = headers_begin_ = 0;
   expect_ = Expect::kHead;
 }
@@ -105,7 +107,7 @@ bool HttpStream::Parse(std::string_view bytes) {
   settled_ = false;
   const int status = Feed(parser_, bytes);
   if (settled_) {
-    held_.clear();
+    memory::Wipe(held_);
     line_begin_ = headers_begin_ = 0;
     if (held_.capacity() > kHeldBytesKept) held_.shrink_to_fit();
   }
@@ -161,7 +163,7 @@ void HttpStream::ParseChunkSize(std::string_view line) {
   if (!Parse(line)) return;
   if (body_bytes_ > 0) {
     // libhtp takes it for a body that is not chunked, and the line for a part of it.
-    held_.resize(held_.size() - line.size());
+    memory::WipeFrom(held_, held_.size() - line.size());
     line_begin_ = held_.size();
     expect_ = Expect::kUntilEnd;
     return;
@@ -185,7 +187,7 @@ void HttpStream::ParseChunkSize(std::string_view line) {
 void HttpStream::TakeFraming(std::string_view line, bool scan) {
   if (scan) return;
   flow_.Count(flow_.ReasonOf(sender_), line.size());
-  held_.resize(held_.size() - line.size());
+  memory::WipeFrom(held_, held_.size() - line.size());
   line_begin_ = held_.size();
 }
 
@@ -222,7 +224,7 @@ int HttpStream::OnComplete(htp_tx_t* /*tx*/) {
     Settle();
   }
   ++messages_;
-  request_ = HttpRequest();
+  ForgetRequest();
   expect_ = Expect::kHead;
   return HTP_OK;
 }
@@ -297,16 +299,25 @@ void HttpStream::End() {
   body_.End();
   if (!TrimFront(held_).empty()) Deliver(HeaderPart(), HeaderBytes());
   Settle();
-  held_.clear();
+  memory::Wipe(held_);
   line_begin_ = headers_begin_ = 0;
+  ForgetRequest();
   DropParser();
   Stop();
 }
 
+void HttpStream::ForgetRequest() {
+  // Assignment would keep the strings' memory as it is.
+  for (std::string* text : {&request_.method, &request_.host, &request_.path, &request_.referrer,
+                            &provenance_.path, &provenance_.referrer}) {
+    memory::Wipe(*text);
+  }
+}
+
 std::string_view HttpStream::TakeHeld() {
   line_begin_ = headers_begin_ = 0;
-  taken_ = std::move(held_);
-  held_.clear();
+  memory::Wipe(taken_);
+  taken_.swap(held_);
   return taken_;
 }
 

@@ -88,6 +88,8 @@ class HttpStream {
   void TakeFraming(std::string_view line, bool scan);
   // Of a part that begins here; valid until the next call.
   const Provenance& PartProvenance(std::string_view content_type);
+  // The message is over.
+  void ForgetRequest();
   void DropParser();
 
   FlowContext& flow_;

@@ -1,5 +1,7 @@
 #include "agent/traffic/protocol/segment_pool.h"
 
+#include <string.h>
+
 namespace skimwatch::traffic {
 
 SegmentPool::~SegmentPool() {
@@ -21,6 +23,8 @@ HeldSegment* SegmentPool::Take() {
 
 void SegmentPool::Return(HeldSegment* segment) {
   --used_;
+  // Not only the size of what it holds now: it may have held more.
+  explicit_bzero(segment->data.data(), segment->data.size());
   if (free_count_ == kFreeMax) {
     delete segment;
     return;

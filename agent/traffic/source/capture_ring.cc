@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -184,6 +185,10 @@ bool CaptureRing::Deliver(PacketHandler& handler, uint64_t& packets) {
     }
     at += header.tp_next_offset;
   }
+  // The kernel would keep what they hold until it needs the place.
+  explicit_bzero(block + block_header.offset_to_first_pkt,
+                 std::min<size_t>(block_header.blk_len, block_bytes_) -
+                     std::min<size_t>(block_header.offset_to_first_pkt, block_header.blk_len));
   __atomic_store_n(&block_header.block_status, static_cast<uint32_t>(TP_STATUS_KERNEL),
                    __ATOMIC_RELEASE);
   next_block_ = (next_block_ + 1) % blocks_;

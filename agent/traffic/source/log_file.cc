@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "agent/memory/wipe.h"
 
 namespace skimwatch::traffic {
 namespace {
@@ -180,6 +181,7 @@ absl::StatusOr<LogFile::Outcome> LogFile::Read(absl::Time now, size_t bytes_max)
     // Of a line that is passed as it comes, nothing waits.
     if (part_ != nullptr) partial_since_ = absl::InfiniteFuture();
     Take(now, bytes);
+    explicit_bzero(buffer.data(), bytes.size());
     taken += bytes.size();
   }
   return Outcome::kMore;
@@ -268,7 +270,9 @@ void LogFile::Count(uint64_t bytes) {
 
 void LogFile::SetPending(size_t size) {
   shared_.pending_bytes -= pending_.size() - size;
-  pending_.erase(0, pending_.size() - size);
+  const size_t passed = pending_.size() - size;
+  std::copy(pending_.begin() + static_cast<ptrdiff_t>(passed), pending_.end(), pending_.begin());
+  memory::WipeFrom(pending_, size);
   if (pending_.capacity() > kPendingKeptBytes) std::string(pending_).swap(pending_);
 }
 

@@ -27,6 +27,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
+#include "agent/memory/wipe.h"
 #include "agent/traffic/source/file_notifier.h"
 #include "agent/traffic/source/log_file.h"
 #include "agent/traffic/source/log_state.h"
@@ -258,6 +259,7 @@ void Tail::Run() {
     const bool all = ReadFiles(now, next_look, /*until_stop=*/true);
     MaybeSave(absl::Now());
     Publish();
+    memory::WipeDeadStack();
     if (!all) continue;
     Wait(next_look);
     const FileNotifier::Changes changes = notifier_->Take();

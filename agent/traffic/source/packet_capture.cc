@@ -15,6 +15,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "agent/memory/wipe.h"
 #include "agent/traffic/source/capture_ring.h"
 #include "agent/traffic/source/network_interface.h"
 #include "agent/traffic/source/packet_filter.h"
@@ -276,6 +277,7 @@ void Capture::Run(Worker& worker) {
     // Bounded, so that a stop is seen and the interface looked at while packets keep coming.
     for (int blocks = 0; blocks < 16 && Deliver(worker); ++blocks) {
     }
+    memory::WipeDeadStack();
     if (worker.number == 0 && absl::Now() - looked_at_ >= kLookInterval) CheckInterface();
   } while (Wait(worker));
   Drain(worker);
@@ -287,6 +289,7 @@ bool Capture::Wait(Worker& worker) {
   if (ready == 0) {
     // A little back, for packets that the kernel has but did not hand over.
     worker.handler->OnIdle(absl::Now() - 2 * CaptureRing::kBlockTimeout);
+    memory::WipeDeadStack();
     return true;
   }
   if (ready < 0) return true;

@@ -7,6 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_split.h"
+#include "agent/memory/wipe.h"
 
 namespace skimwatch::traffic {
 
@@ -51,7 +52,7 @@ absl::StatusOr<size_t> ChunkDecoder::Take(std::string_view bytes,
       case State::kDone:
         break;
     }
-    line_.clear();
+    memory::Wipe(line_);
   }
   return given - bytes.size();
 }
@@ -85,7 +86,7 @@ absl::Status ChunkDecoder::TakeSizeLine() {
 
 void ChunkDecoder::Resume() {
   state_ = State::kSize;
-  line_.clear();
+  memory::Wipe(line_);
 }
 
 }  // namespace skimwatch::traffic

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/time/clock.h"
+#include "agent/memory/wipe.h"
 
 namespace skimwatch::traffic {
 namespace {
@@ -85,6 +86,7 @@ void CopyQueue::Run() {
       absl::MutexLock lock(&mutex_);
       bytes_ -= event.size;
     }
+    memory::WipeDeadStack();
   }
   handler_.Flush();
 }

@@ -16,6 +16,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "agent/memory/wipe.h"
 #include "agent/traffic/source/mirror/copy_queue.h"
 #include "agent/traffic/source/mirror/copy_session.h"
 #include "agent/traffic/source/mirror/http_session.h"
@@ -245,6 +246,7 @@ void CopyServerImpl::OnRead(const std::shared_ptr<Connection>& connection, size_
   const absl::Status status =
       connection->session->Receive({connection->input.data(), count}, connection->answer);
   explicit_bzero(connection->input.data(), count);
+  memory::WipeDeadStack();
   {
     absl::MutexLock lock(&mutex_);
     stats_.requests += connection->session->requests() - connection->requests;

@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "agent/memory/wipe.h"
 #include "boost/beast/http/basic_parser.hpp"
 
 namespace skimwatch::traffic {
@@ -97,7 +98,8 @@ class Http1Session final : public CopySession {
       parser_.reset();
       continued_ = false;
     }
-    pending_.erase(0, taken);
+    std::copy(pending_.begin() + static_cast<ptrdiff_t>(taken), pending_.end(), pending_.begin());
+    memory::WipeFrom(pending_, pending_.size() - taken);
     return absl::OkStatus();
   }
 

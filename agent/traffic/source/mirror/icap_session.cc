@@ -12,6 +12,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "agent/memory/wipe.h"
 #include "agent/traffic/source/mirror/chunk_decoder.h"
 #include "agent/traffic/source/mirror/icap_head.h"
 
@@ -125,11 +126,11 @@ class IcapSession final : public CopySession {
         return pending_.size() - before;
       }
       const size_t head_bytes = end + 4;
-      pending_.resize(head_bytes);
+      memory::WipeFrom(pending_, head_bytes);
       absl::StatusOr<IcapHead> head = ParseIcapHead(pending_);
       if (!head.ok()) return head.status();
       head_ = *std::move(head);
-      pending_.clear();
+      memory::Wipe(pending_);
       state_ = State::kEncapsulated;
       if (absl::Status s = FinishHeads(answer); !s.ok()) return s;
       return head_bytes - before;
@@ -204,17 +205,17 @@ class IcapSession final : public CopySession {
     const bool from_client = head_.method == IcapMethod::kReqmod;
     bool is_preview_too_long = false;
     absl::StatusOr<size_t> taken = chunks_.Take(bytes, [&](std::string_view data) {
-      chunk_.clear();
       AppendChunk(data, chunk_);
       queue_.Data(*flow_, from_client, chunk_);
-      if (!echoes_) return;
-      if (!in_preview_) {
-        answer += chunk_;
-      } else if (preview_.size() + chunk_.size() <= 2 * kPreviewBytesMax) {
-        preview_ += chunk_;
-      } else {
-        is_preview_too_long = true;
+      if (echoes_ && !in_preview_) answer += chunk_;
+      if (echoes_ && in_preview_) {
+        if (preview_.size() + chunk_.size() <= 2 * kPreviewBytesMax) {
+          preview_ += chunk_;
+        } else {
+          is_preview_too_long = true;
+        }
       }
+      memory::Wipe(chunk_);
     });
     if (!taken.ok()) return taken.status();
     if (is_preview_too_long) return absl::InvalidArgumentError("the preview has no end");
@@ -224,7 +225,8 @@ class IcapSession final : public CopySession {
       absl::StrAppend(&answer, "ICAP/1.0 100 Continue\r\n\r\n");
       if (echoes_) {
         AppendEchoHead(answer);
-        answer += std::exchange(preview_, std::string());
+        answer += preview_;
+        memory::Wipe(preview_);
       }
       chunks_.Resume();
       return *taken;
