@@ -16,7 +16,9 @@
 #include "absl/strings/str_join.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
+#include "agent/card/brand_file.h"
 #include "agent/card/brand_table.h"
+#include "agent/card/mask.h"
 #include "agent/card/scanner.h"
 #include "agent/mirrors.h"
 #include "agent/pipeline/agent_metrics.h"
@@ -51,8 +53,8 @@ class CaptureThread final : public traffic::PacketHandler {
   CaptureThread(const traffic::TrafficDecoderOptions& decoder,
                 std::shared_ptr<const traffic::SiteMap> sites,
                 const MessageScanner::Options& scanner, traffic::Coverage& coverage,
-                FindingWriter& writer)
-      : scanner_(scanner, card::BrandTable::Default(), writer),
+                const card::BrandTable& brands, FindingWriter& writer)
+      : scanner_(scanner, brands, writer),
         decoder_(decoder, std::move(sites), coverage, scanner_) {}
 
   void OnPacket(const traffic::PacketView& packet) override {
@@ -174,6 +176,18 @@ absl::Status MakePrivateDirectory(const std::string& path) {
   return CheckPrivateDirectory(path);
 }
 
+absl::StatusOr<std::shared_ptr<const card::BrandTable>> ReadBrands(
+    const config::v1::AgentConfig& config) {
+  absl::StatusOr<std::shared_ptr<const card::BrandTable>> brands =
+      card::LoadBrandTable(config.scan().brand_table().empty() ? std::string(card::kBuiltInBrands)
+                                                               : config.scan().brand_table());
+  if (!brands.ok()) {
+    return absl::Status(brands.status().code(),
+                        absl::StrCat("scan.brand_table: ", brands.status().message()));
+  }
+  return brands;
+}
+
 class AgentImpl final : public Agent {
  public:
   explicit AgentImpl(Options options) : options_(std::move(options)) {}
@@ -188,6 +202,7 @@ class AgentImpl final : public Agent {
  private:
   const config::v1::AgentConfig& config() const { return options_.config; }
 
+  absl::Status LoadBrands();
   absl::Status OpenUplink();
   absl::Status OpenCaptures();
   absl::Status OpenLogs();
@@ -206,6 +221,7 @@ class AgentImpl final : public Agent {
   }
 
   const Options options_;
+  std::shared_ptr<const card::BrandTable> brands_;
   traffic::Coverage coverage_;
   // Declared in the order of the flow, so that what takes outlives what gives.
   std::unique_ptr<uplink::Uplink> uplink_;
@@ -236,13 +252,15 @@ MessageScanner::Options AgentImpl::ScannerOptions() const {
 
 absl::Status AgentImpl::Begin() {
   if (absl::Status s = MakePrivateDirectory(config().state_directory()); !s.ok()) return s;
+  if (absl::Status s = LoadBrands(); !s.ok()) return s;
   absl::StatusOr<pipeline::ExpectedFlows> flows =
       pipeline::ExpectedFlows::Create(config().expected_flows());
   if (!flows.ok()) return flows.status();
   writer_ = std::make_unique<FindingWriter>(FindingWriter::Options{
-      .mask = pipeline::MaskStyleOf(config().scan().mask()),
+      .mask = card::MaskStyleOf(config().scan().mask()).value_or(card::MaskStyle::kFirst6Last4),
       .min_confidence = pipeline::ConfidenceOf(config().scan().min_confidence()),
       .report_test_cards = config().scan().report_test_cards(),
+      .fingerprint = config().scan().fingerprint(),
       .fold_window = absl::Seconds(config().scan().fold_window_seconds()),
       .expected_flows = *std::move(flows),
       .append = [this](std::vector<v1::Finding> findings) {
@@ -255,6 +273,19 @@ absl::Status AgentImpl::Begin() {
   if (absl::Status s = OpenMirrors(); !s.ok()) return s;
   if (absl::Status s = OpenMetrics(); !s.ok()) return s;
   StartSources();
+  return absl::OkStatus();
+}
+
+absl::Status AgentImpl::LoadBrands() {
+  absl::StatusOr<std::shared_ptr<const card::BrandTable>> brands = ReadBrands(config());
+  if (!brands.ok()) return brands.status();
+  brands_ = *std::move(brands);
+  spdlog::info("brand table {}", card::DescribeBrandTable(config().scan().brand_table(), *brands_));
+  if (brands_.get() != &card::BrandTable::Default()) {
+    // Shown texts are made until the process ends, so the table stays until then.
+    (void)new std::shared_ptr<const card::BrandTable>(brands_);
+    card::SetRedactionBrands(*brands_);
+  }
   return absl::OkStatus();
 }
 
@@ -306,7 +337,7 @@ absl::Status AgentImpl::OpenCaptures() {
     absl::StatusOr<std::unique_ptr<traffic::PacketCapture>> opened = traffic::PacketCapture::Open(
         traffic::PacketCapture::Options::FromConfig(wanted), [&](uint32_t) {
           capture.threads.push_back(std::make_shared<CaptureThread>(
-              decoder, *sites, ScannerOptions(), coverage_, *writer_));
+              decoder, *sites, ScannerOptions(), coverage_, *brands_, *writer_));
           return std::make_unique<SharedHandler>(capture.threads.back());
         });
     if (opened.ok()) {
@@ -328,8 +359,7 @@ absl::Status AgentImpl::OpenLogs() {
   int number = 0;
   for (const config::v1::LogFiles& wanted : config().sources().log_files()) {
     Logs logs{.paths = absl::StrJoin(wanted.paths(), " ")};
-    logs.scanner =
-        std::make_unique<MessageScanner>(ScannerOptions(), card::BrandTable::Default(), *writer_);
+    logs.scanner = std::make_unique<MessageScanner>(ScannerOptions(), *brands_, *writer_);
     traffic::LogTail::Options options = traffic::LogTail::Options::FromConfig(
         wanted, absl::StrCat(config().state_directory(), "/log-positions-", ++number));
     options.before_save = [this] { writer_->Flush(); };
@@ -344,8 +374,7 @@ absl::Status AgentImpl::OpenLogs() {
 
 absl::Status AgentImpl::OpenWebRoots() {
   if (config().sources().web_roots().empty()) return absl::OkStatus();
-  script_reporter_ = std::make_unique<pipeline::ScriptReporter>(
-      ScanOptions(), card::BrandTable::Default(), *writer_);
+  script_reporter_ = std::make_unique<pipeline::ScriptReporter>(ScanOptions(), *brands_, *writer_);
   script::ScriptMonitor::Options options;
   options.roots.assign(config().sources().web_roots().begin(),
                        config().sources().web_roots().end());
@@ -369,7 +398,7 @@ absl::Status AgentImpl::OpenMirrors() {
   if (!sites.ok()) return sites.status();
   absl::StatusOr<std::unique_ptr<Mirrors>> mirrors =
       Mirrors::Start(config(), {.scanner = ScannerOptions(), .sites = *std::move(sites)},
-                     card::BrandTable::Default(), *writer_, coverage_);
+                     *brands_, *writer_, coverage_);
   if (!mirrors.ok()) return mirrors.status();
   mirrors_ = *std::move(mirrors);
   return absl::OkStatus();
@@ -525,6 +554,12 @@ absl::StatusOr<std::unique_ptr<Agent>> Agent::Start(Options options) {
   auto agent = std::make_unique<AgentImpl>(std::move(options));
   if (absl::Status s = agent->Begin(); !s.ok()) return s;
   return agent;
+}
+
+absl::StatusOr<std::string> DescribeBrands(const config::v1::AgentConfig& config) {
+  const absl::StatusOr<std::shared_ptr<const card::BrandTable>> brands = ReadBrands(config);
+  if (!brands.ok()) return brands.status();
+  return card::DescribeBrandTable(config.scan().brand_table(), **brands);
 }
 
 absl::Status CheckEnvironment(const config::v1::AgentConfig& config) {

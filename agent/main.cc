@@ -87,8 +87,12 @@ int RunAgent(const Flags& flags) {
     if (!flags.check_config) return 0;
   }
   if (flags.check_config) {
+    const absl::StatusOr<std::string> brands = DescribeBrands(*config);
+    if (!brands.ok()) return Fail(brands.status());
     if (absl::Status s = CheckEnvironment(*config); !s.ok()) return Fail(s);
-    if (!flags.print_config) std::cout << flags.config << ": good\n";
+    if (!flags.print_config) {
+      std::cout << "brand table " << *brands << "\n" << flags.config << ": good\n";
+    }
     return 0;
   }
   if (absl::Status s = process::SetUpLogging(config->logging(), "skimwatch-agent"); !s.ok()) {

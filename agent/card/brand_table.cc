@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <iterator>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 
 namespace skimwatch::card {
@@ -18,143 +21,14 @@ constexpr uint32_t kLengthMin = 12;
 constexpr uint32_t kLengthMax = 19;
 constexpr uint32_t kThreeDigits = 1000;
 constexpr uint32_t kRestOfThree = 100'000;  // eight digits over three
+constexpr size_t kBrandBytesMax = 32;
 
-struct DefaultRow {
-  std::string_view brand;
-  std::string_view first;
-  std::string_view last;
-  std::string_view lengths;
-  LuhnRule luhn = LuhnRule::kRequired;
-  IssuerWeight weight = IssuerWeight::kCommon;
-};
-
-constexpr auto kRequired = LuhnRule::kRequired;
-constexpr auto kUsual = LuhnRule::kUsual;
-constexpr auto kNone = LuhnRule::kNone;
-constexpr auto kCommon = IssuerWeight::kCommon;
-constexpr auto kRare = IssuerWeight::kRare;
-
-// Sources: ISO/IEC 7812-1 for the form; the brands' own published ranges as collected by Wikipedia,
-// "Payment card number" (W), Braintree's credit-card-type (B), PayPal's and jquery.payment's tables
-// (P), and the processors' IIN guides named below. Where they disagree the wider is taken, and what
-// only one of them has is `kRare`.
-constexpr DefaultRow kDefaultRows[] = {
-    // Visa: W, B. 13 digits are no longer issued; 18 and 19 are (B).
-    {"visa", "4", "4", "16", kRequired, kCommon},
-    {"visa", "4", "4", "13,18-19", kRequired, kRare},
-    // Mastercard: its 2-series announcement (2221-2720 since 2017); W, B.
-    {"mastercard", "51", "55", "16", kRequired, kCommon},
-    {"mastercard", "2221", "2720", "16", kRequired, kCommon},
-    // American Express: W, B.
-    {"amex", "34", "34", "15", kRequired, kCommon},
-    {"amex", "37", "37", "15", kRequired, kCommon},
-    // Discover: Discover's IIN range bulletins; W, B. 622126-622925 is shared with UnionPay.
-    {"discover", "6011", "6011", "16", kRequired, kCommon},
-    {"discover", "6011", "6011", "17-19", kRequired, kRare},
-    {"discover", "644", "649", "16", kRequired, kCommon},
-    {"discover", "644", "649", "17-19", kRequired, kRare},
-    {"discover", "65", "65", "16", kRequired, kCommon},
-    {"discover", "65", "65", "17-19", kRequired, kRare},
-    {"discover", "622126", "622925", "16-19", kRequired, kCommon},
-    // Diners Club International: 14 on most, up to 19 since Discover runs the network; W, B.
-    {"diners", "300", "305", "14,16", kRequired, kCommon},
-    {"diners", "300", "305", "15,17-19", kRequired, kRare},
-    {"diners", "3095", "3095", "14,16", kRequired, kCommon},
-    {"diners", "3095", "3095", "15,17-19", kRequired, kRare},
-    {"diners", "36", "36", "14,16", kRequired, kCommon},
-    {"diners", "36", "36", "15,17-19", kRequired, kRare},
-    {"diners", "38", "39", "14,16", kRequired, kCommon},
-    {"diners", "38", "39", "15,17-19", kRequired, kRare},
-    // JCB: W, B; 2131 and 1800 are older cards of 15 digits (B).
-    {"jcb", "3528", "3589", "16", kRequired, kCommon},
-    {"jcb", "3528", "3589", "17-19", kRequired, kRare},
-    {"jcb", "2131", "2131", "15", kRequired, kRare},
-    {"jcb", "1800", "1800", "15", kRequired, kRare},
-    // UnionPay: W, B (62 and 810-8171); 14 and 15 digits in B alone. Some issuers' numbers fail the
-    // check digit, as two of CyberSource's test numbers do.
-    {"unionpay", "62", "62", "16-19", kUsual, kCommon},
-    {"unionpay", "62", "62", "14-15", kUsual, kRare},
-    {"unionpay", "810", "816", "16-19", kUsual, kCommon},
-    {"unionpay", "8170", "8171", "16-19", kUsual, kCommon},
-    // Dankort: W; 4571 is the Visa/Dankort card.
-    {"dankort", "5019", "5019", "16", kRequired, kCommon},
-    {"dankort", "4571", "4571", "16", kRequired, kCommon},
-    // Mir: NSPK's ranges; W, B.
-    {"mir", "2200", "2204", "16", kRequired, kCommon},
-    {"mir", "2200", "2204", "17-19", kRequired, kRare},
-    // Troy: BKM; W. Cards under 65 are co-branded and answer to Discover here.
-    {"troy", "9792", "9792", "16", kRequired, kCommon},
-    // RuPay: NPCI's ranges; W.
-    {"rupay", "60", "60", "16", kRequired, kCommon},
-    {"rupay", "6521", "6522", "16", kRequired, kCommon},
-    {"rupay", "81", "82", "16", kRequired, kCommon},
-    {"rupay", "508", "508", "16", kRequired, kCommon},
-    // Elo: the list of Elo Serviços as B has it.
-    {"elo", "401178", "401179", "16", kRequired, kCommon},
-    {"elo", "431274", "431274", "16", kRequired, kCommon},
-    {"elo", "438935", "438935", "16", kRequired, kCommon},
-    {"elo", "451416", "451416", "16", kRequired, kCommon},
-    {"elo", "457393", "457393", "16", kRequired, kCommon},
-    {"elo", "457631", "457632", "16", kRequired, kCommon},
-    {"elo", "504175", "504175", "16", kRequired, kCommon},
-    {"elo", "506699", "506778", "16", kRequired, kCommon},
-    {"elo", "509000", "509999", "16", kRequired, kCommon},
-    {"elo", "627780", "627780", "16", kRequired, kCommon},
-    {"elo", "636297", "636297", "16", kRequired, kCommon},
-    {"elo", "636368", "636368", "16", kRequired, kCommon},
-    {"elo", "650031", "650033", "16", kRequired, kCommon},
-    {"elo", "650035", "650051", "16", kRequired, kCommon},
-    {"elo", "650405", "650439", "16", kRequired, kCommon},
-    {"elo", "650485", "650538", "16", kRequired, kCommon},
-    {"elo", "650541", "650598", "16", kRequired, kCommon},
-    {"elo", "650700", "650718", "16", kRequired, kCommon},
-    {"elo", "650720", "650727", "16", kRequired, kCommon},
-    {"elo", "650901", "650978", "16", kRequired, kCommon},
-    {"elo", "651652", "651679", "16", kRequired, kCommon},
-    {"elo", "655000", "655019", "16", kRequired, kCommon},
-    {"elo", "655021", "655058", "16", kRequired, kCommon},
-    // Hipercard and Hiper: B.
-    {"hipercard", "606282", "606282", "16", kRequired, kCommon},
-    {"hipercard", "384100", "384100", "16", kRequired, kCommon},
-    {"hipercard", "384140", "384140", "16", kRequired, kCommon},
-    {"hipercard", "384160", "384160", "16", kRequired, kCommon},
-    {"hiper", "637095", "637095", "16", kRequired, kCommon},
-    {"hiper", "637568", "637568", "16", kRequired, kCommon},
-    {"hiper", "637599", "637599", "16", kRequired, kCommon},
-    {"hiper", "637609", "637609", "16", kRequired, kCommon},
-    {"hiper", "637612", "637612", "16", kRequired, kCommon},
-    {"hiper", "63737423", "63737423", "16", kRequired, kCommon},
-    {"hiper", "63743358", "63743358", "16", kRequired, kCommon},
-    // Verve: Interswitch; W.
-    {"verve", "506099", "506198", "16,18-19", kRequired, kCommon},
-    {"verve", "507865", "507964", "16,18-19", kRequired, kCommon},
-    {"verve", "650002", "650027", "16,18-19", kRequired, kCommon},
-    // UkrCard: W.
-    {"ukrcard", "60400100", "60420099", "16-19", kRequired, kCommon},
-    // InterPayment and InstaPayment: W.
-    {"interpayment", "636", "636", "16-19", kRequired, kRare},
-    {"instapayment", "637", "639", "16", kRequired, kRare},
-    // UATP: airline travel cards; W. One identifier of 15 digits in a hundred looks like one.
-    {"uatp", "1", "1", "15", kRequired, kRare},
-    // China T-Union: transit cards; W.
-    {"tunion", "31", "31", "19", kRequired, kRare},
-    // Maestro: the first row's ranges are in W, B and P alike; 50 and 56-69 are what Mastercard
-    // reserves, in B.
-    {"maestro", "5018", "5018", "16,18-19", kRequired, kCommon},
-    {"maestro", "5020", "5020", "16,18-19", kRequired, kCommon},
-    {"maestro", "5038", "5038", "16,18-19", kRequired, kCommon},
-    {"maestro", "5893", "5893", "16,18-19", kRequired, kCommon},
-    {"maestro", "6304", "6304", "16,18-19", kRequired, kCommon},
-    {"maestro", "6759", "6759", "16,18-19", kRequired, kCommon},
-    {"maestro", "6761", "6763", "16,18-19", kRequired, kCommon},
-    {"maestro", "50", "50", "12-19", kRequired, kRare},
-    {"maestro", "56", "69", "12-19", kRequired, kRare},
-    // Without a promise of a check digit: UzCard and Humo (W), Napas (W).
-    {"uzcard", "8600", "8600", "16", kNone, kRare},
-    {"uzcard", "5614", "5614", "16", kNone, kRare},
-    {"humo", "9860", "9860", "16", kNone, kRare},
-    {"napas", "9704", "9704", "16,19", kNone, kRare},
-};
+// Groups that the finder of numbers looks for; the first of them are usual, printed where a row
+// says nothing about numbers of that length.
+constexpr std::string_view kGroups[] = {"4-4-4-4-3", "6-13",    "4-4-4-4-2", "4-4-4-4-1", "4-4-4-4",
+                                        "4-6-5",     "4-4-4-3", "4-6-4",     "4-4-4-2",   "4-5-6",
+                                        "4-4-4-1",   "4-3-3-3", "4-4-5",     "4-4-4"};
+constexpr size_t kUsualGroups = 9;
 
 // `digits` filled up with `fill` to eight digits.
 uint32_t Widen(std::string_view digits, char fill) {
@@ -187,44 +61,166 @@ std::optional<uint32_t> ParseLengths(std::string_view text) {
   return lengths;
 }
 
-std::string_view WhatIsWrong(const BrandRange& range) {
-  if (range.brand.empty()) return "no brand";
-  if (range.first.empty() || range.first.size() > kIinDigits) return "a prefix has 1 to 8 digits";
-  if (range.first.size() != range.last.size()) return "both prefixes must be equally long";
-  if (!AllDigits(range.first) || !AllDigits(range.last)) return "a prefix is digits only";
-  if (range.first > range.last) return "the last prefix is below the first";
-  if (!ParseLengths(range.lengths)) return "lengths are like `16`, `16-19` or `13,16`, 12 to 19";
-  return {};
+bool IsBrandName(std::string_view text) {
+  return text.size() <= kBrandBytesMax && std::all_of(text.begin(), text.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+         });
+}
+
+// The digits of a number in groups such as `4-6-5`.
+size_t DigitsIn(std::string_view groups) {
+  size_t digits = 0;
+  for (const auto size : absl::StrSplit(absl::string_view(groups.data(), groups.size()), '-')) {
+    size_t value = 0;
+    if (absl::SimpleAtoi(size, &value)) digits += value;
+  }
+  return digits;
+}
+
+// Whether `groups`, such as `4-6-5`, are of these sizes.
+bool IsShape(std::string_view groups, absl::Span<const uint8_t> sizes) {
+  size_t i = 0;
+  for (const auto text : absl::StrSplit(absl::string_view(groups.data(), groups.size()), '-')) {
+    uint32_t size = 0;
+    if (i == sizes.size() || !absl::SimpleAtoi(text, &size) || size != sizes[i]) return false;
+    ++i;
+  }
+  return i == sizes.size();
+}
+
+std::string KnownGroups() {
+  return absl::StrJoin(kGroups, ", ",
+                       [](std::string* out, std::string_view groups) { out->append(groups); });
+}
+
+// What is wrong with the texts of one row.
+void CheckRange(const BrandRange& range, size_t row, std::vector<BrandRangeFault>& faults) {
+  const auto fault = [&](std::string_view field, std::string_view found, std::string expected) {
+    faults.push_back(
+        {.row = row,
+         .field = field,
+         .found = found.empty() ? "nothing" : absl::StrCat("`", std::string(found), "`"),
+         .expected = std::move(expected)});
+  };
+  if (range.brand.empty() || !IsBrandName(range.brand)) {
+    fault("brand", range.brand, "lower-case letters, digits, `-`, `_`; at most 32 characters");
+  }
+  const auto is_prefix = [](const std::string& text) {
+    return !text.empty() && text.size() <= kIinDigits && AllDigits(text);
+  };
+  if (!is_prefix(range.first)) {
+    fault("first", range.first, "a prefix of 1 to 8 digits");
+  } else if (!is_prefix(range.last) || range.last.size() != range.first.size()) {
+    fault("last", range.last, absl::StrCat("as many digits as `first`, ", range.first.size()));
+  } else if (range.last < range.first) {
+    fault("last", range.last, absl::StrCat("at least `first`, ", range.first));
+  }
+  if (!ParseLengths(range.lengths)) {
+    fault("lengths", range.lengths, "lengths as `16`, `16-19` or `13,16,18-19`, each 12 to 19");
+  }
+  for (const std::string& groups : range.groups) {
+    if (std::find(std::begin(kGroups), std::end(kGroups), groups) == std::end(kGroups)) {
+      fault("groups", groups, absl::StrCat("one of ", KnownGroups()));
+    }
+  }
+  if (range.iin_digits != 6 && range.iin_digits != kIinDigits) {
+    fault("iin_digits", absl::StrCat(range.iin_digits), "6 or 8");
+  }
+}
+
+std::string NameOf(const BrandRange& range) {
+  return absl::StrCat(range.brand, " ", range.first, "-", range.last);
+}
+
+std::string ListLengths(uint32_t lengths) {
+  std::vector<uint32_t> list;
+  for (uint32_t length = kLengthMin; length <= kLengthMax; ++length) {
+    if ((lengths >> length & 1) != 0) list.push_back(length);
+  }
+  return absl::StrJoin(list, ", ");
+}
+
+// Rows of one prefix length that share a number. The texts are right.
+void CheckOverlaps(absl::Span<const BrandRange> ranges, std::vector<BrandRangeFault>& faults) {
+  std::vector<size_t> order(ranges.size());
+  for (size_t i = 0; i < order.size(); ++i) order[i] = i;
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    return std::make_pair(ranges[a].first.size(), std::string_view(ranges[a].first)) <
+           std::make_pair(ranges[b].first.size(), std::string_view(ranges[b].first));
+  });
+  for (size_t i = 0; i < order.size(); ++i) {
+    const BrandRange& one = ranges[order[i]];
+    for (size_t j = i + 1; j < order.size(); ++j) {
+      const BrandRange& two = ranges[order[j]];
+      if (two.first.size() != one.first.size() || two.first > one.last) break;
+      const uint32_t common = *ParseLengths(one.lengths) & *ParseLengths(two.lengths);
+      if (common == 0) continue;
+      const size_t row = std::max(order[i], order[j]);
+      const size_t other = std::min(order[i], order[j]);
+      faults.push_back(
+          {.row = row,
+           .field = "",
+           .found = absl::StrCat(NameOf(ranges[row]), ", which overlaps ", NameOf(ranges[other]),
+                                 " for ", ListLengths(common), " digits"),
+           .expected = "one range for each number: give one of them a longer prefix, which holds "
+                       "then, or take the numbers out of the other",
+           .other_row = other});
+    }
+  }
+  std::stable_sort(
+      faults.begin(), faults.end(),
+      [](const BrandRangeFault& a, const BrandRangeFault& b) { return a.row < b.row; });
 }
 
 }  // namespace
 
-const BrandTable& BrandTable::Default() {
-  static const BrandTable& table = *[] {
-    std::vector<BrandRange> ranges;
-    for (const DefaultRow& row : kDefaultRows) {
-      ranges.push_back({std::string(row.brand), std::string(row.first), std::string(row.last),
-                        std::string(row.lengths), row.luhn, row.weight});
+std::vector<BrandRangeFault> FaultsOf(absl::Span<const BrandRange> ranges) {
+  std::vector<BrandRangeFault> faults;
+  std::set<std::string_view> brands;
+  for (size_t i = 0; i < ranges.size(); ++i) {
+    CheckRange(ranges[i], i, faults);
+    if (brands.insert(ranges[i].brand).second && brands.size() == BrandTable::kBrandsMax + 1) {
+      faults.push_back({.row = i,
+                        .field = "brand",
+                        .found = absl::StrCat("brand number ", brands.size()),
+                        .expected = absl::StrCat("at most ", BrandTable::kBrandsMax, " brands")});
     }
-    return new BrandTable(FromRanges(std::move(ranges)).value());
-  }();
-  return table;
+  }
+  if (faults.empty()) CheckOverlaps(ranges, faults);
+  return faults;
+}
+
+bool BrandMatch::Prints(absl::Span<const uint8_t> sizes) const {
+  const auto is_shape = [&](std::string_view shape) { return IsShape(shape, sizes); };
+  size_t digits = 0;
+  for (const uint8_t size : sizes) digits += size;
+  if (groups != nullptr) {
+    if (std::any_of(groups->begin(), groups->end(), is_shape)) return true;
+    const bool has_own = std::any_of(groups->begin(), groups->end(),
+                                     [&](std::string_view own) { return DigitsIn(own) == digits; });
+    if (has_own) return false;
+  }
+  return std::any_of(std::begin(kGroups), std::begin(kGroups) + kUsualGroups, is_shape);
 }
 
 absl::StatusOr<BrandTable> BrandTable::FromRanges(std::vector<BrandRange> ranges) {
   BrandTable table;
   table.ranges_ = std::move(ranges);
-  if (table.ranges_.size() > UINT16_MAX) {
-    return absl::InvalidArgumentError("a brand table has at most 65535 rows");
+  if (table.ranges_.empty() || table.ranges_.size() > kRangesMax) {
+    return absl::InvalidArgumentError(absl::StrCat("brand table: found ", table.ranges_.size(),
+                                                   " rows, expected 1 to ", kRangesMax));
   }
+  if (const std::vector<BrandRangeFault> faults = FaultsOf(table.ranges_); !faults.empty()) {
+    const BrandRangeFault& fault = faults.front();
+    return absl::InvalidArgumentError(absl::StrCat(
+        "brand table, row ", fault.row + 1, fault.field.empty() ? "" : ", ",
+        std::string(fault.field), ": found ", fault.found, ", expected ", fault.expected));
+  }
+  std::set<std::string_view> brands;
   std::array<std::vector<Row>, kThreeDigits> rows;
   for (size_t i = 0; i < table.ranges_.size(); ++i) {
     const BrandRange& range = table.ranges_[i];
-    if (const std::string_view wrong = WhatIsWrong(range); !wrong.empty()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("brand table, row ", i + 1, " (", range.brand, " ", range.first, "-",
-                       range.last, "): ", absl::string_view(wrong.data(), wrong.size())));
-    }
+    brands.insert(range.brand);
     const Row row = {.first = Widen(range.first, '0'),
                      .last = Widen(range.last, '9'),
                      .lengths = *ParseLengths(range.lengths),
@@ -234,6 +230,7 @@ absl::StatusOr<BrandTable> BrandTable::FromRanges(std::vector<BrandRange> ranges
       table.lengths_by_two_digits_[k / 10] |= row.lengths;
     }
   }
+  table.brands_ = brands.size();
   for (uint32_t k = 0; k < kThreeDigits; ++k) {
     std::stable_sort(rows[k].begin(), rows[k].end(), [&](const Row& a, const Row& b) {
       return table.ranges_[a.range].first.size() > table.ranges_[b.range].first.size();
@@ -254,7 +251,11 @@ BrandMatch BrandTable::Find(absl::Span<const uint8_t> digits, bool luhn_valid) c
     if (iin < row.first || iin > row.last || (row.lengths >> digits.size() & 1) == 0) continue;
     const BrandRange& range = ranges_[row.range];
     if (!luhn_valid && range.luhn == LuhnRule::kRequired) continue;
-    return {.brand = range.brand, .luhn = range.luhn, .weight = range.weight};
+    return {.brand = range.brand,
+            .luhn = range.luhn,
+            .weight = range.weight,
+            .iin_digits = range.iin_digits,
+            .groups = &range.groups};
   }
   return {};
 }

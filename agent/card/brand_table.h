@@ -2,7 +2,9 @@
 #define SKIMWATCH_AGENT_CARD_BRAND_TABLE_H_
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,7 +44,28 @@ struct BrandRange {
   std::string lengths;
   LuhnRule luhn = LuhnRule::kRequired;
   IssuerWeight weight = IssuerWeight::kCommon;
+  // Groups that the brand prints, such as `4-6-5`, for numbers of that many digits. For others it
+  // is fours with a shorter rest, 4-6-5, 4-6-4 and 6-13.
+  std::vector<std::string> groups;
+  // Digits of the issuer's number, 6 or 8: what a mask may show at the front.
+  uint8_t iin_digits = 6;
 };
+
+// What is wrong with a row, for whoever wrote it.
+struct BrandRangeFault {
+  size_t row = 0;
+  // Of BrandRange; empty for the row itself.
+  std::string_view field;
+  std::string found;
+  std::string expected;
+  // The other row of a contradiction.
+  std::optional<size_t> other_row;
+};
+
+// All that is wrong with a table, in the order of its rows: texts that can't be read, and rows that
+// contradict one another. Two rows do when a number fits both with prefixes of the same length,
+// since nothing says then which of them holds.
+std::vector<BrandRangeFault> FaultsOf(absl::Span<const BrandRange> ranges);
 
 // What the table says of one number.
 struct BrandMatch {
@@ -50,8 +73,13 @@ struct BrandMatch {
   std::string_view brand;
   LuhnRule luhn = LuhnRule::kRequired;
   IssuerWeight weight = IssuerWeight::kCommon;
+  uint8_t iin_digits = 6;
+  // BrandRange::groups of the row; null when no row fits.
+  const std::vector<std::string>* groups = nullptr;
 
   bool found() const { return !brand.empty(); }
+  // Whether the brand prints numbers in groups of these sizes.
+  bool Prints(absl::Span<const uint8_t> sizes) const;
 };
 
 // Which brand issues a number, by its first digits and its length. Immutable and thread-safe.
@@ -60,7 +88,11 @@ struct BrandMatch {
 //   if (match.found() && LuhnValid(digits)) ...
 class BrandTable {
  public:
-  // The brands of the world as they are known to this version; brand_table.cc names the sources.
+  static constexpr size_t kRangesMax = 4096;
+  static constexpr size_t kBrandsMax = 64;
+
+  // The brands of the world as they are known to this version: agent/card/brands.yaml, which names
+  // its sources.
   static const BrandTable& Default();
 
   // A table of a caller's own rows. INVALID_ARGUMENT names the row and what is wrong with it.
@@ -72,8 +104,8 @@ class BrandTable {
   BrandTable& operator=(const BrandTable&) = delete;
 
   // The row with the longest prefix among those that fit `digits` (values 0 to 9) in prefix and
-  // length; of equal ones the first in the table. Looks at no check digit; with `luhn_valid` false,
-  // rows that require one do not fit, so that a number which would be Discover's may be UnionPay's.
+  // length. Looks at no check digit; with `luhn_valid` false, rows that require one do not fit, so
+  // that a number which would be Discover's may be UnionPay's.
   BrandMatch Find(absl::Span<const uint8_t> digits, bool luhn_valid = true) const;
 
   // False when no row fits a number that begins with these two digits and is `length` long: a
@@ -87,6 +119,7 @@ class BrandTable {
   uint32_t LengthsOf(uint32_t first_three, bool luhn_valid) const;
 
   absl::Span<const BrandRange> ranges() const { return ranges_; }
+  size_t brands() const { return brands_; }
 
  private:
   // A row as it is searched: the interval widened to eight digits.
@@ -101,6 +134,8 @@ class BrandTable {
   BrandTable() = default;
 
   std::vector<BrandRange> ranges_;
+  // Names in `ranges_`, each once.
+  size_t brands_ = 0;
   // Rows by the first three digits that they can begin with, longest prefix first.
   std::vector<Row> rows_;
   std::array<uint32_t, 1001> rows_begin_{};

@@ -40,6 +40,8 @@ struct CardMatch {
   MatchKind kind = MatchKind::kPan;
   // Name of the brand in the brand table; lives as long as the table.
   std::string_view brand;
+  // BrandMatch::iin_digits.
+  uint8_t iin_digits = 6;
   SecretDigits digits;
   Confidence confidence = Confidence::kLow;
   // 0 to 100.

@@ -152,26 +152,15 @@ struct NumberFinder::Grouping {
   std::array<uint8_t, 5> sizes{};
   uint8_t groups = 0;
   uint8_t digits = 0;
-  bool (*is_of_brand)(std::string_view brand) = nullptr;
 };
 
-// Longest first. 4-4-4-4 with a rest for 16 to 19 digits; American Express, UATP and Diners Club
-// have groups of their own; Maestro and UnionPay print 19 digits as 6-13.
+// Longest first. Which brand prints which is for the brand table to say, whose groups are these.
 const NumberFinder::Grouping NumberFinder::kGroupings[] = {
-    {{4, 4, 4, 4, 3}, 5, 19, [](std::string_view) { return true; }},
-    {{6, 13}, 2, 19, [](std::string_view) { return true; }},
-    {{4, 4, 4, 4, 2}, 5, 18, [](std::string_view) { return true; }},
-    {{4, 4, 4, 4, 1}, 5, 17, [](std::string_view) { return true; }},
-    {{4, 4, 4, 4}, 4, 16, [](std::string_view) { return true; }},
-    {{4, 6, 5}, 3, 15, [](std::string_view brand) { return brand != "uatp"; }},
-    {{4, 5, 6}, 3, 15, [](std::string_view brand) { return brand == "uatp"; }},
-    {{4, 4, 4, 3}, 4, 15, [](std::string_view brand) { return brand != "amex"; }},
-    {{4, 6, 4}, 3, 14, [](std::string_view) { return true; }},
-    {{4, 4, 4, 2}, 4, 14, [](std::string_view brand) { return brand != "diners"; }},
-    {{4, 4, 4, 1}, 4, 13, [](std::string_view) { return false; }},
-    {{4, 3, 3, 3}, 4, 13, [](std::string_view brand) { return brand == "visa"; }},
-    {{4, 4, 5}, 3, 13, [](std::string_view) { return false; }},
-    {{4, 4, 4}, 3, 12, [](std::string_view) { return false; }},
+    {{4, 4, 4, 4, 3}, 5, 19}, {{6, 13}, 2, 19},      {{4, 4, 4, 4, 2}, 5, 18},
+    {{4, 4, 4, 4, 1}, 5, 17}, {{4, 4, 4, 4}, 4, 16}, {{4, 6, 5}, 3, 15},
+    {{4, 5, 6}, 3, 15},       {{4, 4, 4, 3}, 4, 15}, {{4, 6, 4}, 3, 14},
+    {{4, 4, 4, 2}, 4, 14},    {{4, 4, 4, 1}, 4, 13}, {{4, 3, 3, 3}, 4, 13},
+    {{4, 4, 5}, 3, 13},       {{4, 4, 4}, 3, 12},
 };
 
 struct NumberFinder::Groups {
@@ -276,8 +265,9 @@ size_t NumberFinder::FindGrouped(std::string_view text, Groups& groups, size_t i
     candidate.end = group[grouping.groups - 1].end;
     for (size_t i = 0; i < grouping.groups; ++i) TakeDigits(text, group[i], candidate);
     if (!Verify(candidate)) continue;
-    candidate.shape =
-        grouping.is_of_brand(candidate.brand.brand) ? Shape::kBrandGroups : Shape::kFours;
+    candidate.shape = candidate.brand.Prints({grouping.sizes.data(), grouping.groups})
+                          ? Shape::kBrandGroups
+                          : Shape::kFours;
     if (!IsWhole(text, groups, index, index + grouping.groups - 1, candidate)) continue;
     sink(candidate);
     // Without a check digit it may be nothing, and shorter groups something.

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include <algorithm>
+#include <atomic>
 #include <string>
 #include <vector>
 
@@ -134,12 +135,15 @@ bool MaskCharacterCodes(std::string& text) {
   return reading.Mask(text);
 }
 
+// Null for the built-in ones.
+std::atomic<const BrandTable*> redaction_brands = nullptr;
+
 // Overwrites what the scanner finds; false when it found nothing.
 bool OverwriteFound(std::string& text) {
   constexpr int kDepthMax = 4;
   const std::string read = text;
   Overwriter overwriter(text);
-  ScanStream stream({.decode_depth = kDepthMax}, BrandTable::Default());
+  ScanStream stream({.decode_depth = kDepthMax}, RedactionBrands());
   stream.Begin({});
   stream.Feed(read, overwriter);
   stream.Finish(overwriter);
@@ -147,6 +151,13 @@ bool OverwriteFound(std::string& text) {
 }
 
 }  // namespace
+
+void SetRedactionBrands(const BrandTable& brands) { redaction_brands = &brands; }
+
+const BrandTable& RedactionBrands() {
+  const BrandTable* const brands = redaction_brands;
+  return brands != nullptr ? *brands : BrandTable::Default();
+}
 
 std::string RedactCardNumbers(std::string_view text) {
   // One number may hide another that shares bytes with it.

@@ -559,6 +559,7 @@ void TextScan::Report(const Level& level, const Candidate& candidate) {
   match.offset = offset_ + begin;
   match.length = static_cast<uint32_t>(end - begin);
   match.brand = candidate.brand.brand;
+  match.iin_digits = candidate.brand.iin_digits;
   match.digits = SecretDigits(candidate.span());
   match.encodings = std::move(encodings);
   matches_->push_back(std::move(match));

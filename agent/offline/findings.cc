@@ -60,9 +60,9 @@ void Findings::OfFile::Found(const Place& place, uint64_t offset, const card::Ca
   // Under a key, the number; without one, no more of it than is shown.
   const std::string kind(card::MatchKindName(match.kind));
   const std::string number =
-      !fingerprint.empty()
-          ? fingerprint
-          : absl::StrCat(std::string(match.brand), " ", card::Mask(match.digits, options.mask));
+      !fingerprint.empty() ? fingerprint
+                           : absl::StrCat(std::string(match.brand), " ",
+                                          card::Mask(match.digits, options.mask, match.iin_digits));
   const std::string identity = Identity(absl::StrJoin({path, kind, number}, kSeparator));
   if (policy.written != nullptr) policy.written->Add(identity, path, kind, match.brand);
   if (policy.known != nullptr && policy.known->Take(identity)) {

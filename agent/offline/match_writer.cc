@@ -66,7 +66,7 @@ std::string TableWriter::Item(const Finding& finding) const {
   if (match.test_card) evidence.insert(evidence.begin(), "test_card");
   table.AddRow({std::string(card::ConfidenceName(match.confidence)),
                 std::string(card::MatchKindName(match.kind)), std::string(match.brand),
-                card::Mask(match.digits, mask_), absl::StrCat(finding.offset),
+                card::Mask(match.digits, mask_, match.iin_digits), absl::StrCat(finding.offset),
                 Layers(finding.place, match), Where(finding.place), absl::StrJoin(evidence, " ")});
   return table.Render(columns_, /*headers=*/false);
 }
@@ -81,7 +81,7 @@ std::string JsonWriter::Item(const Finding& finding) const {
                        {"length", match.length},
                        {"kind", card::MatchKindName(match.kind)},
                        {"brand", match.brand},
-                       {"masked", card::Mask(match.digits, mask_)},
+                       {"masked", card::Mask(match.digits, mask_, match.iin_digits)},
                        {"confidence", card::ConfidenceName(match.confidence)},
                        {"score", match.score},
                        {"encoding", std::move(encoding)},

@@ -95,7 +95,7 @@ std::string Message(const Finding& finding, card::MaskStyle mask) {
   const card::CardMatch& match = finding.match;
   std::string text =
       absl::StrCat(kRules[RuleIndex(match.kind)].summary, ": ", std::string(match.brand), " ",
-                   card::Mask(match.digits, mask), ", ",
+                   card::Mask(match.digits, mask, match.iin_digits), ", ",
                    std::string(card::ConfidenceName(match.confidence)), " confidence");
   if (match.test_card) text += ", a published test number";
   if (!match.encodings.empty()) {

@@ -25,7 +25,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
+#include "agent/card/brand_file.h"
 #include "agent/card/brand_table.h"
+#include "agent/card/mask.h"
+#include "agent/memory/wipe.h"
 #include "agent/offline/allow_list.h"
 #include "agent/offline/baseline.h"
 #include "agent/offline/bounded_queue.h"
@@ -235,7 +238,7 @@ IgnoreRules ExcludeRules(const ScanOptions& options) {
 // One run: a thread that walks, threads that scan, and the caller's, which watches.
 class Run {
  public:
-  Run(const ScanOptions& options, const Policies& policies)
+  Run(const ScanOptions& options, const card::BrandTable& brands, const Policies& policies)
       : options_(options),
         policies_(policies),
         console_(STDOUT_FILENO, STDERR_FILENO, cancellation_),
@@ -250,7 +253,7 @@ class Run {
                   CurrentFolder(), report_, output_),
         exclude_(ExcludeRules(options)),
         services_{.options = options,
-                  .brands = card::BrandTable::Default(),
+                  .brands = brands,
                   .exclude = exclude_,
                   .cancellation = cancellation_,
                   .findings = findings_,
@@ -294,6 +297,7 @@ class Run {
       for (FoundFile& file : *batch) {
         if (cancellation_.cancelled()) break;
         ScanFile(scanner, file);
+        memory::WipeDeadStack();
         // Not at the end of the batch: others may wait to open theirs.
         file.fd = UniqueFd();
       }
@@ -410,6 +414,16 @@ int RunScan(const ScanOptions& options) {
     std::cerr << "skimwatch-agent scan: " << status.message() << "\n";
     return kExitError;
   }
+  const absl::StatusOr<std::shared_ptr<const card::BrandTable>> brands =
+      card::LoadBrandTable(options.brand_table);
+  if (!brands.ok()) {
+    std::cerr << "skimwatch-agent scan: --brand-table: " << brands.status().message() << "\n";
+    return kExitError;
+  }
+  // Kept to the end of the process, which reads it until then.
+  static const std::shared_ptr<const card::BrandTable>& kept =
+      *new std::shared_ptr<const card::BrandTable>(*brands);
+  card::SetRedactionBrands(*kept);
   process::BlockTerminationSignals();
   process::KeepFreedMemory();
   const absl::StatusOr<Policies> policies = ReadPolicies(options);
@@ -420,7 +434,7 @@ int RunScan(const ScanOptions& options) {
     }
     return kExitError;
   }
-  return Run(options, *policies).Scan();
+  return Run(options, *kept, *policies).Scan();
 }
 
 }  // namespace skimwatch::offline

@@ -72,9 +72,14 @@ const CLI::App* AddScanCommand(CLI::App& app, ScanOptions& options) {
       ->check(CLI::Range(0, 4).description(""));
   AddChoice<card::MaskStyle>(scan, "--mask", &options.mask,
                              {{"first6last4", card::MaskStyle::kFirst6Last4},
+                              {"first8last4", card::MaskStyle::kFirst8Last4},
                               {"last4", card::MaskStyle::kLast4},
                               {"none", card::MaskStyle::kNone}},
                              "Digits that are shown; none shows none (first6last4)");
+  scan->add_option("--brand-table", options.brand_table,
+                   "Brands and their ranges in place of the built-in ones (YAML; see "
+                   "docs/detection.md)")
+      ->type_name("FILE");
   scan->add_flag(
       "--no-test-cards", [&options](int64_t) { options.test_cards = false; },
       "Leave out numbers that payment companies publish for tests");

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/card/brand_file.h"
 #include "agent/card/card_match.h"
 #include "agent/card/mask.h"
 
@@ -22,6 +23,8 @@ struct ScanOptions {
   card::MaskStyle mask = card::MaskStyle::kFirst6Last4;
 
   card::Confidence min_confidence = card::Confidence::kLow;
+  // A file of brands, or card::kBuiltInBrands.
+  std::string brand_table = std::string(card::kBuiltInBrands);
   // Encodings undone one inside another, 0 to 4.
   int decode_depth = 2;
   // Whether published test numbers are findings.

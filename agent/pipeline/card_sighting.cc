@@ -11,6 +11,7 @@ CardSighting MakeSighting(const card::CardMatch& match,
   sighting.origin = std::move(origin);
   sighting.kind = match.kind;
   sighting.brand.assign(match.brand);
+  sighting.iin_digits = match.iin_digits;
   sighting.digits = card::SecretDigits(match.digits.Reveal());
   sighting.confidence = match.confidence;
   sighting.score = match.score;

@@ -31,6 +31,7 @@ struct CardSighting {
   std::shared_ptr<const SightingOrigin> origin;
   card::MatchKind kind = card::MatchKind::kPan;
   std::string brand;
+  uint8_t iin_digits = 6;
   card::SecretDigits digits;
   card::Confidence confidence = card::Confidence::kLow;
   int score = 0;

@@ -141,12 +141,6 @@ void FillDetail(const CardSighting& sighting, v1::Card card, Detail& detail) {
 
 }  // namespace
 
-card::MaskStyle MaskStyleOf(const std::string& mask) {
-  if (mask == "last4") return card::MaskStyle::kLast4;
-  if (mask == "none") return card::MaskStyle::kNone;
-  return card::MaskStyle::kFirst6Last4;
-}
-
 card::Confidence ConfidenceOf(const std::string& confidence) {
   if (confidence == "high") return card::Confidence::kHigh;
   if (confidence == "medium") return card::Confidence::kMedium;
@@ -214,7 +208,7 @@ v1::Finding BuildFinding(const CardSighting& sighting, bool expected, card::Mask
   finding.set_destination(origin.destination);
 
   v1::Card card;
-  card.set_masked(card::Mask(sighting.digits, mask));
+  card.set_masked(card::Mask(sighting.digits, mask, sighting.iin_digits));
   card.set_brand(sighting.brand);
   card.set_length(static_cast<uint32_t>(sighting.digits.size()));
   card.set_test_card(sighting.test_card);

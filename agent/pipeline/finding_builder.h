@@ -12,8 +12,6 @@
 
 namespace skimwatch::pipeline {
 
-// `first6last4`, `last4` or `none`, as `scan.mask` of a checked configuration says.
-card::MaskStyle MaskStyleOf(const std::string& mask);
 // `low`, `medium` or `high`, as `scan.min_confidence` says.
 card::Confidence ConfidenceOf(const std::string& confidence);
 

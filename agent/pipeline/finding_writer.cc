@@ -4,6 +4,7 @@
 #include <random>
 #include <utility>
 
+#include "agent/memory/wipe.h"
 #include "agent/pipeline/finding_builder.h"
 #include "proto/fingerprint/fingerprint.h"
 #include "spdlog/spdlog.h"
@@ -128,7 +129,7 @@ FindingWriter::Stats FindingWriter::GetStats() const {
 }
 
 bool FindingWriter::MayTake() const {
-  return has_key_ || stopping_ ||
+  return has_key_ || !options_.fingerprint || stopping_ ||
          Clock::now() - started_ >= absl::ToChronoMicroseconds(options_.key_wait);
 }
 
@@ -147,9 +148,10 @@ void FindingWriter::Report(CardSighting sighting, std::vector<v1::Finding>& out)
   if (sighting.test_card && !options_.report_test_cards) return count(Outcome::kTestCard);
   const bool expected = flows_.Contains(*sighting.origin);
   count(expected ? Outcome::kExpected : Outcome::kReported);
-  const bool has_key = !key_.key().empty();
-  if (!has_key) ++batch_.without_fingerprint;
-  v1::Finding finding = BuildFinding(sighting, expected, options_.mask, has_key ? &key_ : nullptr);
+  const v1::FingerprintKey* const key =
+      options_.fingerprint && !key_.key().empty() ? &key_ : nullptr;
+  if (options_.fingerprint && key == nullptr) ++batch_.without_fingerprint;
+  v1::Finding finding = BuildFinding(sighting, expected, options_.mask, key);
   const v1::Card& card =
       finding.has_card_number() ? finding.card_number().card() : finding.track_data().card();
   std::string identity = card.fingerprint();
@@ -218,6 +220,8 @@ void FindingWriter::Run() {
       // The uplink logs and counts what it could not keep.
       if (!options_.append(std::exchange(out, {})).ok()) ++batch_.append_errors;
     }
+
+    memory::WipeDeadStack();
 
     const std::lock_guard<std::mutex> lock(mutex_);
     for (size_t i = 0; i < batch_.sightings.size(); ++i) {

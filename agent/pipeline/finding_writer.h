@@ -44,6 +44,8 @@ class FindingWriter {
     // What is below is counted, not reported.
     card::Confidence min_confidence = card::Confidence::kLow;
     bool report_test_cards = true;
+    // Whether findings carry a fingerprint of the card; without, no key is waited for either.
+    bool fingerprint = true;
     absl::Duration fold_window = absl::Seconds(10);
     // Of the configuration; the policy's are added.
     ExpectedFlows expected_flows;
@@ -75,7 +77,7 @@ class FindingWriter {
     // Given to `append`, and of these in batches that it did not take whole.
     uint64_t appended = 0;
     uint64_t append_errors = 0;
-    // Reported without a fingerprint, for want of a key.
+    // Reported without a fingerprint for want of a key, though they should have one.
     uint64_t without_fingerprint = 0;
     // Time that sources waited because the queue was full.
     absl::Duration blocked;
@@ -116,7 +118,7 @@ class FindingWriter {
   void Report(CardSighting sighting, std::vector<v1::Finding>& out);
 
   const Options options_;
-  // Tells cards apart while the policy has brought no key; never leaves the process.
+  // Tells cards apart where findings carry no fingerprint; never leaves the process.
   const v1::FingerprintKey own_key_;
   const std::chrono::steady_clock::time_point started_;
 

@@ -188,9 +188,14 @@ absl::StatusOr<v1::AgentConfig> Effective(std::string_view text, std::string_vie
   const Checker scan = root.Message("scan");
   scan.Number("decode_depth", 2, 0, 4);
   scan.OneOf("min_confidence", "low", {"low", "medium", "high"});
-  scan.OneOf("mask", "first6last4", {"first6last4", "last4", "none"});
+  scan.OneOf("mask", "first6last4", {"first6last4", "first8last4", "last4", "none"});
   scan.Switch("report_test_cards", true);
   scan.Number("fold_window_seconds", 10, 1, 86400);
+  scan.Text("brand_table", "built-in");
+  scan.Valid(
+      "brand_table", [](std::string_view path) { return path == "built-in" || IsPath(path); },
+      "the path of a file with brands, or `built-in`");
+  scan.Switch("fingerprint", true);
 
   CheckMetricsEndpoint(root, "127.0.0.1:9465");
   CheckLogging(root);

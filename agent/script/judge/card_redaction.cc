@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "agent/card/brand_table.h"
+#include "agent/card/mask.h"
 #include "agent/card/scanner.h"
 #include "proto/validation/card_digits.h"
 
@@ -40,7 +40,7 @@ RedactedText RedactCards(std::string_view text) {
   RedactedText redacted;
   redacted.text = text;
   Redactor redactor(redacted);
-  card::ScanStream stream({.decode_depth = kDecodeDepth}, card::BrandTable::Default());
+  card::ScanStream stream({.decode_depth = kDecodeDepth}, card::RedactionBrands());
   stream.Begin({});
   stream.Feed(text, redactor);
   stream.Finish(redactor);

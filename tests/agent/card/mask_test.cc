@@ -7,6 +7,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "agent/card/brand_table.h"
 #include "proto/validation/card_digits.h"
 #include "tests/agent/card/support/encode.h"
 #include "tests/agent/card/support/numbers.h"
@@ -25,6 +26,39 @@ TEST(Mask, ShowsFirstSixAndLastFour) {
   EXPECT_EQ(MaskOf("4111111111111111", MaskStyle::kFirst6Last4), "411111******1111");
   EXPECT_EQ(MaskOf("378282246310005", MaskStyle::kFirst6Last4), "378282*****0005");
   EXPECT_EQ(MaskOf("6205500000000000004", MaskStyle::kFirst6Last4), "620550*********0004");
+}
+
+TEST(Mask, ShowsFirstEightWhereTheIssuersNumberHasThem) {
+  const auto mask = [](std::string_view number, uint8_t iin_digits) {
+    return Mask(SecretDigits(DigitsOf(number)), MaskStyle::kFirst8Last4, iin_digits);
+  };
+  EXPECT_EQ(mask("4111111111111111", 8), "41111111****1111");
+  EXPECT_EQ(mask("6205500000000000004", 8), "62055000*******0004");
+  // PCI SSC FAQ 1091: fewer than sixteen digits, or a shorter issuer's number, are first six.
+  EXPECT_EQ(mask("4111111111111111", 6), "411111******1111");
+  EXPECT_EQ(mask("378282246310005", 8), "378282*****0005");
+  EXPECT_EQ(mask("36227206271667", 8), "362272****1667");
+}
+
+TEST(Mask, ShowsFirstEightOfTheBrandsThatTheTableNames) {
+  const auto iin_digits = [](std::string_view number) {
+    return BrandTable::Default().Find(DigitsOf(number)).iin_digits;
+  };
+  EXPECT_EQ(iin_digits("4111111111111111"), 8);
+  EXPECT_EQ(iin_digits("2223003122003222"), 8);
+  EXPECT_EQ(iin_digits("3566002020360505"), 8);
+  EXPECT_EQ(iin_digits("6011111111111117"), 8);
+  EXPECT_EQ(iin_digits("6200000000000005"), 8);
+  EXPECT_EQ(iin_digits("378282246310005"), 6);
+  EXPECT_EQ(iin_digits("6759649826438453"), 6);
+}
+
+TEST(Mask, KnowsItsStylesByName) {
+  EXPECT_EQ(MaskStyleOf("first6last4"), MaskStyle::kFirst6Last4);
+  EXPECT_EQ(MaskStyleOf("first8last4"), MaskStyle::kFirst8Last4);
+  EXPECT_EQ(MaskStyleOf("last4"), MaskStyle::kLast4);
+  EXPECT_EQ(MaskStyleOf("none"), MaskStyle::kNone);
+  EXPECT_EQ(MaskStyleOf("first4"), std::nullopt);
 }
 
 TEST(Mask, ShowsLastFourOrNothing) {

@@ -177,6 +177,36 @@ TEST_F(ScanTest, MasksAsAsked) {
   EXPECT_THAT(RunScanProgram({"--mask", "none", path}).out, HasSubstr(" *************** "));
 }
 
+TEST_F(ScanTest, MasksFirstEightWhereTheIssuersNumberHasThem) {
+  const std::string visa = Write("a.txt", Text(kVisa));
+  const std::string amex = Write("b.txt", Text(kAmex));
+  const Result result = RunScanProgram({"--mask", "first8last4", visa, amex});
+  EXPECT_THAT(result.out, HasSubstr(" 41111111****1111 "));
+  EXPECT_THAT(result.out, HasSubstr(" 378282*****0005 "));
+}
+
+TEST_F(ScanTest, LooksForTheBrandsOfAFile) {
+  const std::string brands =
+      Write("brands.yaml", "ranges: [{brand: gift-card, first: \"4111\", lengths: \"16\"}]\n");
+  const std::string visa = Write("a.txt", Text(kVisa));
+  const std::string amex = Write("b.txt", Text(kAmex));
+  Result result = RunScanProgram({"--brand-table", brands, visa, amex});
+  EXPECT_EQ(result.code, kExitFound);
+  EXPECT_THAT(result.out, HasSubstr(" gift-card "));
+  EXPECT_THAT(result.out, Not(HasSubstr("amex")));
+  // Nothing is scanned by a table that can't be read.
+  const std::string bad = Write("bad.yaml", "ranges:\n  - {brand: b, first: x, lengths: \"16\"}\n");
+  result = RunScanProgram({"--brand-table", bad, visa});
+  EXPECT_EQ(result.code, kExitError);
+  EXPECT_EQ(result.out, "");
+  EXPECT_THAT(result.err, HasSubstr("--brand-table: "));
+  EXPECT_THAT(result.err, HasSubstr("bad.yaml:2:"));
+  EXPECT_THAT(result.err, HasSubstr("ranges[0].first: found `x`, expected a prefix"));
+  result = RunScanProgram({"--brand-table", "/nowhere/brands.yaml", visa});
+  EXPECT_EQ(result.code, kExitError);
+  EXPECT_THAT(result.err, HasSubstr("/nowhere/brands.yaml"));
+}
+
 TEST_F(ScanTest, IsQuietWhenAsked) {
   const std::string path = Write("a.txt", Text(kVisa));
   fs::create_symlink("a.txt", folder_.File("link"));

@@ -112,6 +112,60 @@ TEST(FindingWriter, ReportsWithoutAKeyRatherThanNotAtAll) {
   EXPECT_EQ(writer.GetStats().without_fingerprint, 6u);
 }
 
+// A mask and a fingerprint of one number narrow it down together; who keeps masks alone says so.
+TEST(FindingWriter, LeavesFingerprintsOutWhereTheyAreTurnedOffAndStillTellsCardsApart) {
+  Spooled spooled;
+  FindingWriter::Options options = spooled.Options();
+  options.key_wait = absl::Hours(1);
+  options.fingerprint = false;
+  FindingWriter writer(options);
+  // No key is waited for, and none that comes is used.
+  writer.Add(SightingOf(1));
+  writer.Flush();
+  ASSERT_EQ(spooled.Get().size(), 1u);
+  writer.SetPolicy(PolicyWithKey());
+  for (int i = 0; i < 3; ++i) {
+    writer.Add(SightingOf(2));
+    writer.Add(SightingOf(3));
+  }
+  writer.Flush();
+  uint64_t count = 0;
+  for (const v1::Finding& finding : spooled.Get()) {
+    const v1::Card& card = finding.card_number().card();
+    EXPECT_TRUE(card.fingerprint().empty());
+    EXPECT_TRUE(card.fingerprint_key_id().empty());
+    EXPECT_FALSE(card.masked().empty());
+    count += finding.count();
+  }
+  EXPECT_EQ(count, 7u);
+  // Folded by a key that never leaves the process.
+  EXPECT_EQ(writer.GetStats().folded, 4u);
+  // As configured, so nothing that is missing.
+  EXPECT_EQ(writer.GetStats().without_fingerprint, 0u);
+}
+
+// A policy that brings a newer key is a rotation: from then on findings are of the new one.
+TEST(FindingWriter, GoesOverToTheNewKeyOfARotation) {
+  Spooled spooled;
+  FindingWriter writer(spooled.Options());
+  v1::Policy policy = PolicyWithKey();
+  policy.mutable_fingerprint_keys()->SwapElements(0, 1);
+  writer.SetPolicy(policy);
+  writer.Add(SightingOf(1));
+  writer.Flush();
+  writer.SetPolicy(PolicyWithKey());
+  writer.Add(SightingOf(1));
+  writer.Flush();
+  const std::vector<v1::Finding> findings = spooled.Get();
+  ASSERT_EQ(findings.size(), 2u);
+  const v1::Card& before = findings[0].card_number().card();
+  const v1::Card& after = findings[1].card_number().card();
+  EXPECT_EQ(before.fingerprint_key_id(), "old");
+  EXPECT_EQ(after.fingerprint_key_id(), "new");
+  EXPECT_NE(before.fingerprint(), after.fingerprint());
+  EXPECT_EQ(before.masked(), after.masked());
+}
+
 TEST(FindingWriter, MarksFlowsThatThePolicyExpects) {
   Spooled spooled;
   FindingWriter writer(spooled.Options());

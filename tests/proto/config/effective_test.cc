@@ -69,6 +69,8 @@ sampling: {}
   EXPECT_EQ(config.scan().decode_depth(), 2u);
   EXPECT_EQ(config.scan().min_confidence(), "low");
   EXPECT_EQ(config.scan().mask(), "first6last4");
+  EXPECT_EQ(config.scan().brand_table(), "built-in");
+  EXPECT_TRUE(config.scan().fingerprint());
   EXPECT_TRUE(config.scan().report_test_cards());
   EXPECT_EQ(config.scan().fold_window_seconds(), 10u);
   EXPECT_EQ(config.metrics().listen(), "127.0.0.1:9465");
@@ -215,7 +217,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadCase{"TooDeep", "scan: {decode_depth: 5}",
                 "a.yaml:4:8: scan.decode_depth: found 5, expected 0 to 4"},
         BadCase{"UnknownMask", "scan: {mask: last2}",
-                "a.yaml:4:8: scan.mask: found `last2`, expected one of: first6last4, last4, none"},
+                "a.yaml:4:8: scan.mask: found `last2`, expected one of: "
+                "first6last4, first8last4, last4, none"},
         BadCase{"UnknownLevel", "logging: {level: verbose}",
                 "a.yaml:4:11: logging.level: found `verbose`, expected one of: debug, info, "
                 "warning, error"},
