@@ -44,9 +44,21 @@ absl::StatusOr<v1::CheckCardResponse> Look(const CardInput& card, Session& sessi
     const absl::StatusOr<v1::CheckCardResponse> answer = session.connection.Call(
         session.connection.query(), &v1::QueryService::Stub::CheckCard, request);
     if (!answer.ok()) return answer.status();
+    // The same in every answer, and not to be added up.
+    const uint64_t without = answer->occurrences_without_fingerprint();
     all.MergeFrom(*answer);
+    all.set_occurrences_without_fingerprint(without);
   }
   return all;
+}
+
+// What the answer leaves open.
+void NoteWithoutFingerprint(const v1::CheckCardResponse& answer) {
+  const uint64_t without = answer.occurrences_without_fingerprint();
+  if (without == 0) return;
+  Output::Note(absl::StrCat(
+      "Cards without a fingerprint were seen ", without, without == 1 ? " time" : " times",
+      ": this card may be among them. Their agents had no key yet, or `scan.fingerprint` off."));
 }
 
 }  // namespace
@@ -63,6 +75,7 @@ absl::StatusOr<int> CheckCard(const Options&, Session& session) {
   }
   if (!answer.ok()) return answer.status();
   const bool seen = answer->sightings_size() > 0;
+  NoteWithoutFingerprint(*answer);
   if (session.output.json()) {
     // The response with the answer put first.
     const std::string sightings = ToJson(*answer).substr(1);

@@ -19,9 +19,31 @@ std::string Occurrences(const v1::Exposure& exposure) {
   return absl::StrFormat("%d (~%.0f)", exposure.occurrences(), exposure.estimated_occurrences());
 }
 
+// How many cards; `<=` where a card may have been counted under several keys, `>=` where some had
+// no fingerprint to count them by, `~` where both hold.
 std::string Cards(const v1::Exposure& exposure) {
-  if (exposure.distinct_test_cards() == 0) return absl::StrCat(exposure.distinct_cards());
-  return absl::StrCat(exposure.distinct_cards(), " (", exposure.distinct_test_cards(), " test)");
+  const bool too_many = exposure.fingerprint_key_ids_size() > 1;
+  const bool too_few = exposure.occurrences_without_fingerprint() > 0;
+  const std::string_view bound = too_many && too_few ? "~" : too_many ? "<=" : too_few ? ">=" : "";
+  const std::string count = absl::StrCat(std::string(bound), exposure.distinct_cards());
+  if (exposure.distinct_test_cards() == 0) return count;
+  return absl::StrCat(count, " (", exposure.distinct_test_cards(), " test)");
+}
+
+// Why the count of cards is a bound; empty when it is exact.
+std::string CardsNote(const v1::Exposure& exposure) {
+  std::string note;
+  if (exposure.fingerprint_key_ids_size() > 1) {
+    note =
+        absl::StrCat("at most: a card seen under several of the keys ",
+                     absl::StrJoin(exposure.fingerprint_key_ids(), ", "), " counts once for each");
+  }
+  if (const uint64_t without = exposure.occurrences_without_fingerprint(); without > 0) {
+    absl::StrAppend(&note, note.empty() ? "" : "; ",
+                    "without cards that have no fingerprint, seen ", without,
+                    without == 1 ? " time" : " times");
+  }
+  return note;
 }
 
 void Show(const v1::Exposure& exposure, Output& output) {
@@ -43,6 +65,7 @@ void Show(const v1::Exposure& exposure, Output& output) {
       {"First seen", Describe(exposure.first_seen())},
       {"Last seen", Describe(exposure.last_seen())},
       {"Distinct cards", Cards(exposure)},
+      {"Cards counted", CardsNote(exposure)},
       {"Times seen", Occurrences(exposure)},
       {"Findings", absl::StrCat(exposure.findings())},
       {"Agents", absl::StrJoin(exposure.agents(), ", ")},

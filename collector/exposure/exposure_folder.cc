@@ -66,7 +66,8 @@ absl::StatusOr<ExposureFolder::Entry*> ExposureFolder::FindJustClosed(const stor
 void ExposureFolder::AddSighting(const store::ExposureKey& key, const v1::Finding& finding,
                                  uint64_t exposure_id) {
   const v1::Card* card = CardOf(finding);
-  if (card == nullptr || card->fingerprint().empty()) return;
+  if (card == nullptr) return;
+  // An empty fingerprint stands for all cards that have none.
   Cards& cards = sightings_[{card->fingerprint(), key, finding.expected(), exposure_id}];
   cards.first_seen = std::min(cards.first_seen, FromTimestamp(finding.first_seen()));
   cards.last_seen = std::max(cards.last_seen, FromTimestamp(finding.last_seen()));
@@ -164,7 +165,7 @@ absl::Status ExposureFolder::Flush() {
                                                             .last_seen = cards.last_seen,
                                                             .occurrences = cards.occurrences});
     if (!is_new.ok()) return is_new.status();
-    if (!*is_new || exposure_id == 0) continue;
+    if (!*is_new || exposure_id == 0 || fingerprint.empty()) continue;
     Entry& entry = exposures_.at(exposure_id);
     entry.exposure.set_distinct_cards(entry.exposure.distinct_cards() + 1);
     if (cards.test_card) {

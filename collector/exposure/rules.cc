@@ -145,6 +145,12 @@ void AddFinding(const v1::Finding& finding, v1::FindingKind kind, const std::str
   }
   if (const v1::Card* card = CardOf(finding); card != nullptr) {
     AddToList(card->brand(), *exposure.mutable_brands());
+    if (card->fingerprint().empty()) {
+      exposure.set_occurrences_without_fingerprint(
+          AddSaturated(exposure.occurrences_without_fingerprint(), count));
+    } else {
+      AddToList(card->fingerprint_key_id(), *exposure.mutable_fingerprint_key_ids());
+    }
   }
 }
 

@@ -313,7 +313,7 @@ absl::StatusOr<v1::CheckCardResponse> CheckCard(Database& db, const v1::CheckCar
   const std::set<std::string_view> fingerprints(request.fingerprints().begin(),
                                                 request.fingerprints().end());
   for (std::string_view fingerprint : fingerprints) {
-    // Without, it would name every finding that was made before its agent had a key.
+    // It stands for all cards without a fingerprint.
     if (fingerprint.empty()) return absl::InvalidArgumentError("fingerprints: one is empty");
     Statement select = db.Prepare(
         "SELECT exposure_id, site, kind, channel, destination, expected, first_seen, last_seen,"
@@ -341,6 +341,13 @@ absl::StatusOr<v1::CheckCardResponse> CheckCard(Database& db, const v1::CheckCar
   if (sightings.size() > kSightingsMax) sightings.resize(kSightingsMax);
   v1::CheckCardResponse response;
   for (auto& [last_seen, sighting] : sightings) *response.add_sightings() = std::move(sighting);
+  // total(), of doubles, does not overflow; there is a row for each way, not for each card.
+  Statement without = db.Prepare(
+      "SELECT CAST(min(total(occurrences), 9e18) AS INTEGER) FROM sightings WHERE fingerprint = "
+      "x''");
+  absl::StatusOr<bool> row = without.Step();
+  if (!row.ok()) return row.status();
+  if (*row) response.set_occurrences_without_fingerprint(without.GetUnsigned(0));
   return response;
 }
 

@@ -103,7 +103,7 @@ CREATE TABLE ways (
 
 -- Which card was seen on which way. Grows with distinct cards, not with findings.
 CREATE TABLE sightings (
-  fingerprint BLOB NOT NULL,
+  fingerprint BLOB NOT NULL,              -- empty for all cards without one
   way_id INTEGER NOT NULL,
   exposure_id INTEGER NOT NULL,           -- 0 for none
   first_seen INTEGER NOT NULL,

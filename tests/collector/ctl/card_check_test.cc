@@ -212,6 +212,55 @@ TEST(CardCheckKeys, LooksForFingerprintsOfEveryKey) {
   EXPECT_EQ(ctl.Run({"card", "check"}, kOther).code, 1);
 }
 
+// During a rotation the collector has the new key and the one before: a card is found under either,
+// and how often it was seen is the sum.
+TEST(CardCheckKeys, FindsACardOnBothSidesOfARotation) {
+  std::vector<v1::FingerprintKey> keys(2);
+  for (int i = 0; i < 2; ++i) {
+    keys[i].set_id(i == 0 ? "2026-new" : "2025-old");
+    keys[i].set_key(std::string(32, static_cast<char>('a' + i)));
+  }
+  OperatorServer server({.keys = keys});
+  for (int i = 0; i < 2; ++i) {
+    v1::Finding finding = CardFinding(static_cast<uint64_t>(i) + 1);
+    v1::Card& card = *finding.mutable_card_number()->mutable_card();
+    card.set_fingerprint(Fingerprint(kCard, keys[i]));
+    card.set_fingerprint_key_id(keys[i].id());
+    server.Add(finding);
+  }
+  Ctl ctl(server, "approver");
+  const Result result = ctl.Run({"card", "check", "--output", "json"}, kCard);
+  EXPECT_EQ(result.code, 0);
+  EXPECT_EQ(nlohmann::json::parse(result.out)["sightings"].size(), 2u);
+  EXPECT_EQ(ctl.Run({"card", "check"}, kOther).code, 1);
+  // One card, but nobody can tell under two keys: the count says that it is a bound, and why.
+  EXPECT_THAT(ctl.Run({"exposures", "list"}).out, HasSubstr(" <=2 "));
+  const std::string shown = ctl.Run({"exposures", "show", "1"}).out;
+  EXPECT_THAT(shown, HasSubstr("<=2\n"));
+  EXPECT_THAT(shown, HasSubstr("at most: a card seen under several of the keys"));
+  EXPECT_THAT(shown, HasSubstr("2026-new"));
+  EXPECT_THAT(shown, HasSubstr("2025-old"));
+}
+
+TEST_F(CardCheck, SaysThatCardsWithoutAFingerprintCannotBeLookedUp) {
+  v1::Finding finding = CardFinding(1, {.count = 3});
+  finding.mutable_card_number()->mutable_card()->clear_fingerprint();
+  finding.mutable_card_number()->mutable_card()->clear_fingerprint_key_id();
+  server_.Add(finding);
+  Result result = ctl_.Run({"card", "check"}, kCard);
+  EXPECT_EQ(result.code, 1);
+  EXPECT_THAT(result.err, HasSubstr("Cards without a fingerprint were seen 3 times: this card may "
+                                    "be among them."));
+  result = ctl_.Run({"card", "check", "--output", "json"}, kCard);
+  EXPECT_EQ(nlohmann::json::parse(result.out)["occurrences_without_fingerprint"], "3");
+  EXPECT_THAT(ctl_.Run({"exposures", "list"}).out, HasSubstr(" >=0 "));
+  EXPECT_THAT(ctl_.Run({"exposures", "show", "1"}).out,
+              HasSubstr("without cards that have no fingerprint, seen 3 times"));
+  Leak(kOther);
+  EXPECT_THAT(ctl_.Run({"exposures", "list"}).out, HasSubstr(" >=1 "));
+  EXPECT_EQ(ctl_.Run({"card", "check"}, kOther).code, 0);
+}
+
 TEST(CardCheckKeys, SaysWhenThereAreNone) {
   OperatorServer server({.keys = {}});
   const Result result = Ctl(server, "approver").Run({"card", "check"}, kCard);
