@@ -213,7 +213,7 @@ absl::StatusOr<std::optional<ArchiveReader::Entry>> ArchiveReader::Next() {
     }
     if (result == ARCHIVE_RETRY) continue;
     if (result != ARCHIVE_OK && result != ARCHIVE_WARN) {
-      ended_ = result == ARCHIVE_FATAL;
+      ended_ = result == ARCHIVE_FATAL || ++errors_ == kErrorsMax;
       return input_.Error();
     }
     ++entries_;

@@ -56,6 +56,9 @@ class ArchiveReader {
  private:
   class Content;
 
+  // Between members; libarchive goes on after some.
+  static constexpr int kErrorsMax = 8;
+
   LibarchiveInput input_;
   const ArchiveFormat format_;
   ExpansionBudget& budget_;
@@ -63,6 +66,7 @@ class ArchiveReader {
   absl::Status opened_;
   bool ended_ = false;
   uint64_t entries_ = 0;
+  int errors_ = 0;
   std::unique_ptr<Content> content_;
 };
 
