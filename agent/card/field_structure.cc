@@ -23,6 +23,7 @@ constexpr bool IsNameByte(char c) {
 }
 
 size_t LastOf(std::string_view text, char c) {
+  if (text.empty()) return kNone;
   const void* found = memrchr(text.data(), c, text.size());
   return found == nullptr ? kNone
                           : static_cast<size_t>(static_cast<const char*>(found) - text.data());

@@ -77,61 +77,56 @@ class Reading {
   std::vector<Source> sources_;
 };
 
-size_t RunEnd(std::string_view text, size_t at) {
-  while (at < text.size() && IsAsciiDigit(text[at])) ++at;
-  return at;
+// Calls `visit` with the begin and end of every run of digits in `text`.
+template <typename Visit>
+void ForEachRun(std::string_view text, Visit visit) {
+  for (size_t at = 0; at < text.size(); ++at) {
+    if (!IsAsciiDigit(text[at])) continue;
+    const size_t begin = at;
+    while (at < text.size() && IsAsciiDigit(text[at])) ++at;
+    visit(begin, at);
+  }
 }
 
 // Groups of digits with anything between them: `4111abc1111...`.
 bool MaskLooseGroups(std::string& text) {
   Reading reading(text.size());
   size_t last_end = 0;
-  for (size_t at = 0; at < text.size();) {
-    if (!IsAsciiDigit(text[at])) {
-      ++at;
-      continue;
-    }
-    reading.AddSeparator(at - last_end > kGapMax ? kApart : kJoint);
-    const size_t end = RunEnd(text, at);
-    for (; at < end; ++at) reading.AddDigit(text[at], at, at + 1);
+  ForEachRun(text, [&](size_t begin, size_t end) {
+    reading.AddSeparator(begin - last_end > kGapMax ? kApart : kJoint);
+    for (size_t at = begin; at < end; ++at) reading.AddDigit(text[at], at, at + 1);
     last_end = end;
-  }
+  });
   return reading.Mask(text);
+}
+
+// The digit whose character code is the run of digits at [begin, end) of `text`, in decimal, or in
+// hexadecimal where `x`, `u` or `+` is before it; NUL when it is none.
+char DigitOfCode(std::string_view text, size_t begin, size_t end) {
+  const char before = begin > 0 ? text[begin - 1] : '\0';
+  while (begin + 2 < end && text[begin] == '0') ++begin;
+  if (end - begin != 2) return '\0';
+  const bool is_hex = (before | 0x20) == 'x' || (before | 0x20) == 'u' || before == '+';
+  if (is_hex && text[begin] == '3') return text[begin + 1];
+  const int value = (text[begin] - '0') * 10 + (text[begin + 1] - '0');
+  return value >= '0' && value <= '9' ? static_cast<char>(value) : '\0';
 }
 
 // Lists of the codes of digits: `52,49,49`, `0x34, 0x31`, `U+0034 U+0031`.
 bool MaskCharacterCodes(std::string& text) {
   Reading reading(text.size());
   size_t last_end = 0;
-  for (size_t at = 0; at < text.size();) {
-    if (!IsAsciiDigit(text[at])) {
-      ++at;
-      continue;
-    }
-    const size_t end = RunEnd(text, at);
-    const std::string_view run = std::string_view(text).substr(at, end - at);
-    size_t digits = at;
-    while (digits + 2 < end && text[digits] == '0') ++digits;
-    const std::string_view code = std::string_view(text).substr(digits, end - digits);
-    const char before = at > 0 ? text[at - 1] : '\0';
-    // `0` of `0x34` is no code.
-    const bool is_prefix = run == "0" && end < text.size() && (text[end] | 0x20) == 'x';
-    char digit = '\0';
-    if (code.size() == 2) {
-      const bool is_hex = (before | 0x20) == 'x' || before == '+' || (before | 0x20) == 'u';
-      if (is_hex && code[0] == '3') digit = code[1];
-      const int value = (code[0] - '0') * 10 + (code[1] - '0');
-      if (digit == '\0' && value >= '0' && value <= '9') digit = static_cast<char>(value);
-    }
-    if (digit != '\0') {
-      if (at - last_end > kGapMax) reading.AddSeparator(kApart);
-      reading.AddDigit(digit, at, end);
-      last_end = end;
-    } else if (!is_prefix) {
-      reading.AddSeparator(kApart);
-    }
-    at = end;
-  }
+  ForEachRun(text, [&](size_t begin, size_t end) {
+    const char digit = DigitOfCode(text, begin, end);
+    // `0` of `0x34` is no code of its own.
+    const bool is_prefix =
+        end - begin == 1 && text[begin] == '0' && end < text.size() && (text[end] | 0x20) == 'x';
+    if (is_prefix) return;
+    if (digit == '\0' || begin - last_end > kGapMax) reading.AddSeparator(kApart);
+    if (digit == '\0') return;
+    reading.AddDigit(digit, begin, end);
+    last_end = end;
+  });
   return reading.Mask(text);
 }
 
