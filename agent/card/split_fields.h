@@ -41,7 +41,7 @@ class SplitFields {
     bool any = false;
   };
 
-  // Takes the values of a text in order, each by its end (FieldPlaces::values), and hands over the
+  // Takes the values of a text in order, each by its end (Places::values), and hands over the
   // number whose first two parts are `previous` and this.
   void TakeValue(std::string_view text, size_t end, Previous& previous, Sink sink) const;
 

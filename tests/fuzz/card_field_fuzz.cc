@@ -13,12 +13,12 @@
 
 #include "agent/card/brand_table.h"
 #include "agent/card/emv_field.h"
-#include "agent/card/field_pass.h"
 #include "agent/card/field_structure.h"
 #include "agent/card/luhn.h"
 #include "agent/card/record_tail.h"
 #include "agent/card/split_fields.h"
 #include "agent/card/surroundings.h"
+#include "agent/card/symbols.h"
 
 namespace {
 
@@ -65,16 +65,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     Require(candidate.end - candidate.begin <= SplitFields::kSpanMax);
   };
   SplitFields::Previous previous;
-  FieldPass pass(text, 0);
-  FieldPlaces places;
   for (size_t at = 0; at < text.size(); ++at) {
-    if (at % FieldPlaces::kBytes == 0) {
-      pass.Next(std::min(FieldPlaces::kBlocks, (text.size() - at + kBlockBytes - 1) / kBlockBytes),
-                places);
-    }
-    const size_t block = at % FieldPlaces::kBytes / kBlockBytes;
-    const uint64_t bit = uint64_t{1} << (at % kBlockBytes);
-    if ((places.values[block] & bit) != 0) split.TakeValue(text, at, previous, check);
+    const bool ends_value = at > 0 && IsAsciiDigit(text[at - 1]) && !IsAsciiDigit(text[at]);
+    if (ends_value) split.TakeValue(text, at, previous, check);
     emv.FindBinary(text, at, check);
     emv.FindInHex(text, at, check);
   }
