@@ -397,8 +397,8 @@ absl::Status AgentImpl::OpenMirrors() {
       traffic::SiteMap::Create(config().sites(), std::make_shared<traffic::LocalAddresses>());
   if (!sites.ok()) return sites.status();
   absl::StatusOr<std::unique_ptr<Mirrors>> mirrors =
-      Mirrors::Start(config(), {.scanner = ScannerOptions(), .sites = *std::move(sites)},
-                     *brands_, *writer_, coverage_);
+      Mirrors::Start(config(), {.scanner = ScannerOptions(), .sites = *std::move(sites)}, *brands_,
+                     *writer_, coverage_);
   if (!mirrors.ok()) return mirrors.status();
   mirrors_ = *std::move(mirrors);
   return absl::OkStatus();

@@ -22,6 +22,8 @@ constexpr uint32_t kLengthMax = 19;
 constexpr uint32_t kThreeDigits = 1000;
 constexpr uint32_t kRestOfThree = 100'000;  // eight digits over three
 constexpr size_t kBrandBytesMax = 32;
+// Contradictions that are told; a table may have millions.
+constexpr size_t kFaultsMax = 64;
 
 // Groups that the finder of numbers looks for; the first of them are usual, printed where a row
 // says nothing about numbers of that length.
@@ -143,7 +145,11 @@ std::string ListLengths(uint32_t lengths) {
 // Rows of one prefix length that share a number. The texts are right.
 void CheckOverlaps(absl::Span<const BrandRange> ranges, std::vector<BrandRangeFault>& faults) {
   std::vector<size_t> order(ranges.size());
-  for (size_t i = 0; i < order.size(); ++i) order[i] = i;
+  std::vector<uint32_t> lengths(ranges.size());
+  for (size_t i = 0; i < order.size(); ++i) {
+    order[i] = i;
+    lengths[i] = *ParseLengths(ranges[i].lengths);
+  }
   std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
     return std::make_pair(ranges[a].first.size(), std::string_view(ranges[a].first)) <
            std::make_pair(ranges[b].first.size(), std::string_view(ranges[b].first));
@@ -153,8 +159,9 @@ void CheckOverlaps(absl::Span<const BrandRange> ranges, std::vector<BrandRangeFa
     for (size_t j = i + 1; j < order.size(); ++j) {
       const BrandRange& two = ranges[order[j]];
       if (two.first.size() != one.first.size() || two.first > one.last) break;
-      const uint32_t common = *ParseLengths(one.lengths) & *ParseLengths(two.lengths);
+      const uint32_t common = lengths[order[i]] & lengths[order[j]];
       if (common == 0) continue;
+      if (faults.size() == kFaultsMax) return;
       const size_t row = std::max(order[i], order[j]);
       const size_t other = std::min(order[i], order[j]);
       faults.push_back(
