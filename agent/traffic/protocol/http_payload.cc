@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "agent/memory/wipe.h"
 #include "agent/traffic/protocol/http_request.h"
 #include "agent/traffic/protocol/protocol_detector.h"
 
@@ -229,6 +230,7 @@ void HttpPayload::End() {
   body_.End();
   events_.reset();
   tls_.reset();
+  memory::Wipe(provenance_.path);
 }
 
 }  // namespace skimwatch::traffic
