@@ -1,8 +1,14 @@
 #include "tests/bench/card/corpus.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <string_view>
+#include <system_error>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -18,7 +24,7 @@ using testing::Random;
 constexpr std::string_view kBase64 =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 constexpr std::string_view kHex = "0123456789abcdef";
-constexpr size_t kPlantedEvery = 16 << 10;
+constexpr size_t kPlantedEvery = 64 << 10;
 
 std::string RandomOf(Random& random, std::string_view alphabet, size_t count) {
   std::string text;
@@ -41,18 +47,61 @@ std::string Time(Random& random) {
                          Below(random, 60), Below(random, 1000));
 }
 
-std::string Planted(Random& random) {
+// Text around a number, the number as it is written, and the text after.
+struct PlantedLine {
+  std::string before;
+  std::string number;
+  std::string after;
+  bool plain = false;
+};
+
+PlantedLine NextPlanted(Random& random) {
   const std::string number = testing::NumberWith(random, "4", 16);
   const auto& forms = testing::EveryEncoding();
   switch (Below(random, 4)) {
     case 0:
-      return absl::StrCat("{\"cardNumber\":\"", number, "\",\"cvv\":\"123\"}\n");
+      return {"{\"cardNumber\":\"", number, "\",\"cvv\":\"123\"}\n", true};
     case 1:
-      return absl::StrCat("card ", testing::BrandGrouped(number, " "), " exp 12/27\n");
+      return {"card ", testing::BrandGrouped(number, " "), " exp 12/27\n", true};
     case 2:
-      return absl::StrCat("d=", forms[Below(random, forms.size())].encode("pan=" + number), "\n");
+      return {"d=", forms[Below(random, forms.size())].encode("pan=" + number), "\n"};
     default:
-      return absl::StrCat("q=", testing::Base64(testing::PercentAll("cc=" + number)), "\n");
+      return {"q=", testing::Base64(testing::PercentAll("cc=" + number)), "\n"};
+  }
+}
+
+void Plant(Random& random, Planted& planted) {
+  const PlantedLine line = NextPlanted(random);
+  planted.text += line.before;
+  planted.places.push_back(
+      {planted.text.size(), planted.text.size() + line.number.size(), line.plain});
+  planted.text.append(line.number).append(line.after);
+}
+
+// A long identifier, as systems make them: seconds in some unit since 1970, dates, goods' codes,
+// numbers by time and machine, counters, and few that are any digits.
+std::string Identifier(Random& random) {
+  switch (Below(random, 12)) {
+    case 0:
+    case 1:
+    case 2:
+      return "17" + testing::RandomDigits(random, 11);
+    case 3:
+      return "17" + testing::RandomDigits(random, 17);
+    case 4:
+      return "2024" + absl::StrFormat("%02d%02d%02d%02d%02d", 1 + Below(random, 12),
+                                      1 + Below(random, 28), Below(random, 24), Below(random, 60),
+                                      Below(random, 60));
+    case 5:
+      return "978" + testing::RandomDigits(random, 10);
+    case 6:
+    case 7:
+      return "1" + testing::RandomDigits(random, 17 + Below(random, 2));
+    case 8:
+    case 9:
+      return "00" + testing::RandomDigits(random, 14);
+    default:
+      return testing::RandomDigits(random, 13 + Below(random, 7));
   }
 }
 
@@ -64,25 +113,26 @@ std::string Request(Random& random) {
                       "Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\nAccept: "
                       "text/html,application/json;q=0.9\r\nCookie: _ga=GA1.2.",
                       testing::RandomDigits(random, 10), ".", testing::RandomDigits(random, 10),
-                      "; visit=", testing::RandomDigits(random, 16), "\r\n\r\n");
+                      "; visit=", Identifier(random), "\r\n\r\n");
 }
 
 std::string Json(Random& random) {
   return absl::StrCat(
-      "{\"id\":", testing::RandomDigits(random, 12), ",\"uuid\":\"", RandomOf(random, kHex, 8), "-",
-      RandomOf(random, kHex, 4), "-4", RandomOf(random, kHex, 3), "-a", RandomOf(random, kHex, 3),
-      "-", RandomOf(random, kHex, 12), "\",\"created\":\"", Time(random), "\",\"name\":\"",
-      Word(random), " ", Word(random), "\",\"price\":", Below(random, 999), ".", Below(random, 100),
-      ",\"lat\":", Below(random, 90), ".", testing::RandomDigits(random, 14), ",\"updated\":17",
-      testing::RandomDigits(random, 11), ",\"sku\":\"", testing::RandomDigits(random, 13), "\",\"",
-      Word(random), "\":\"", Word(random), " ", Word(random), " ", Word(random), "\"}\n");
+      "{\"id\":", testing::RandomDigits(random, 12), ",\"parent\":\"", Identifier(random), "\"",
+      ",\"uuid\":\"", RandomOf(random, kHex, 8), "-", RandomOf(random, kHex, 4), "-4",
+      RandomOf(random, kHex, 3), "-a", RandomOf(random, kHex, 3), "-", RandomOf(random, kHex, 12),
+      "\",\"created\":\"", Time(random), "\",\"name\":\"", Word(random), " ", Word(random),
+      "\",\"price\":", Below(random, 999), ".", Below(random, 100), ",\"lat\":", Below(random, 90),
+      ".", testing::RandomDigits(random, 14), ",\"updated\":17", testing::RandomDigits(random, 11),
+      ",\"sku\":\"", Identifier(random), "\",\"", Word(random), "\":\"", Word(random), " ",
+      Word(random), " ", Word(random), "\"}\n");
 }
 
 std::string LogLine(Random& random) {
   return absl::StrCat(Below(random, 256), ".", Below(random, 256), ".", Below(random, 256), ".",
                       Below(random, 256), " - - [", Time(random), "] \"POST /", Word(random), "/",
                       Word(random), " HTTP/1.1\" 200 ", Below(random, 100'000), " ",
-                      testing::RandomDigits(random, 16), " 0.", Below(random, 1000), "\n");
+                      Identifier(random), " 0.", Below(random, 1000), "\n");
 }
 
 std::string Html(Random& random) {
@@ -98,23 +148,6 @@ std::string Encoded(Random& random) {
   return absl::StrCat("data=", RandomOf(random, kBase64, 300), "\n");
 }
 
-template <typename Make>
-std::string WithPlanted(size_t bytes, uint64_t seed, Make make) {
-  Random random(seed);
-  std::string text;
-  text.reserve(bytes + 4096);
-  size_t next = kPlantedEvery / 2;
-  while (text.size() < bytes) {
-    text += make(random);
-    if (text.size() >= next) {
-      text += Planted(random);
-      next += kPlantedEvery;
-    }
-  }
-  text.resize(bytes);
-  return text;
-}
-
 std::string Repeated(std::string_view unit, size_t bytes) {
   std::string text;
   while (text.size() < bytes) text += unit;
@@ -124,51 +157,74 @@ std::string Repeated(std::string_view unit, size_t bytes) {
 
 }  // namespace
 
-std::string WebTraffic(size_t bytes) {
-  return WithPlanted(bytes, 1, [](Random& random) {
-    switch (Below(random, 16)) {
+Planted DigitHeavy(size_t bytes) {
+  Random random(1);
+  Planted planted;
+  planted.text.reserve(bytes + 4096);
+  size_t next = kPlantedEvery / 2;
+  while (planted.text.size() < bytes) {
+    switch (Below(random, 12)) {
       case 0:
       case 1:
       case 2:
-        return Request(random);
+        planted.text += Request(random);
+        break;
       case 3:
       case 4:
       case 5:
-        return Json(random);
+        planted.text += Json(random);
+        break;
       case 6:
-        return LogLine(random);
+        planted.text += LogLine(random);
+        break;
       case 7:
-        return Encoded(random);
+        planted.text += Encoded(random);
+        break;
       default:
-        return Html(random);
+        planted.text += Html(random);
+        break;
     }
-  });
+    if (planted.text.size() >= next) {
+      Plant(random, planted);
+      next += kPlantedEvery;
+    }
+  }
+  return planted;
 }
 
-std::string Scripts(size_t bytes) {
-  return WithPlanted(bytes, 2, [](Random& random) {
-    switch (Below(random, 6)) {
-      case 0:
-        return absl::StrCat("function ", RandomOf(random, "abcdefgh", 1), "(t,e){return t.",
-                            Word(random), "(e)&&(this._", Word(random), "=", Below(random, 100),
-                            "),e}");
-      case 1:
-        return absl::StrCat("document.querySelectorAll(\".", Word(random), "-", Word(random), "__",
-                            Word(random), "\").addEventListener(\"click\",(function(){");
-      case 2:
-        return absl::StrCat("var ", RandomOf(random, "nrtoi", 2), "=\"\\u003c", Word(random),
-                            "\\n\\t", Word(random), "\";");
-      case 3:
-        return absl::StrCat("if(null!==", RandomOf(random, "abc", 1), "){for(var i=0;i<",
-                            Below(random, 10'000), ";i++)", Word(random), "[i]=1.",
-                            testing::RandomDigits(random, 9), "}");
-      case 4:
-        return absl::StrCat("e.exports=require(\"./", Word(random), "/", Word(random), "\"),");
-      default:
-        return absl::StrCat("case ", Below(random, 300), ":return Object.defineProperty(t,\"",
-                            Word(random), "\",{enumerable:!0,get:function(){return r}});\n");
+Planted WebFiles(const std::string& folder, size_t bytes) {
+  std::vector<std::filesystem::path> files;
+  std::error_code error;
+  for (auto it = std::filesystem::recursive_directory_iterator(folder, error);
+       it != std::filesystem::recursive_directory_iterator(); it.increment(error)) {
+    if (it->is_regular_file(error)) files.push_back(it->path());
+  }
+  std::sort(files.begin(), files.end());
+  Random random(2);
+  // So that a part has of every package.
+  for (size_t i = files.size(); i > 1; --i) std::swap(files[i - 1], files[Below(random, i)]);
+  Planted planted;
+  if (files.empty()) return planted;
+  planted.text.reserve(bytes + 4096);
+  size_t next = kPlantedEvery / 2;
+  std::string content;
+  for (size_t i = 0; planted.text.size() < bytes; i = (i + 1) % files.size()) {
+    std::ifstream file(files[i], std::ios::binary);
+    content.assign(std::istreambuf_iterator<char>(file), {});
+    content += '\n';
+    size_t at = 0;
+    while (at < content.size()) {
+      // To the first end of a line where the next number is due.
+      const size_t due = next > planted.text.size() ? next - planted.text.size() : 0;
+      size_t end = content.find('\n', std::min(at + due, content.size() - 1)) + 1;
+      planted.text.append(content, at, end - at);
+      at = end;
+      if (planted.text.size() < next) continue;
+      Plant(random, planted);
+      next = planted.text.size() + kPlantedEvery;
     }
-  });
+  }
+  return planted;
 }
 
 std::string AllDigits(size_t bytes) {
