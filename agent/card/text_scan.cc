@@ -81,6 +81,45 @@ bool IsAsciiGroup(std::string_view text, size_t at) {
          (SextetOf(text[at + 2]) & 0x02) == 0;
 }
 
+// Whether groups of base64 in [begin, end) that stand for ASCII stand for text: signs that can be
+// printed and white space, or these in UTF-16. Code and images have many other bytes below 0x80.
+bool MayBeText(std::string_view text, size_t begin, size_t end) {
+  constexpr size_t kBytesMax = 12;
+  std::array<uint8_t, kBytesMax> bytes{};
+  size_t size = 0;
+  for (size_t at = begin; at < end; at += kBase64Group) {
+    const uint32_t bits = uint32_t{SextetOf(text[at])} << 18 | SextetOf(text[at + 1]) << 12 |
+                          SextetOf(text[at + 2]) << 6 | SextetOf(text[at + 3]);
+    bytes[size++] = static_cast<uint8_t>(bits >> 16);
+    bytes[size++] = static_cast<uint8_t>(bits >> 8);
+    bytes[size++] = static_cast<uint8_t>(bits);
+  }
+  std::array<size_t, 2> nuls{};
+  bool is_text = true;
+  for (size_t i = 0; i < size; ++i) {
+    const uint8_t byte = bytes[i];
+    if (byte == 0) {
+      ++nuls[i % 2];
+    } else if (byte < ' ' && byte != '\t' && byte != '\n' && byte != '\r') {
+      is_text = false;
+    }
+  }
+  explicit_bzero(bytes.data(), size);
+  // In UTF-16 every other byte is NUL, but for those of signs beyond Latin.
+  const size_t least = std::min(nuls[0], nuls[1]);
+  const size_t most = std::max(nuls[0], nuls[1]);
+  return is_text && least == 0 && (most == 0 || most + 2 >= size / 2);
+}
+
+// How many groups from `begin` to `end` begin with a character of a class.
+size_t CountGroups(std::string_view text, size_t begin, size_t end, uint8_t sextet_class_bit) {
+  size_t count = 0;
+  for (size_t at = begin; at < end; at += kBase64Group) {
+    if ((ClassesOf(kSextetClassTable, text[at]) & sextet_class_bit) != 0) ++count;
+  }
+  return count;
+}
+
 // How many groups of four begin with a byte of a mask, in a block whose first byte begins one.
 uint32_t CountGroups(uint64_t mask) {
   uint64_t count = mask & 0x1111111111111111u;
@@ -358,7 +397,7 @@ void TextScan::ScanBase64(const Level& level, const Places& places, size_t index
       size_t& done = progress.base64_text[group % kBase64Group];
       if (group >= done) {
         const Run run = Base64RunAt(level, at, block, alphabet, progress);
-        done = ScanBase64Groups(level, run, group);
+        done = ScanBase64Groups(level, run, group, done);
       }
     }
     if ((places.base64_runs[index] & bit) == 0) continue;
@@ -413,15 +452,27 @@ size_t TextScan::EndOfLines(std::string_view text, size_t begin, size_t end) {
   return last;
 }
 
-size_t TextScan::ScanBase64Groups(const Level& level, const Run& run, size_t group) {
+size_t TextScan::ScanBase64Groups(const Level& level, const Run& run, size_t group, size_t done) {
   constexpr size_t kGroupsMin = 3;
   constexpr size_t kMoreBytes = kGroupsMin * kBase64Group;
-  if (run.end < run.begin + kBase64RunMin || group + kBase64Group > run.end) return 0;
-  // Three groups are a sign where each begins a number's digits, four where they do not.
-  const bool four = group >= run.begin + kMoreBytes && IsAsciiGroup(level.text, group - kMoreBytes);
-  const size_t first = group - (kGroupsMin - (four ? 0 : 1)) * kBase64Group;
-  if (first < run.begin) return 0;
-  return ScanBase64Text(level, run.begin, first, group + kBase64Group, run.end);
+  constexpr size_t kTextBeforeMax = 512;
+  const std::string_view text = level.text;
+  const size_t end = group + kBase64Group;
+  if (run.end < run.begin + kBase64RunMin || end > run.end || end < run.begin + kMoreBytes) {
+    return done;
+  }
+  // Three groups are a sign where each begins with what a number has, four where they are of text.
+  size_t first = end - kMoreBytes;
+  if (CountGroups(text, first, end, sextet_class::kNumberFirst) < kGroupsMin) {
+    if (first < run.begin + kBase64Group) return done;
+    first -= kBase64Group;
+    if (!MayBeText(text, first, end)) return done;
+  }
+  // What is before, though it was not taken for text, may be the name of a field.
+  const size_t floor = std::max({run.begin + kBase64Group, done,
+                                 first > kTextBeforeMax ? first - kTextBeforeMax : size_t{0}});
+  while (first >= floor && IsAsciiGroup(text, first - kBase64Group)) first -= kBase64Group;
+  return ScanBase64Text(level, run.begin, first, end, run.end);
 }
 
 void TextScan::ScanBase64Run(const Level& level, const Run& run, size_t text_done) {

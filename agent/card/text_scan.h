@@ -119,8 +119,9 @@ class TextScan {
   static bool BeginsHere(const Level& level, const Run& run);
   void ScanBase64Run(const Level& level, const Run& run, size_t text_done);
   void ScanBase64Lines(const Level& level, const Run& run, Progress& progress);
-  // Decodes the text that the group at `group` and those before it show. Returns where it ends.
-  size_t ScanBase64Groups(const Level& level, const Run& run, size_t group);
+  // Decodes the text that the group at `group` and those before it show, if they do. Returns where
+  // it ends, `done` when there is none; what is before `done` has been decoded.
+  size_t ScanBase64Groups(const Level& level, const Run& run, size_t group, size_t done);
   // Decodes what shows as text from `first` on, in a run of [begin, end); it goes on to `last` at
   // least. Returns where it ends.
   size_t ScanBase64Text(const Level& level, size_t begin, size_t first, size_t last, size_t end);
