@@ -731,26 +731,26 @@ HWY_INLINE void FindUtf16(const char* bytes, const ClassMasks& masks, Places& pl
 }
 
 // The places that bytes beyond ASCII lead to.
-HWY_INLINE void FindWide(const char* bytes, const Batch& batch, bool with_fields, Places& places) {
+HWY_INLINE void FindWide(const char* bytes, const ClassMasks& before, bool with_fields,
+                         ClassMasks& now, Places& places) {
   constexpr uint8_t kInteger = 0xCF;
   constexpr uint8_t kLongLength = 0x81;
-  uint64_t digit_before = batch.before.digit[Places::kBlocks - 1] >> 63;
-  uint64_t tag_before = batch.before.tag[Places::kBlocks - 1] >> 63;
+  uint64_t digit_before = before.digit[Places::kBlocks - 1] >> 63;
+  uint64_t tag_before = before.tag[Places::kBlocks - 1] >> 63;
   for (size_t i = 0; i < Places::kBlocks; ++i) {
     uint64_t separators = 0;
     uint64_t digits = 0;
     ClassifyWide(bytes, i, separators, digits);
-    places.wide[i] = digits | (separators & (batch.now.digit[i] << 1 | digit_before));
-    digit_before = batch.now.digit[i] >> 63;
+    places.wide[i] = digits | (separators & (now.digit[i] << 1 | digit_before));
+    digit_before = now.digit[i] >> 63;
     if (places.wide[i] != 0) places.blocks |= uint64_t{1} << i;
     if (!with_fields) continue;
     const char* block = bytes + i * kBlockBytes;
-    const uint64_t integer = EqualTo(block, kInteger);
-    const uint64_t tag = batch.now.tag[i] | integer;
-    // The batch before may have ended with such a byte; it is not worth its mask to know.
-    if (i == 0) tag_before = 1;
-    places.tags[i] = (tag << 1 | tag_before) & (batch.now.control[i] | EqualTo(block, kLongLength));
-    tag_before = tag >> 63;
+    // The next batch looks back at it.
+    now.tag[i] |= EqualTo(block, kInteger);
+    places.tags[i] =
+        (now.tag[i] << 1 | tag_before) & (now.control[i] | EqualTo(block, kLongLength));
+    tag_before = now.tag[i] >> 63;
     if (places.tags[i] != 0) places.blocks |= uint64_t{1} << i;
   }
 }
@@ -785,8 +785,33 @@ HWY_INLINE void FindHex(const char* bytes, const Batch& batch, Places& places) {
     StoreMasks(Longer<8>(runs24).high, &runs32[i]);
     blocks |= NonZero(runs24.high) << i;
   }
+  // Pairs in hexadecimal of a block: digits, and the first byte of full-width digits.
+  struct Pairs {
+    uint64_t digits = 0;
+    uint64_t wide = 0;
+  };
+  const auto pairs_of = [&](size_t i) HWY_ATTR {
+    const char* block = bytes + i * kBlockBytes;
+    const uint64_t f = EqualTo(block, 'f') | EqualTo(block, 'F');
+    const uint64_t e = EqualTo(block, 'e') | EqualTo(block, 'E');
+    return Pairs{.digits = EqualTo(block, '3') & batch.now.digit[i] >> 1, .wide = e & f >> 1};
+  };
+  // Whether two blocks have so many pairs of one parity as the digits of a number, between others.
+  const auto has_digits = [](const Pairs& before, const Pairs& now) {
+    constexpr uint64_t kEven = 0x5555555555555555u;
+    constexpr int kDigitPairsMin = 10;
+    constexpr int kWidePairsMin = 4;
+    const auto most = [](uint64_t a, uint64_t b) {
+      return std::max(std::popcount(a & kEven) + std::popcount(b & kEven),
+                      std::popcount(a & ~kEven) + std::popcount(b & ~kEven));
+    };
+    return most(before.digits, now.digits) >= kDigitPairsMin ||
+           most(before.wide, now.wide) >= kWidePairsMin;
+  };
   for (uint64_t left = blocks; left != 0; left &= left - 1) {
     const auto i = static_cast<size_t>(std::countr_zero(left));
+    // Of the batch before nothing is known.
+    if (runs32[i] != 0 && i > 0 && !has_digits(pairs_of(i - 1), pairs_of(i))) runs32[i] = 0;
     // The upper halves of twelve pairs, the last of which began a byte before. Of the block before
     // all may be.
     const uint64_t ascii = BelowEight(bytes + i * kBlockBytes);
@@ -908,7 +933,7 @@ HWY_INLINE void FindInBatch(FirstPass::State& state, const char* bytes, bool has
   places.digits.fill(0);
   if (digits.blocks != 0) FilterDigits(state, digits, places);
   if (rare.wide) {
-    FindWide(bytes, batch, state.wanted.fields, places);
+    FindWide(bytes, batch.before, state.wanted.fields, now, places);
   } else {
     places.wide.fill(0);
   }

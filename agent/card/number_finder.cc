@@ -282,7 +282,7 @@ size_t NumberFinder::FindUngrouped(std::string_view text, Groups& groups, size_t
                                    Sink sink) const {
   const Group& group = groups.group[index];
   if (const size_t prefix = PrefixedLength(text, group.begin);
-      prefix >= kDigitsMin && prefix < group.digits) {
+      prefix >= kDigitsMin && prefix <= kDigitsMax && prefix < group.digits) {
     return FindPrefixed(text, groups, index, prefix, sink);
   }
   if (group.digits < kDigitsMin || group.digits > kDigitsMax) return 0;

@@ -135,26 +135,24 @@ SplitFields::Part SplitFields::ValueAt(std::string_view text, size_t begin) {
   return part;
 }
 
+bool SplitFields::CanOpen(std::string_view text, const Part& part) const {
+  if (part.size() < 2 || part.size() > kPartDigitsMax || part.begin == 0) return false;
+  const auto first = static_cast<uint8_t>(text[part.begin] - '0');
+  const auto second = static_cast<uint8_t>(text[part.begin + 1] - '0');
+  return brands_.Possible(first, second, 16) || brands_.Possible(first, second, 15) ||
+         brands_.Possible(first, second, 14);
+}
+
 void SplitFields::TakeValue(std::string_view text, size_t end, Previous& previous,
                             Sink sink) const {
-  const bool is_close = previous.any && end - previous.end <= kGapMax + kPartDigitsMax;
-  const size_t first_end = previous.end;
-  previous = {.end = end, .any = true};
-  if (!is_close) return;
-  const Part first = ValueBefore(text, first_end);
+  const Part first = {.begin = previous.begin, .end = previous.end};
   const Part second = ValueBefore(text, end);
-  if (first.size() > kPartDigitsMax || second.size() > kPartDigitsMax) return;
-  if (first.size() < 2 || second.size() < 2) return;
+  const bool follows = previous.opens && end - first.end <= kGapMax + kPartDigitsMax;
+  previous = {.begin = second.begin, .end = end, .opens = CanOpen(text, second)};
+  if (!follows) return;
+  if (second.size() < 2 || second.size() > kPartDigitsMax) return;
   if (first.size() + second.size() > SecretDigits::kMax) return;
-  if (!brands_.Possible(static_cast<uint8_t>(text[first.begin] - '0'),
-                        static_cast<uint8_t>(text[first.begin + 1] - '0'), 16) &&
-      !brands_.Possible(static_cast<uint8_t>(text[first.begin] - '0'),
-                        static_cast<uint8_t>(text[first.begin + 1] - '0'), 15) &&
-      !brands_.Possible(static_cast<uint8_t>(text[first.begin] - '0'),
-                        static_cast<uint8_t>(text[first.begin + 1] - '0'), 14)) {
-    return;
-  }
-  if (first.begin == 0 || second.begin <= first.end) return;
+  if (second.begin <= first.end) return;
   const uint32_t opening = NeighbourBefore(text, second.begin).code;
   if (!OpensValue(opening)) return;
   const bool same = opening == NeighbourBefore(text, first.begin).code;

@@ -37,8 +37,10 @@ class SplitFields {
 
   // The value that ended before the one that is taken next.
   struct Previous {
+    size_t begin = 0;
     size_t end = 0;
-    bool any = false;
+    // It can be the first part of a number.
+    bool opens = false;
   };
 
   // Takes the values of a text in order, each by its end (Places::values), and hands over the
@@ -51,6 +53,9 @@ class SplitFields {
     size_t end = 0;
     size_t size() const { return end - begin; }
   };
+  // Whether a number can begin with the digits of a part.
+  bool CanOpen(std::string_view text, const Part& part) const;
+
   static constexpr size_t kPartsMax = 8;
   struct Parts {
     std::array<Part, kPartsMax> part;

@@ -120,6 +120,36 @@ size_t CountGroups(std::string_view text, size_t begin, size_t end, uint8_t sext
   return count;
 }
 
+// Whether a number in base64 may lie over the break after a line: groups of text, or some that
+// begin as a number's digits beyond ASCII do, are near it. Lines that end within a group are not
+// judged.
+bool MayGoOnOverBreak(std::string_view text, const TextScan::Run& line, size_t lines_end) {
+  constexpr size_t kAroundBytes = 24;
+  constexpr size_t kTextGroupsMin = 3;
+  constexpr size_t kDigitGroupsMin = 2;
+  constexpr size_t kWideGroupsMin = 3;
+  if ((line.end - line.begin) % kBase64Group != 0) return true;
+  std::array<char, 2 * kAroundBytes> around{};
+  size_t size = 0;
+  for (size_t at = line.end - std::min(kAroundBytes, line.end - line.begin);
+       at < lines_end && size < around.size(); ++at) {
+    if (IsBase64(text[at])) around[size++] = text[at];
+  }
+  const std::string_view groups(around.data(), size / kBase64Group * kBase64Group);
+  size_t in_a_row = 0;
+  bool is_text = false;
+  for (size_t at = 0; at < groups.size(); at += kBase64Group) {
+    in_a_row = IsAsciiGroup(groups, at) ? in_a_row + 1 : 0;
+    is_text = is_text || in_a_row >= kTextGroupsMin;
+  }
+  const bool result =
+      is_text ||
+      CountGroups(groups, 0, groups.size(), sextet_class::kDigitFirst) >= kDigitGroupsMin ||
+      CountGroups(groups, 0, groups.size(), sextet_class::kWideFirst) >= kWideGroupsMin;
+  explicit_bzero(around.data(), size);
+  return result;
+}
+
 // How many groups of four begin with a byte of a mask, in a block whose first byte begins one.
 uint32_t CountGroups(uint64_t mask) {
   uint64_t count = mask & 0x1111111111111111u;
@@ -431,7 +461,7 @@ bool TextScan::BeginsHere(const Level& level, const Run& run) {
 void TextScan::ScanBase64Lines(const Level& level, const Run& run, Progress& progress) {
   const size_t ceiling = std::min(level.text.size(), level.end + kRunContextBytes);
   const size_t lines_end = EndOfLines(level.text.substr(0, ceiling), run.begin, run.end);
-  if (lines_end == run.end) return;
+  if (lines_end == run.end || !MayGoOnOverBreak(level.text, run, lines_end)) return;
   progress.lines = lines_end;
   ScanEncoded(level, Form::kBase64, run.begin, lines_end, BeginsHere(level, run), true);
 }
