@@ -45,6 +45,8 @@ test|libgmock-dev|matchers of the unit tests
 test|libbenchmark-dev|micro-benchmarks
 test|libvectorscan-dev|peer that the scanner is measured beside
 test|ripgrep|peer that the offline scanner is measured beside
+test|clang|compiles the fuzz targets
+test|libclang-rt-dev|libFuzzer and the sanitizers of clang
 test|prometheus|scrapes the collector; promtool checks rules
 test|strace|makes disk faults
 test|squid|an egress proxy that hands over requests by ICAP
