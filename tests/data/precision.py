@@ -221,6 +221,8 @@ def main():
         "false_alarms": {level: totals[level] for level in LEVELS},
         "by_form": {chain: {level: row[level] for level in LEVELS}
                     for chain, row in sorted(by_chain.items())},
+        "by_evidence": {name: {level: row[level] for level in LEVELS}
+                        for name, row in sorted(by_evidence.items())},
         "test_cards": len(test_cards),
     }, indent=2) + "\n")
     sys.exit(1 if missed else 0)

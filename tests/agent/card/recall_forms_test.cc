@@ -24,6 +24,9 @@ void ExpectRecall(const std::vector<RecallForm>& forms, size_t cases) {
 TEST(RecallForms, FindsEveryPlainAndGroupedNumber) { ExpectRecall(PlainForms(), 200); }
 TEST(RecallForms, FindsEveryNumberOfEveryBrand) { ExpectRecall(BrandForms(), 200); }
 TEST(RecallForms, FindsNumbersInEveryEncoding) { ExpectRecall(EncodedForms(), 200); }
+TEST(RecallForms, FindsNumbersInSeveralFieldsAndInChipData) {
+  ExpectRecall(StructuredForms(), 200);
+}
 TEST(RecallForms, FindsNumbersInTwoEncodings) { ExpectRecall(NestedPairs(), 40); }
 TEST(RecallForms, FindsNumbersInThreeEncodings) { ExpectRecall(NestedTriples(), 8); }
 

@@ -57,11 +57,12 @@ class Precision {
 
   bool is_there() const { return counts_.contains("bytes"); }
 
-  // False alarms per GiB as `high / medium / low`, of one chain of encodings.
-  std::string OfChain(const std::string& chain) const {
+  // False alarms per GiB as `high / medium / low`.
+  std::string Of(const RecallForm& form) const {
     if (!is_there()) return "";
     const json none = {{"high", 0}, {"medium", 0}, {"low", 0}};
-    return Rates(counts_["by_form"].value(chain, none));
+    return Rates(form.evidence.empty() ? counts_["by_form"].value(form.chain, none)
+                                       : counts_["by_evidence"].value(form.evidence, none));
   }
   // Of all chains of several encodings.
   std::string OfNested() const {
@@ -124,18 +125,12 @@ class Tables {
   }
   void AddEncoded() {
     absl::StrAppend(&text_,
-                    "| encoding | recall | bare number | named `cardNumber` | false alarms per GiB "
+                    "| form | recall | bare number | named `cardNumber` | false alarms per GiB "
                     "|\n| --- | --- | --- | --- | --- |\n");
-    std::string counted;
-    for (const RecallForm& form : skimwatch::testing::EncodedForms()) {
-      // Ways to write one encoding share its false alarms.
-      const std::string alarms =
-          counted == form.chain ? "as above" : precision_.OfChain(form.chain);
-      AddRow(form, alarms);
-      counted = form.chain;
-    }
+    AddRows(skimwatch::testing::EncodedForms());
     AddTogether("two, one in another", skimwatch::testing::NestedPairs());
     AddTogether("three", skimwatch::testing::NestedTriples());
+    AddRows(skimwatch::testing::StructuredForms());
     absl::StrAppend(&text_, "\n");
   }
 
@@ -143,6 +138,15 @@ class Tables {
   bool all_reached() const { return all_reached_; }
 
  private:
+  void AddRows(const std::vector<RecallForm>& forms) {
+    std::string counted;
+    for (const RecallForm& form : forms) {
+      // Ways to write one form share its false alarms.
+      const std::string& counted_by = form.evidence.empty() ? form.chain : form.evidence;
+      AddRow(form, counted == counted_by ? "as above" : precision_.Of(form));
+      counted = counted_by;
+    }
+  }
   Recall Measure(const RecallForm& form) {
     const Recall recall = MeasureRecall(form, cases_, kSeed);
     if (recall.rate() < form.recall_min) {

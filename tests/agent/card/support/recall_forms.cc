@@ -3,8 +3,11 @@
 #include <algorithm>
 #include <set>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "tests/agent/card/support/encode.h"
 #include "tests/agent/card/support/scan.h"
 
@@ -146,6 +149,57 @@ std::vector<RecallForm> BrandForms() {
   return forms;
 }
 
+std::vector<RecallForm> StructuredForms() {
+  // Chips hold numbers of the common brands.
+  const auto field = [](std::string_view tag, std::string_view value) {
+    std::string digits(value);
+    if (digits.size() % 2 != 0) digits += 'F';
+    return absl::StrCat(std::string(tag), absl::StrFormat("%02X", digits.size() / 2), digits);
+  };
+  const auto bytes = [](const std::string& hex) { return absl::HexStringToBytes(hex); };
+  const auto in_record = [field](std::string_view number, Body body) {
+    const std::string pan = field("5A", number);
+    return body == Body::kBare ? pan : absl::StrCat("9F270180", pan, "5F2403271231");
+  };
+  std::vector<RecallForm> forms;
+  const auto add = [&](std::string name, std::string evidence, auto write) {
+    for (const auto& [brand, length] :
+         {std::pair<std::string, size_t>{"mastercard", 16}, {"amex", 15}}) {
+      forms.push_back({.name = absl::StrCat(name, ", ", length, " digits"),
+                       .chain = "plain",
+                       .evidence = evidence,
+                       .brand = brand,
+                       .length = length,
+                       .write = write});
+    }
+  };
+  add("fields `n1=`, `n2=` ... or `card1=` ...", "split_fields",
+      [](Random& random, std::string_view number, Body body) {
+        const std::string grouped = BrandGrouped(number, " ");
+        std::string text;
+        int field_number = 0;
+        for (const absl::string_view part : absl::StrSplit(grouped, ' ')) {
+          absl::StrAppend(&text, body == Body::kBare ? "n" : "card", ++field_number, "=", part,
+                          "&");
+        }
+        return absl::StrCat(std::string(Below(random, 70), ' '), "x=1&", text, "y=2");
+      });
+  add("a list of groups", "split_fields", [](Random& random, std::string_view number, Body body) {
+    return absl::StrCat(std::string(Below(random, 70), ' '), "{\"",
+                        body == Body::kBare ? "n" : "cardNumber", "\":[\"",
+                        BrandGrouped(number, "\",\""), "\"]}");
+  });
+  add("EMV tag 5A in hexadecimal, alone or in a record", "emv_tag",
+      [in_record](Random& random, std::string_view number, Body body) {
+        return InText(random, in_record(number, body));
+      });
+  add("EMV tag 5A in binary, alone or in a record", "emv_tag",
+      [in_record, bytes](Random& random, std::string_view number, Body body) {
+        return InText(random, bytes(in_record(number, body)));
+      });
+  return forms;
+}
+
 std::vector<RecallForm> EncodedForms() {
   std::vector<RecallForm> forms;
   for (const NamedEncoding& encoding : EveryEncoding()) {
@@ -217,6 +271,11 @@ Recall MeasureRecall(const RecallForm& form, size_t cases, uint64_t seed) {
     const std::vector<Found> found = Scan(text, setup);
     if (!IsOnly(found, number) || ChainOf(found[0]) != form.chain ||
         ScanInPieces(text, cuts, setup) != found) {
+      continue;
+    }
+    const std::vector<std::string>& evidence = found[0].evidence;
+    if (!form.evidence.empty() &&
+        std::find(evidence.begin(), evidence.end(), form.evidence) == evidence.end()) {
       continue;
     }
     ++recall.found;

@@ -28,6 +28,9 @@ struct RecallForm {
   // What card::CardMatch::encodings says of it, outermost first, in the words of
   // tests/data/precision.py: `percent > base64`; `plain` for none.
   std::string chain;
+  // Evidence that every one has, and by which precision.py counts the form's false alarms; by its
+  // chain where empty.
+  std::string evidence;
   // The least part of its numbers that must be found.
   double recall_min = 0.999;
   // Encodings undone one in another that it takes.
@@ -43,6 +46,8 @@ struct RecallForm {
 std::vector<RecallForm> PlainForms();
 // For each brand and length two: in one run, and in groups as the brand prints them.
 std::vector<RecallForm> BrandForms();
+// Numbers in several fields, and in the data of chips.
+std::vector<RecallForm> StructuredForms();
 // Each encoding alone: the one table to add a form to is in recall_forms.cc.
 std::vector<RecallForm> EncodedForms();
 // Every encoding in every other; every three of the encodings that EncodingName tells apart.
