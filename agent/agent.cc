@@ -122,6 +122,14 @@ void AddDecoderStats(const traffic::TrafficDecoder::Stats& one,
   sum.bodies_undecodable += one.bodies_undecodable;
   sum.tls_streams += one.tls_streams;
   sum.raw_streams += one.raw_streams;
+  sum.datagrams += one.datagrams;
+  sum.datagram_bytes += one.datagram_bytes;
+  sum.datagram_flows_active += one.datagram_flows_active;
+  for (size_t i = 0; i < sum.protocols.size(); ++i) {
+    sum.protocols[i].streams += one.protocols[i].streams;
+    sum.protocols[i].messages += one.protocols[i].messages;
+    sum.protocols[i].errors += one.protocols[i].errors;
+  }
 }
 
 traffic::TrafficDecoder::Stats DecoderStats(const Capture& capture) {

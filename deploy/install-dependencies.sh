@@ -25,7 +25,8 @@ build|libarchive-dev|zip, tar, 7z and cpio in the offline scanner
 build|libbz2-dev|bzip2 files
 build|liblzma-dev|xz and lzip files
 build|libhtp-dev|HTTP/1 parser made for traffic that is watched
-build|libnghttp2-dev|HTTP/2 of request copies
+build|libnghttp2-dev|HTTP/2 of request copies; header compression of captured HTTP/2
+build|libpsl-dev|registered domains, by the public suffix list
 build|libboost-dev|sockets and HTTP of the servers that take request copies (Asio, Beast)
 build|libpcap-dev|capture files and packet filters
 build|libyaml-cpp-dev|configuration files
@@ -51,6 +52,8 @@ test|prometheus|scrapes the collector; promtool checks rules
 test|strace|makes disk faults
 test|squid|an egress proxy that hands over requests by ICAP
 test|python3|a web server under test that is not nginx
+test|nghttp2-client|HTTP/2 as its reference client speaks it
+test|nghttp2-server|HTTP/2 as its reference server speaks it
 test|tcpdump|makes capture files to compare with
 test|faketime|steps the clock of a program under test
 test|iproute2|network namespaces of capture tests

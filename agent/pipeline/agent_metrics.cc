@@ -94,12 +94,30 @@ void AddCaptures(const AgentSnapshot& snapshot, Families& families) {
               "Compressed bodies that grew beyond limits.decompression_ratio_max.",
               MetricType::Counter, [](const Capture& c) { return c.decoder.bodies_cut_as_bomb; });
   per_capture("skimwatch_traffic_packets_undecodable_total",
-              "Packets that are no TCP over IP: fragments, other protocols, malformed.",
+              "Packets that are no TCP or UDP over IP: fragments, other protocols, malformed.",
               MetricType::Counter, [](const Capture& c) { return c.decoder.packets_undecodable; });
+
+  per_capture("skimwatch_traffic_datagrams_total", "UDP datagrams met.", MetricType::Counter,
+              [](const Capture& c) { return c.decoder.datagrams; });
 
   std::vector<Series> messages;
   std::vector<Series> streams;
+  std::vector<Series> protocol_messages;
+  std::vector<Series> protocol_errors;
   for (const Capture& c : snapshot.captures) {
+    for (size_t i = 0; i < c.decoder.protocols.size(); ++i) {
+      const auto protocol = static_cast<traffic::Protocol>(i);
+      if (protocol == traffic::Protocol::kUnknown) continue;
+      const traffic::TrafficDecoder::Stats::PerProtocol& one = c.decoder.protocols[i];
+      const Labels labels = {{"interface", c.interface},
+                             {"protocol", std::string(traffic::ProtocolName(protocol))}};
+      // TLS is counted below, with flows that were joined in the middle.
+      if (protocol != traffic::Protocol::kTls) {
+        streams.push_back({labels, static_cast<double>(one.streams)});
+      }
+      protocol_messages.push_back({labels, static_cast<double>(one.messages)});
+      protocol_errors.push_back({labels, static_cast<double>(one.errors)});
+    }
     messages.push_back({{{"interface", c.interface}, {"type", "request"}},
                         static_cast<double>(c.decoder.requests)});
     messages.push_back({{{"interface", c.interface}, {"type", "response"}},
@@ -112,8 +130,17 @@ void AddCaptures(const AgentSnapshot& snapshot, Families& families) {
   Add(families, "skimwatch_traffic_http_messages_total", "HTTP messages with a complete head.",
       MetricType::Counter, messages);
   Add(families, "skimwatch_traffic_streams_total",
-      "Directions of flows that are no HTTP: `tls` can't be read, `unknown` is scanned as bytes.",
+      "Directions of flows by what their content was found to be: `tls` and `quic` can't be read, "
+      "`unknown` is scanned as bytes.",
       MetricType::Counter, streams);
+  Add(families, "skimwatch_traffic_messages_total",
+      "Messages by protocol: requests and responses, WebSocket and syslog messages, DNS messages, "
+      "mail and FTP commands, ClientHellos.",
+      MetricType::Counter, protocol_messages);
+  Add(families, "skimwatch_traffic_protocol_errors_total",
+      "Places where data broke the rules of the protocol that it began as; what follows is scanned "
+      "as bytes. Many of them mean a client or a parser at odds with the standard.",
+      MetricType::Counter, protocol_errors);
 }
 
 void AddMirrors(const AgentSnapshot& snapshot, Families& families) {

@@ -47,6 +47,33 @@ v1::Direction DirectionOf(traffic::Direction direction) {
   return v1::DIRECTION_UNSPECIFIED;
 }
 
+v1::Protocol ProtocolOnWire(traffic::Protocol protocol) {
+  switch (protocol) {
+    case traffic::Protocol::kHttp1:
+      return v1::PROTOCOL_HTTP1;
+    case traffic::Protocol::kHttp2:
+      return v1::PROTOCOL_HTTP2;
+    case traffic::Protocol::kWebSocket:
+      return v1::PROTOCOL_WEBSOCKET;
+    case traffic::Protocol::kDns:
+      return v1::PROTOCOL_DNS;
+    case traffic::Protocol::kSmtp:
+      return v1::PROTOCOL_SMTP;
+    case traffic::Protocol::kFtp:
+      return v1::PROTOCOL_FTP;
+    case traffic::Protocol::kSyslog:
+      return v1::PROTOCOL_SYSLOG;
+    case traffic::Protocol::kTls:
+      return v1::PROTOCOL_TLS;
+    case traffic::Protocol::kQuic:
+      return v1::PROTOCOL_QUIC;
+    case traffic::Protocol::kUnknown:
+    case traffic::Protocol::kCount:
+      break;
+  }
+  return v1::PROTOCOL_UNSPECIFIED;
+}
+
 bool IsInbound(v1::Direction direction) {
   return direction == v1::DIRECTION_INBOUND_REQUEST || direction == v1::DIRECTION_INBOUND_RESPONSE;
 }
@@ -171,6 +198,7 @@ SightingOrigin OriginOf(const traffic::Provenance& provenance, traffic::Part par
   const std::string_view part_name = traffic::PartName(part);
   shown.set_part(part_name.data(), part_name.size());
   shown.set_referrer(provenance.referrer);
+  shown.set_protocol(ProtocolOnWire(provenance.protocol));
   return origin;
 }
 

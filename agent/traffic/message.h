@@ -53,8 +53,8 @@ enum class Part : uint8_t {
   kMessage,
   // A command line or a reply of SMTP or FTP.
   kCommand,
-  // Names asked for in DNS: as they are, with their labels joined, and the labels of one query after
-  // another to one registered domain.
+  // Names asked for in DNS: as they are, with their labels joined, and the labels of one query
+  // after another to one registered domain. The server name that a TLS client asks for.
   kName,
   // Data of a DNS record.
   kRecord,
@@ -76,8 +76,8 @@ struct Provenance {
   Direction direction = Direction::kUnknown;
   Address client;
   Address server;
-  // The request's host, lower case, without port; for DNS the registered domain that is asked about.
-  // Empty when unknown.
+  // The request's host, lower case, without port; for DNS the registered domain that is asked
+  // about. Empty when unknown.
   std::string host;
   std::string method;
   // The request's path without query, as sent. It may carry a card number: show only

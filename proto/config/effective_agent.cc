@@ -87,7 +87,7 @@ void CheckSources(const Checker& root, const v1::AgentConfig& config, const IsSi
           return text.size() <= 15 && text.find_first_of("/ ") == std::string_view::npos;
         },
         "the name of a network interface, at most 15 characters");
-    capture.Text("filter", "tcp");
+    capture.Text("filter", "tcp or udp");
     CheckSite(capture, config, is_site);
     capture.Number("threads", 1, 1, 64);
     capture.Number("ring_mib", 16, 1, 1024);

@@ -19,14 +19,15 @@ constexpr int kServer = 1;
 class ByteFlowDecoder::Impl {
  public:
   Impl(TrafficDecoderOptions options, std::shared_ptr<const SiteMap> sites, Coverage& coverage,
-       MessageSink& sink)
+       MessageSink& sink, DestinationSink* destinations)
       : options_(std::move(options)),
         sites_(std::move(sites)),
         context_{.options = options_,
                  .sites = *sites_,
                  .coverage = coverage,
                  .sink = sink,
-                 .counters = counters_} {}
+                 .counters = counters_,
+                 .destinations = destinations} {}
   ~Impl() { Flush(); }
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
@@ -71,10 +72,12 @@ class ByteFlowDecoder::Impl {
            absl::AbsDuration(now - flows_.at(by_age_.front()).last_seen) > options_.flow_idle) {
       End(by_age_.front(), now);
     }
+    context_.dns_names.Expire(now - options_.flow_idle);
   }
 
   void Flush() {
     while (!by_age_.empty()) End(by_age_.front(), flows_.at(by_age_.front()).last_seen);
+    context_.dns_names.Clear();
   }
 
   Stats stats() const {
@@ -117,8 +120,9 @@ class ByteFlowDecoder::Impl {
 
 ByteFlowDecoder::ByteFlowDecoder(TrafficDecoderOptions options,
                                  std::shared_ptr<const SiteMap> sites, Coverage& coverage,
-                                 MessageSink& sink)
-    : impl_(std::make_unique<Impl>(std::move(options), std::move(sites), coverage, sink)) {}
+                                 MessageSink& sink, DestinationSink* destinations)
+    : impl_(std::make_unique<Impl>(std::move(options), std::move(sites), coverage, sink,
+                                   destinations)) {}
 ByteFlowDecoder::~ByteFlowDecoder() = default;
 
 void ByteFlowDecoder::OnOpen(uint64_t flow, const ByteFlow& info, absl::Time now) {

@@ -7,6 +7,7 @@
 #include "absl/time/time.h"
 #include "agent/traffic/byte_flow.h"
 #include "agent/traffic/coverage.h"
+#include "agent/traffic/destination.h"
 #include "agent/traffic/message.h"
 #include "agent/traffic/protocol/traffic_decoder.h"
 #include "agent/traffic/site_map.h"
@@ -16,8 +17,8 @@ namespace skimwatch::traffic {
 // Turns flows that come as ordered bytes, from sources that are no packet captures, into messages:
 // protocols, content codings and coverage are those of TrafficDecoder.
 //
-// Thread-compatible: one a source's thread; `stats()` alone may be called from anywhere. `coverage`
-// and `sink` must outlive it.
+// Thread-compatible: one a source's thread; `stats()` alone may be called from anywhere.
+// `coverage`, `sink` and `destinations`, which may be null, must outlive it.
 class ByteFlowDecoder final : public ByteFlowHandler {
  public:
   struct Stats {
@@ -37,7 +38,7 @@ class ByteFlowDecoder final : public ByteFlowHandler {
 
   // Of the options those hold that speak of flows and bodies, not of packets.
   ByteFlowDecoder(TrafficDecoderOptions options, std::shared_ptr<const SiteMap> sites,
-                  Coverage& coverage, MessageSink& sink);
+                  Coverage& coverage, MessageSink& sink, DestinationSink* destinations = nullptr);
   ~ByteFlowDecoder() override;
 
   // Flows that were not opened, or were let go, are counted as kShedFlowTableFull.

@@ -2,9 +2,11 @@
 #define SKIMWATCH_AGENT_TRAFFIC_PROTOCOL_DECODER_CONTEXT_H_
 
 #include "agent/traffic/coverage.h"
+#include "agent/traffic/destination.h"
 #include "agent/traffic/message.h"
 #include "agent/traffic/protocol/content_decoder.h"
 #include "agent/traffic/protocol/decoder_counters.h"
+#include "agent/traffic/protocol/dns_names.h"
 #include "agent/traffic/protocol/http_config.h"
 #include "agent/traffic/protocol/traffic_decoder.h"
 #include "agent/traffic/site_map.h"
@@ -18,11 +20,14 @@ struct DecoderContext {
   Coverage& coverage;
   MessageSink& sink;
   DecoderCounters& counters;
+  // May be null.
+  DestinationSink* destinations = nullptr;
   ContentDecoding content_decoding;
   HttpConfig http;
   // For what parsers keep beyond a message: HPACK tables, HTTP/2 streams, names asked for.
   static constexpr uint64_t kParserBytesMax = uint64_t{64} << 20;
   DecoderMemory parser_memory{kParserBytesMax};
+  DnsNames dns_names;
 };
 
 }  // namespace skimwatch::traffic

@@ -1,5 +1,11 @@
 #include "agent/traffic/protocol/flow_context.h"
 
+#include <optional>
+#include <utility>
+
+#include "agent/traffic/protocol/client_hello.h"
+#include "agent/traffic/protocol/http_request.h"
+
 namespace skimwatch::traffic {
 
 Direction FlowContext::DirectionOf(Sender sender) const {
@@ -25,6 +31,33 @@ void FlowContext::Fill(Sender sender, std::string_view host, Provenance& provena
   provenance.site = site == nullptr ? decoder.options.default_site : *site;
   provenance.seen_at = now;
   provenance.sampling_probability = decoder.options.flow_ratio;
+}
+
+bool FlowContext::Observe(std::string_view client_hello, Protocol of) const {
+  std::optional<ClientHello> hello = ParseClientHello(client_hello);
+  if (!hello.has_value()) {
+    counters(of).errors.Add();
+    return false;
+  }
+  counters(of).messages.Add();
+  if (Scans(Sender::kClient) && !hello->server_name.empty()) {
+    // A name can carry anything to whoever resolves it or is reached by it.
+    Provenance provenance;
+    Fill(Sender::kClient, HostName(hello->server_name), provenance);
+    provenance.protocol = of;
+    PartConsumer* consumer = decoder.sink.BeginPart(provenance, Part::kName);
+    consumer->Data(hello->server_name);
+    consumer->End();
+  }
+  if (decoder.destinations == nullptr) return true;
+  DestinationObservation observation;
+  Fill(Sender::kClient, HostName(hello->server_name), observation.provenance);
+  observation.provenance.protocol = of;
+  observation.ja4 = Ja4(*hello, of == Protocol::kQuic ? Ja4Transport::kQuic : Ja4Transport::kTcp);
+  observation.alpn = std::move(hello->alpn);
+  observation.has_encrypted_hello = hello->has_encrypted_hello;
+  decoder.destinations->OnDestination(observation);
+  return true;
 }
 
 }  // namespace skimwatch::traffic

@@ -46,6 +46,9 @@ struct FlowContext {
   DecoderCounters::PerProtocol& counters(Protocol of) const { return decoder.counters.of(of); }
   // Sets all that does not depend on a message; `host` decides on the site, besides the service.
   void Fill(Sender sender, std::string_view host, Provenance& provenance) const;
+  // Tells the decoder's DestinationSink of a handshake message that should be a ClientHello. False
+  // when it is none.
+  bool Observe(std::string_view client_hello, Protocol of) const;
 };
 
 }  // namespace skimwatch::traffic

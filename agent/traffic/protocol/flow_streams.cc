@@ -2,8 +2,11 @@
 
 #include <utility>
 
+#include "agent/traffic/protocol/command_parser.h"
+#include "agent/traffic/protocol/dns_parser.h"
 #include "agent/traffic/protocol/http2_parser.h"
 #include "agent/traffic/protocol/http_parser.h"
+#include "agent/traffic/protocol/syslog_parser.h"
 #include "agent/traffic/protocol/web_socket_parser.h"
 
 namespace skimwatch::traffic {
@@ -17,9 +20,21 @@ std::unique_ptr<StreamParser> CreateParser(Protocol protocol, FlowContext& flow)
       return CreateHttp2Parser(flow);
     case Protocol::kWebSocket:
       return CreateJoinedWebSocketParser(flow);
-    default:
-      return nullptr;
+    case Protocol::kDns:
+      return CreateDnsParser(flow);
+    case Protocol::kSmtp:
+      return CreateSmtpParser(flow);
+    case Protocol::kFtp:
+      return CreateFtpParser(flow);
+    case Protocol::kSyslog:
+      return CreateSyslogParser(flow);
+    case Protocol::kUnknown:
+    case Protocol::kTls:
+    case Protocol::kQuic:
+    case Protocol::kCount:
+      break;
   }
+  return nullptr;
 }
 
 }  // namespace
@@ -85,6 +100,12 @@ void FlowStreams::FeedEncrypted(int end, std::string_view bytes) {
   Side& side = sides_[static_cast<size_t>(end)];
   const size_t taken = side.tls.Follow(bytes);
   flow_.Count(Reason::kUndecodableEncrypted, taken);
+  if (side.hello != nullptr && side.hello->Take(bytes.substr(0, taken))) {
+    if (const std::string_view hello = side.hello->message(); !hello.empty()) {
+      flow_.Observe(hello, Protocol::kTls);
+    }
+    side.hello.reset();
+  }
   if (taken == bytes.size()) return;
   side.no_tls = true;
   BecomeStream(end);
@@ -143,7 +164,11 @@ void FlowStreams::Decide(int end, Detection detection) {
     CloseConsumer(side);
     side.mode = Mode::kEncrypted;
     side.tls.Begin();
+    if (detection == Detection::kTlsClient && sender == Sender::kClient) {
+      side.hello = std::make_unique<ClientHelloReader>();
+    }
     flow_.decoder.counters.tls_streams.Add();
+    flow_.counters(Protocol::kTls).streams.Add();
     return;
   }
   // The client has told which of the protocols it is that greet alike.
@@ -232,6 +257,7 @@ void FlowStreams::Gap(int end, uint64_t bytes, absl::Time now) {
       break;
     case Mode::kEncrypted:
       side.tls.Gap(bytes);
+      side.hello.reset();
       return;
   }
   side.after_gap = true;

@@ -11,6 +11,7 @@
 
 #include "agent/traffic/byte_flow.h"
 #include "agent/traffic/ip_address.h"
+#include "agent/traffic/protocol/client_hello.h"
 #include "agent/traffic/protocol/flow_context.h"
 #include "agent/traffic/protocol/protocol_detector.h"
 #include "agent/traffic/protocol/stream_parser.h"
@@ -67,6 +68,8 @@ class FlowStreams {
     // It looked like TLS and was not.
     bool no_tls = false;
     TlsRecords tls;
+    // Until the ClientHello is there.
+    std::unique_ptr<ClientHelloReader> hello;
     // What waits for detection.
     std::string prefix;
     // The open part of a stream.

@@ -12,6 +12,7 @@ constexpr int kVlanTagsMax = 4;
 constexpr int kExtensionHeadersMax = 16;
 
 constexpr uint8_t kProtocolTcp = 6;
+constexpr uint8_t kProtocolUdp = 17;
 // IPv6 extension headers, https://www.iana.org/assignments/ipv6-parameters.
 constexpr uint8_t kHopByHop = 0;
 constexpr uint8_t kRouting = 43;
@@ -45,6 +46,13 @@ struct Rest {
   }
 };
 
+// What is found on the way.
+struct Found {
+  TcpSegment& segment;
+  UdpDatagram& datagram;
+  Transport transport = Transport::kNone;
+};
+
 bool DecodeTcp(Rest rest, TcpSegment& segment) {
   if (!rest.Has(20)) return false;
   segment.source.port = rest.U16(0);
@@ -67,7 +75,42 @@ bool DecodeTcp(Rest rest, TcpSegment& segment) {
   return true;
 }
 
-bool DecodeIpv4(Rest rest, TcpSegment& segment) {
+bool DecodeUdp(Rest rest, UdpDatagram& datagram) {
+  constexpr size_t kHeaderBytes = 8;
+  if (!rest.Has(kHeaderBytes)) return false;
+  datagram.source.port = rest.U16(0);
+  datagram.destination.port = rest.U16(2);
+  const size_t length = rest.U16(4);
+  // Zero where the sending card still has to cut the packet up, and in jumbograms.
+  if (length != 0) {
+    if (length < kHeaderBytes) return false;
+    rest.CutTo(length);
+  }
+  rest.Skip(kHeaderBytes);
+  datagram.payload_wire_bytes = static_cast<uint32_t>(rest.wire);
+  datagram.payload = {reinterpret_cast<const char*>(rest.data), rest.captured};
+  return true;
+}
+
+bool DecodeTransport(uint8_t protocol, const IpAddress& source, const IpAddress& destination,
+                     Rest rest, Found& found) {
+  switch (protocol) {
+    case kProtocolTcp:
+      found.transport = Transport::kTcp;
+      found.segment.source.ip = source;
+      found.segment.destination.ip = destination;
+      return DecodeTcp(rest, found.segment);
+    case kProtocolUdp:
+      found.transport = Transport::kUdp;
+      found.datagram.source.ip = source;
+      found.datagram.destination.ip = destination;
+      return DecodeUdp(rest, found.datagram);
+    default:
+      return false;
+  }
+}
+
+bool DecodeIpv4(Rest rest, Found& found) {
   if (!rest.Has(20) || rest.data[0] >> 4 != 4) return false;
   const size_t header_bytes = static_cast<size_t>(rest.data[0] & 0x0f) * 4;
   if (header_bytes < 20 || !rest.Has(header_bytes)) return false;
@@ -78,26 +121,29 @@ bool DecodeIpv4(Rest rest, TcpSegment& segment) {
     rest.CutTo(total_bytes);
   }
   constexpr uint16_t kMoreFragmentsAndOffset = 0x3fff;
-  if ((rest.U16(6) & kMoreFragmentsAndOffset) != 0 || rest.data[9] != kProtocolTcp) return false;
-  segment.source.ip = IpAddress::V4(rest.data + 12);
-  segment.destination.ip = IpAddress::V4(rest.data + 16);
+  if ((rest.U16(6) & kMoreFragmentsAndOffset) != 0) return false;
+  const uint8_t protocol = rest.data[9];
+  const IpAddress source = IpAddress::V4(rest.data + 12);
+  const IpAddress destination = IpAddress::V4(rest.data + 16);
   if (!rest.Has(header_bytes)) return false;
   rest.Skip(header_bytes);
-  return DecodeTcp(rest, segment);
+  return DecodeTransport(protocol, source, destination, rest, found);
 }
 
-bool DecodeIpv6(Rest rest, TcpSegment& segment) {
+bool DecodeIpv6(Rest rest, Found& found) {
   constexpr size_t kHeaderBytes = 40;
   if (!rest.Has(kHeaderBytes) || rest.data[0] >> 4 != 6) return false;
   const size_t payload_bytes = rest.U16(4);
   uint8_t next = rest.data[6];
-  segment.source.ip = IpAddress::V6(rest.data + 8);
-  segment.destination.ip = IpAddress::V6(rest.data + 24);
+  const IpAddress source = IpAddress::V6(rest.data + 8);
+  const IpAddress destination = IpAddress::V6(rest.data + 24);
   rest.Skip(kHeaderBytes);
   // Zero stands for a jumbogram, or for a packet that the card still has to cut up.
   if (payload_bytes != 0) rest.CutTo(payload_bytes);
   for (int i = 0; i < kExtensionHeadersMax; ++i) {
-    if (next == kProtocolTcp) return DecodeTcp(rest, segment);
+    if (next == kProtocolTcp || next == kProtocolUdp) {
+      return DecodeTransport(next, source, destination, rest, found);
+    }
     if (!rest.Has(8)) return false;
     size_t header_bytes = 8 + static_cast<size_t>(rest.data[1]) * 8;
     switch (next) {
@@ -126,12 +172,12 @@ bool DecodeIpv6(Rest rest, TcpSegment& segment) {
   return false;
 }
 
-bool DecodeIp(Rest rest, TcpSegment& segment) {
+bool DecodeIp(Rest rest, Found& found) {
   if (!rest.Has(1)) return false;
-  return rest.data[0] >> 4 == 4 ? DecodeIpv4(rest, segment) : DecodeIpv6(rest, segment);
+  return rest.data[0] >> 4 == 4 ? DecodeIpv4(rest, found) : DecodeIpv6(rest, found);
 }
 
-bool DecodeEtherType(uint16_t type, Rest rest, TcpSegment& segment) {
+bool DecodeEtherType(uint16_t type, Rest rest, Found& found) {
   for (int tags = 0; tags < kVlanTagsMax; ++tags) {
     // 802.1Q, 802.1ad, and what was used before it.
     if (type != 0x8100 && type != 0x88a8 && type != 0x9100) break;
@@ -139,8 +185,8 @@ bool DecodeEtherType(uint16_t type, Rest rest, TcpSegment& segment) {
     type = rest.U16(2);
     rest.Skip(4);
   }
-  if (type == kEtherTypeIpv4) return DecodeIpv4(rest, segment);
-  if (type == kEtherTypeIpv6) return DecodeIpv6(rest, segment);
+  if (type == kEtherTypeIpv4) return DecodeIpv4(rest, found);
+  if (type == kEtherTypeIpv6) return DecodeIpv6(rest, found);
   return false;
 }
 
@@ -151,11 +197,11 @@ bool IsIpFamily(uint32_t family) {
 
 }  // namespace
 
-std::optional<TcpSegment> DecodePacket(const PacketView& packet) {
+Transport DecodePacket(const PacketView& packet, TcpSegment& segment, UdpDatagram& datagram) {
   Rest rest = {.data = reinterpret_cast<const uint8_t*>(packet.bytes.data()),
                .captured = packet.bytes.size(),
                .wire = std::max<size_t>(packet.wire_bytes, packet.bytes.size())};
-  TcpSegment segment;
+  Found found{.segment = segment, .datagram = datagram};
   bool ok = false;
   switch (packet.link) {
     case LinkType::kEthernet: {
@@ -163,7 +209,7 @@ std::optional<TcpSegment> DecodePacket(const PacketView& packet) {
       if (!rest.Has(kHeaderBytes)) break;
       const uint16_t type = rest.U16(12);
       rest.Skip(kHeaderBytes);
-      ok = DecodeEtherType(type, rest, segment);
+      ok = DecodeEtherType(type, rest, found);
       break;
     }
     case LinkType::kLinuxCooked: {
@@ -171,7 +217,7 @@ std::optional<TcpSegment> DecodePacket(const PacketView& packet) {
       if (!rest.Has(kHeaderBytes)) break;
       const uint16_t type = rest.U16(14);
       rest.Skip(kHeaderBytes);
-      ok = DecodeEtherType(type, rest, segment);
+      ok = DecodeEtherType(type, rest, found);
       break;
     }
     case LinkType::kLinuxCooked2: {
@@ -179,7 +225,7 @@ std::optional<TcpSegment> DecodePacket(const PacketView& packet) {
       if (!rest.Has(kHeaderBytes)) break;
       const uint16_t type = rest.U16(0);
       rest.Skip(kHeaderBytes);
-      ok = DecodeEtherType(type, rest, segment);
+      ok = DecodeEtherType(type, rest, found);
       break;
     }
     case LinkType::kNull:
@@ -189,14 +235,20 @@ std::optional<TcpSegment> DecodePacket(const PacketView& packet) {
       const bool swapped = packet.link == LinkType::kNull && IsIpFamily(__builtin_bswap32(family));
       if (!swapped && !IsIpFamily(family)) break;
       rest.Skip(4);
-      ok = DecodeIp(rest, segment);
+      ok = DecodeIp(rest, found);
       break;
     }
     case LinkType::kRawIp:
-      ok = DecodeIp(rest, segment);
+      ok = DecodeIp(rest, found);
       break;
   }
-  if (!ok) return std::nullopt;
+  return ok ? found.transport : Transport::kNone;
+}
+
+std::optional<TcpSegment> DecodePacket(const PacketView& packet) {
+  TcpSegment segment;
+  UdpDatagram datagram;
+  if (DecodePacket(packet, segment, datagram) != Transport::kTcp) return std::nullopt;
   return segment;
 }
 

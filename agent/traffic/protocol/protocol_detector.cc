@@ -2,8 +2,15 @@
 
 #include <algorithm>
 #include <array>
+#include <initializer_list>
+#include <string>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/string_view.h"
+#include "agent/traffic/protocol/dns_message.h"
 #include "agent/traffic/protocol/http2_frame.h"
+#include "agent/traffic/protocol/syslog_parser.h"
 
 namespace skimwatch::traffic {
 namespace {
@@ -66,8 +73,118 @@ Detection DetectHttp2(std::string_view bytes) {
   return bytes.size() < kSettings.size() ? Detection::kMore : Detection::kHttp2Server;
 }
 
+// Two bytes of length before a message.
+Detection DetectDns(std::string_view bytes) {
+  constexpr size_t kLengthBytes = 2;
+  if (bytes.size() < kLengthBytes) return Detection::kMore;
+  const size_t length =
+      static_cast<size_t>(static_cast<uint8_t>(bytes[0])) << 8 | static_cast<uint8_t>(bytes[1]);
+  // A question for the root.
+  if (length < kDnsHeaderBytes + 5) return Detection::kUnknown;
+  const std::string_view message = bytes.substr(kLengthBytes, length);
+  if (message.size() < kDnsHeaderBytes) {
+    // What there is of a header must do.
+    std::string padded(message);
+    constexpr std::string_view kPlain("\0\0\0\0\0\1\0\0\0\0\0\0", kDnsHeaderBytes);
+    padded += kPlain.substr(padded.size());
+    return MayBeDnsMessage(padded) ? Detection::kMore : Detection::kUnknown;
+  }
+  if (!MayBeDnsMessage(message)) return Detection::kUnknown;
+  if (message.size() < length) return Detection::kMore;
+  if (!ParseDnsMessage(message).has_value()) return Detection::kUnknown;
+  return IsDnsResponse(message) ? Detection::kDnsResponse : Detection::kDnsQuery;
+}
+
+constexpr size_t kTextLineBytesMax = 1024;
+
+// The first line without its end, or what there is of it.
+struct FirstLine {
+  std::string_view text;
+  bool is_whole = false;
+  // More of it may come.
+  bool may_grow = false;
+};
+
+FirstLine FirstLineOf(std::string_view bytes) {
+  const size_t end = bytes.substr(0, kTextLineBytesMax).find('\n');
+  if (end == std::string_view::npos) {
+    return {.text = bytes, .may_grow = bytes.size() < kTextLineBytesMax};
+  }
+  std::string_view text = bytes.substr(0, end);
+  if (text.ends_with('\r')) text.remove_suffix(1);
+  return {.text = text, .is_whole = true};
+}
+
+// Whether `text` begins with `word`, in any case of letters, as far as both go.
+bool MayBegin(std::string_view text, std::string_view word) {
+  const size_t bytes = std::min(text.size(), word.size());
+  return absl::EqualsIgnoreCase(absl::string_view(text.data(), bytes),
+                                absl::string_view(word.data(), bytes));
+}
+
+bool IsPrintable(std::string_view text) {
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<uint8_t>(c) >= ' ' || c == '\t'; });
+}
+
+Detection DetectGreeting(std::string_view bytes) {
+  const FirstLine line = FirstLineOf(bytes);
+  if (!MayBegin(line.text, "220 ") && !MayBegin(line.text, "220-")) return Detection::kUnknown;
+  if (!line.is_whole) return line.may_grow ? Detection::kMore : Detection::kUnknown;
+  if (line.text.size() < 4 || !IsPrintable(line.text)) return Detection::kUnknown;
+  const std::string text =
+      absl::AsciiStrToUpper(absl::string_view(line.text.data(), line.text.size()));
+  const auto names = [&text](const char* word) { return text.find(word) != std::string::npos; };
+  if (names("SMTP") || names("LMTP")) return Detection::kSmtpServer;
+  return names("FTP") ? Detection::kFtpServer : Detection::kGreeting;
+}
+
+Detection DetectCommand(std::string_view bytes, std::initializer_list<std::string_view> words,
+                        Detection detection) {
+  const FirstLine line = FirstLineOf(bytes);
+  for (const std::string_view word : words) {
+    if (!MayBegin(line.text, word)) continue;
+    if (!line.is_whole) return line.may_grow ? Detection::kMore : Detection::kUnknown;
+    if (line.text.size() > word.size() && IsPrintable(line.text)) return detection;
+  }
+  return Detection::kUnknown;
+}
+
+Detection DetectSmtp(std::string_view bytes) {
+  return DetectCommand(bytes, {"EHLO ", "HELO ", "LHLO "}, Detection::kSmtpClient);
+}
+
+// Others than FTP have such commands.
+Detection DetectFtp(std::string_view bytes) {
+  return DetectCommand(bytes, {"USER ", "AUTH TLS", "AUTH SSL"}, Detection::kFtpClient);
+}
+
+Detection DetectSyslog(std::string_view bytes) {
+  std::string_view text = bytes;
+  constexpr size_t kLengthDigitsMax = 6;
+  size_t digits = 0;
+  while (digits < text.size() && text[digits] >= '0' && text[digits] <= '9') ++digits;
+  if (digits > kLengthDigitsMax) return Detection::kUnknown;
+  if (digits > 0) {
+    if (digits == text.size()) return Detection::kMore;
+    if (text[digits] != ' ' || text.front() == '0') return Detection::kUnknown;
+    text.remove_prefix(digits + 1);
+  }
+  if (BeginsAsSyslog(text)) return Detection::kSyslog;
+  // `<191>1`, as far as it has come.
+  constexpr std::string_view kLongest = "<191>1";
+  bool may_grow = text.size() < kLongest.size();
+  for (size_t i = 0; i < text.size() && may_grow; ++i) {
+    const bool is_digit = text[i] >= '0' && text[i] <= '9';
+    may_grow =
+        i == 0 ? text[i] == '<' : is_digit || (i > 1 && i + 1 == text.size() && text[i] == '>');
+  }
+  return may_grow ? Detection::kMore : Detection::kUnknown;
+}
+
 // The Detections of a protocol with a function for each; the first that knows the bytes has them.
-constexpr std::array kDetectors = {DetectTls, DetectHttp2, DetectResponse, DetectRequest};
+constexpr std::array kDetectors = {DetectTls,      DetectHttp2, DetectResponse, DetectRequest,
+                                   DetectGreeting, DetectSmtp,  DetectDns,      DetectSyslog};
 
 }  // namespace
 
@@ -102,9 +219,14 @@ Detection DetectTls(std::string_view bytes) {
   return Detection::kTls;
 }
 
-Detection Detect(std::string_view bytes, bool /*greeted*/) {
+Detection Detect(std::string_view bytes, bool greeted) {
   if (bytes.empty()) return Detection::kMore;
   bool more = false;
+  if (greeted) {
+    const Detection detection = DetectFtp(bytes);
+    if (detection == Detection::kFtpClient) return detection;
+    more = detection == Detection::kMore;
+  }
   for (const auto& detect : kDetectors) {
     const Detection detection = detect(bytes);
     if (detection == Detection::kMore) {
@@ -201,10 +323,17 @@ Detection DetectWebSocketInStream(std::string_view bytes) {
   return Detection::kWebSocketClient;
 }
 
+Detection DetectSmtpInStream(std::string_view bytes) {
+  const Detection detection =
+      DetectCommand(bytes, {"MAIL FROM:<", "RCPT TO:<"}, Detection::kSmtpClient);
+  return detection == Detection::kMore ? Detection::kUnknown : detection;
+}
+
 }  // namespace
 
 Detection DetectInStream(std::string_view bytes) {
-  for (const auto& detect : {DetectHttpInStream, DetectHttp2InStream, DetectWebSocketInStream}) {
+  for (const auto& detect :
+       {DetectHttpInStream, DetectHttp2InStream, DetectWebSocketInStream, DetectSmtpInStream}) {
     if (const Detection detection = detect(bytes); detection != Detection::kUnknown) {
       return detection;
     }

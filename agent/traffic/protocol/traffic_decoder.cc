@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
+#include "agent/traffic/protocol/datagram_flows.h"
 #include "agent/traffic/protocol/decoder_context.h"
 #include "agent/traffic/protocol/decoder_counters.h"
 #include "agent/traffic/protocol/flow.h"
@@ -20,6 +21,9 @@ namespace {
 // How long a flow that has ended is remembered, for its last segments to be retransmitted.
 constexpr absl::Duration kClosedWait = absl::Seconds(30);
 
+// How long two endpoints are remembered that have nothing more to say to each other.
+constexpr absl::Duration kDatagramsWait = absl::Seconds(60);
+
 // Time since `then`; a clock that was set back must not keep flows for ever.
 absl::Duration Age(absl::Time then, absl::Time now) { return absl::AbsDuration(now - then); }
 
@@ -29,7 +33,7 @@ absl::Duration Age(absl::Time then, absl::Time now) { return absl::AbsDuration(n
 class TrafficDecoder::Impl {
  public:
   Impl(TrafficDecoderOptions options, std::shared_ptr<const SiteMap> sites, Coverage& coverage,
-       MessageSink& sink)
+       MessageSink& sink, DestinationSink* destinations)
       : options_(std::move(options)),
         sites_(std::move(sites)),
         sampler_(options_.flow_ratio),
@@ -37,7 +41,8 @@ class TrafficDecoder::Impl {
                  .sites = *sites_,
                  .coverage = coverage,
                  .sink = sink,
-                 .counters = counters_} {}
+                 .counters = counters_,
+                 .destinations = destinations} {}
 
   ~Impl() { Flush(); }
   Impl(const Impl&) = delete;
@@ -48,11 +53,18 @@ class TrafficDecoder::Impl {
     const uint64_t wire_bytes = std::max<uint64_t>(packet.wire_bytes, packet.bytes.size());
     counters_.packets.Add();
     counters_.packet_bytes.Add(wire_bytes);
-    if (const std::optional<TcpSegment> segment = DecodePacket(packet); segment.has_value()) {
-      OnSegment(*segment);
-    } else {
-      counters_.packets_undecodable.Add();
-      context_.coverage.Add(Reason::kUndecodablePacket, wire_bytes);
+    TcpSegment segment;
+    UdpDatagram datagram;
+    switch (DecodePacket(packet, segment, datagram)) {
+      case Transport::kTcp:
+        OnSegment(segment);
+        break;
+      case Transport::kUdp:
+        datagrams_.Take(datagram, now_);
+        break;
+      case Transport::kNone:
+        counters_.packets_undecodable.Add();
+        context_.coverage.Add(Reason::kUndecodablePacket, wire_bytes);
     }
     OnTime(packet.time);
   }
@@ -65,40 +77,44 @@ class TrafficDecoder::Impl {
     Expire(Flow::State::kClosed, std::min(kClosedWait, options_.flow_idle));
     Expire(Flow::State::kWithoutData, options_.flow_idle);
     Expire(Flow::State::kWithData, options_.flow_idle);
+    datagrams_.Expire(now - std::min(kDatagramsWait, options_.flow_idle));
+    context_.dns_names.Expire(now - options_.flow_idle);
     counters_.reassembly_bytes.Set(pool_.used_bytes());
   }
 
   void Flush() {
     while (!flows_.empty()) Remove(*flows_.begin()->second);
+    datagrams_.Clear();
+    context_.dns_names.Clear();
     counters_.reassembly_bytes.Set(pool_.used_bytes());
   }
 
   Stats stats() const {
     const DecoderCounters& c = counters_;
     Stats stats{.packets = c.packets.value(),
-            .packet_bytes = c.packet_bytes.value(),
-            .packets_undecodable = c.packets_undecodable.value(),
-            .flows = c.flows.value(),
-            .flows_active = c.flows_active.value(),
-            .flows_sampled_out = c.flows_sampled_out.value(),
-            .flows_evicted = c.flows_evicted.value(),
-            .gaps = c.gaps.value(),
-            .gap_bytes = c.gap_bytes.value(),
-            .late_bytes = c.late_bytes.value(),
-            .retransmitted_bytes = c.retransmitted_bytes.value(),
-            .conflicting_bytes = c.conflicting_bytes.value(),
-            .reassembly_bytes = c.reassembly_bytes.value(),
-            .requests = c.requests.value(),
-            .responses = c.responses.value(),
-            .http_errors = c.http_errors.value(),
-            .bodies_truncated = c.bodies_truncated.value(),
-            .bodies_cut_as_bomb = c.bodies_cut_as_bomb.value(),
-            .bodies_undecodable = c.bodies_undecodable.value(),
-            .tls_streams = c.tls_streams.value(),
-            .raw_streams = c.raw_streams.value(),
-            .datagrams = c.datagrams.value(),
-            .datagram_bytes = c.datagram_bytes.value(),
-            .datagram_flows_active = c.datagram_flows_active.value()};
+                .packet_bytes = c.packet_bytes.value(),
+                .packets_undecodable = c.packets_undecodable.value(),
+                .flows = c.flows.value(),
+                .flows_active = c.flows_active.value(),
+                .flows_sampled_out = c.flows_sampled_out.value(),
+                .flows_evicted = c.flows_evicted.value(),
+                .gaps = c.gaps.value(),
+                .gap_bytes = c.gap_bytes.value(),
+                .late_bytes = c.late_bytes.value(),
+                .retransmitted_bytes = c.retransmitted_bytes.value(),
+                .conflicting_bytes = c.conflicting_bytes.value(),
+                .reassembly_bytes = c.reassembly_bytes.value(),
+                .requests = c.requests.value(),
+                .responses = c.responses.value(),
+                .http_errors = c.http_errors.value(),
+                .bodies_truncated = c.bodies_truncated.value(),
+                .bodies_cut_as_bomb = c.bodies_cut_as_bomb.value(),
+                .bodies_undecodable = c.bodies_undecodable.value(),
+                .tls_streams = c.tls_streams.value(),
+                .raw_streams = c.raw_streams.value(),
+                .datagrams = c.datagrams.value(),
+                .datagram_bytes = c.datagram_bytes.value(),
+                .datagram_flows_active = c.datagram_flows_active.value()};
     for (size_t i = 0; i < stats.protocols.size(); ++i) {
       const DecoderCounters::PerProtocol& one = c.protocols[i];
       stats.protocols[i] = {.streams = one.streams.value(),
@@ -198,6 +214,7 @@ class TrafficDecoder::Impl {
   DecoderCounters counters_;
   DecoderContext context_;
   SegmentPool pool_;
+  DatagramFlows datagrams_{context_, sampler_};
   absl::Time now_;
   // By Flow::State, the flow seen longest ago first.
   std::array<FlowList, 3> by_age_;
@@ -207,8 +224,9 @@ class TrafficDecoder::Impl {
 };
 
 TrafficDecoder::TrafficDecoder(TrafficDecoderOptions options, std::shared_ptr<const SiteMap> sites,
-                               Coverage& coverage, MessageSink& sink)
-    : impl_(std::make_unique<Impl>(std::move(options), std::move(sites), coverage, sink)) {}
+                               Coverage& coverage, MessageSink& sink, DestinationSink* destinations)
+    : impl_(std::make_unique<Impl>(std::move(options), std::move(sites), coverage, sink,
+                                   destinations)) {}
 
 TrafficDecoder::~TrafficDecoder() = default;
 

@@ -9,6 +9,7 @@
 
 #include "absl/time/time.h"
 #include "agent/traffic/coverage.h"
+#include "agent/traffic/destination.h"
 #include "agent/traffic/message.h"
 #include "agent/traffic/packet.h"
 #include "agent/traffic/site_map.h"
@@ -46,16 +47,17 @@ struct TrafficDecoderOptions {
   static TrafficDecoderOptions FromConfig(const config::v1::Limits& limits, uint32_t decoders);
 };
 
-// Turns packets into messages: reassembles TCP, follows HTTP/1 in both directions, undoes transfer
-// and content coding, and passes each part with its provenance to the sink. Flows of any other
-// protocol are passed as a stream of bytes; TLS is counted as undecodable.
+// Turns packets into messages: reassembles TCP, follows the protocols of protocol_detector.h in
+// both directions and those of datagram_flows.h over UDP, undoes transfer and content coding, and
+// passes each part with its provenance to the sink. What belongs to no protocol is passed as a
+// stream of bytes, or as datagrams; TLS and QUIC are counted as undecodable.
 //
-// Every TCP payload byte is counted in `coverage` exactly once, retransmissions not again; a packet
-// that is no TCP is counted with its whole length as undecodable.
+// Every payload byte of TCP and UDP is counted in `coverage` exactly once, retransmissions not
+// again; a packet that is neither is counted with its whole length as undecodable.
 //
-// Thread-compatible: one a capture thread; `stats()` alone may be called from anywhere. `coverage`
-// and `sink` must outlive it. Steady traffic is followed without allocation; memory is bounded by
-// the options.
+// Thread-compatible: one a capture thread; `stats()` alone may be called from anywhere. `coverage`,
+// `sink` and `destinations`, which may be null, must outlive it. Steady traffic is followed without
+// allocation; memory is bounded by the options.
 //
 //   Coverage coverage;
 //   TrafficDecoder decoder(options, *SiteMap::Create(config.sites(), local), coverage, sink);
@@ -68,7 +70,7 @@ class TrafficDecoder final : public PacketHandler {
   struct Stats {
     uint64_t packets = 0;
     uint64_t packet_bytes = 0;
-    // Packets that are no TCP over IP: fragments, other protocols, malformed.
+    // Packets that are no TCP or UDP over IP: fragments, other protocols, malformed.
     uint64_t packets_undecodable = 0;
     uint64_t flows = 0;
     // Gauge: flows followed now.
@@ -119,7 +121,7 @@ class TrafficDecoder final : public PacketHandler {
   };
 
   TrafficDecoder(TrafficDecoderOptions options, std::shared_ptr<const SiteMap> sites,
-                 Coverage& coverage, MessageSink& sink);
+                 Coverage& coverage, MessageSink& sink, DestinationSink* destinations = nullptr);
   ~TrafficDecoder() override;
   TrafficDecoder(const TrafficDecoder&) = delete;
   TrafficDecoder& operator=(const TrafficDecoder&) = delete;

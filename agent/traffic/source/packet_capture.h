@@ -36,7 +36,7 @@ class PacketCapture {
   struct Options {
     std::string interface;
     // In libpcap's language.
-    std::string filter = "tcp";
+    std::string filter = "tcp or udp";
     uint32_t threads = 1;
     uint32_t ring_mib = 16;
     // Taken of each packet, from the network header on; the link header comes on top, so that the

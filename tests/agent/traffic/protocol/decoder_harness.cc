@@ -3,9 +3,8 @@
 #include <utility>
 
 namespace skimwatch::traffic::testing {
-namespace {
 
-std::shared_ptr<const SiteMap> Sites() {
+std::shared_ptr<const SiteMap> TestSites() {
   SiteMap::Sites sites;
   config::v1::Site& shop = *sites.Add();
   shop.set_name("shop");
@@ -15,10 +14,8 @@ std::shared_ptr<const SiteMap> Sites() {
   return SiteMap::Create(sites, nullptr).value();
 }
 
-}  // namespace
-
 DecoderHarness::DecoderHarness(TrafficDecoderOptions options)
-    : decoder(std::move(options), Sites(), coverage, sink) {}
+    : decoder(std::move(options), TestSites(), coverage, sink) {}
 
 TrafficDecoderOptions DecoderHarness::OutboundOnly() {
   TrafficDecoderOptions options;

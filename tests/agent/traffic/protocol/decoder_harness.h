@@ -19,6 +19,9 @@ inline constexpr std::string_view kShop = "192.0.2.10:80";
 inline constexpr std::string_view kShopOut = "192.0.2.10:51000";
 inline constexpr std::string_view kProcessor = "198.51.100.20:80";
 
+// The site `shop` of a DecoderHarness.
+std::shared_ptr<const SiteMap> TestSites();
+
 // A decoder with what it needs. The site `shop` has the service kShop and the hosts shop.example
 // and *.shop.example; `fallback` is the default site.
 class DecoderHarness {

@@ -222,12 +222,12 @@ TEST(TrafficDecoder, TakesTheLowerPortForTheServerOtherwise) {
 
 TEST(TrafficDecoder, CountsStreamsThatAreInbound) {
   TcpConversation tcp = OpenOutbound();
-  tcp.Server("220 mail.example ESMTP\r\n");
+  tcp.Server("+OK mail.example POP3\r\n");
   const uint64_t inbound = tcp.payload_bytes();
-  tcp.Client("EHLO shop\r\n");
+  tcp.Client("CAPA\r\n");
   DecoderHarness harness(DecoderHarness::OutboundOnly());
   harness.Run(tcp);
-  EXPECT_EQ(harness.sink.only(Part::kStream), "EHLO shop\r\n");
+  EXPECT_EQ(harness.sink.only(Part::kStream), "CAPA\r\n");
   EXPECT_EQ(harness.covered(Reason::kInbound), inbound);
   EXPECT_EQ(harness.coverage.seen_bytes(), tcp.payload_bytes());
 }
