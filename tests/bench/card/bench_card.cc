@@ -53,9 +53,8 @@ namespace skimwatch::bench {
 namespace {
 
 constexpr char kPattern[] = R"(\b(?:\d[ -]?){12,18}\d\b)";
-// Of patterns that begin with the first digits of issuers, the fastest that was found.
-constexpr char kIinPattern[] =
-    R"((?:4\d|5[0-8]|6\d|3[0-9]|2[2-7]|8[126]|9[78]|1[38])\d{2}[ -]?\d{4}[ -]?\d{4}[ -]?\d{1,7}\b)";
+// Of patterns that begin with issuers' first digits, the fastest of half a dozen on both texts.
+constexpr char kIinPattern[] = R"(\b[2-6]\d{3}[ -]?\d{4}[ -]?\d{4}[ -]?\d{1,7}\b)";
 
 struct Settings {
   size_t text_bytes = size_t{256} << 20;
