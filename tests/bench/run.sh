@@ -7,7 +7,7 @@ build=$root/build/release
 
 # suite | program | what it measures
 suites='
-card|bench_card|scan rate beside RE2, Vectorscan and a plain read, and worst cases
+card|bench_card|scan rate beside RE2, Vectorscan and a plain read, worst cases, stages (tests/data/gather-web-files.sh first)
 traffic|bench_traffic|packets to messages
 pcap|bench_pcap|capture file to findings, whole path, with recall and memory
 scan|bench_scan|offline scan of folders beside ripgrep, whole programs
