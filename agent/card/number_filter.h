@@ -41,7 +41,7 @@ class NumberFilter {
 
  private:
   static size_t Index(const char* first) {
-    constexpr size_t kZeros = '0' * 111;
+    constexpr size_t kZeros = size_t{'0'} * 111;
     return static_cast<size_t>(first[0]) * 100 + static_cast<size_t>(first[1]) * 10 +
            static_cast<size_t>(first[2]) - kZeros;
   }
