@@ -138,8 +138,9 @@ size_t PrefixedLength(std::string_view text, size_t begin) {
   const auto length = static_cast<uint8_t>(text[begin - 1]);
   const auto before = static_cast<uint8_t>(text[begin - 2]);
   if ((length & 0xE0) == kFixStr) {
-    // Not the end of a letter in UTF-8.
-    return before >= 0xC2 && before < 0xF5 ? 0 : length & 0x1F;
+    const size_t fixed = length & 0x1F;
+    // Not the end of a letter in UTF-8, nor of more digits than a number has.
+    return (before >= 0xC2 && before < 0xF5) || fixed > kDigitsMax ? 0 : fixed;
   }
   const bool is_string = before == kStr8 || (before & 7) == kWireTypeLength;
   return length <= kDigitsMax && is_string ? length : 0;
