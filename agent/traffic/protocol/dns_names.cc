@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/hash/hash.h"
+#include "agent/memory/wipe.h"
 #include "agent/traffic/protocol/decoder_context.h"
 #include "agent/traffic/protocol/flow_context.h"
 
@@ -80,6 +81,7 @@ void DnsNames::TakeName(FlowContext& flow, Sender sender, const DnsName& name) {
   if (count == 0) return;
   if (count > 1) Deliver(flow, provenance, Part::kName, labels);
   Join(flow, provenance, labels, longest);
+  memory::Wipe(labels);
 }
 
 void DnsNames::Join(FlowContext& flow, const Provenance& provenance, std::string_view labels,
@@ -135,6 +137,8 @@ void DnsNames::Remove(std::list<Domain>::iterator domain) {
   for (PartConsumer* consumer : {domain->labels, domain->longest}) {
     if (consumer != nullptr) consumer->End();
   }
+  memory::Wipe(domain->first_labels);
+  memory::Wipe(domain->first_longest);
   domain->memory->Return(kDomainBytes);
   by_key_.erase(domain->key);
   by_age_.erase(domain);

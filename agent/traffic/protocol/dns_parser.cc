@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "agent/memory/wipe.h"
 #include "agent/traffic/protocol/decoder_context.h"
 
 namespace skimwatch::traffic {
@@ -77,7 +78,7 @@ class DnsStream {
     return kLengthBytes + std::max<size_t>(bytes, 1);
   }
   void Forget() {
-    held_.clear();
+    memory::Wipe(held_);
     if (held_.capacity() > kHeldBytesKept) held_.shrink_to_fit();
   }
 

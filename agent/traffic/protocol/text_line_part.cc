@@ -1,5 +1,7 @@
 #include "agent/traffic/protocol/text_line_part.h"
 
+#include "agent/memory/wipe.h"
+
 namespace skimwatch::traffic {
 
 void TextLinePart::Data(std::string_view bytes) {
@@ -17,7 +19,7 @@ void TextLinePart::Data(std::string_view bytes) {
 
 void TextLinePart::Gap() {
   has_gap_ = true;
-  noted_.clear();
+  memory::Wipe(noted_);
   if (consumer_ != nullptr) consumer_->Gap();
 }
 
@@ -25,7 +27,7 @@ void TextLinePart::End() {
   if (consumer_ != nullptr) consumer_->End();
   consumer_ = nullptr;
   has_gap_ = false;
-  noted_.clear();
+  memory::Wipe(noted_);
 }
 
 }  // namespace skimwatch::traffic
