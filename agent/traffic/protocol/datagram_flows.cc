@@ -1,5 +1,6 @@
 #include "agent/traffic/protocol/datagram_flows.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <iterator>
 
@@ -20,6 +21,17 @@ bool BeginsAsDtls(std::string_view payload) {
   if (at(2) != 0xff && at(2) != 0xfd && at(2) != 0xfc) return false;
   const size_t length = static_cast<size_t>(at(11)) << 8 | at(12);
   return length > 0 && kHeaderBytes + length <= payload.size();
+}
+
+// Whether a datagram ends in plain text, which ciphertext does once in 10^10: what only begins like
+// QUIC or DTLS must not go unseen.
+bool EndsAsText(std::string_view payload) {
+  constexpr size_t kTextBytesMin = 24;
+  if (payload.size() < kTextBytesMin) return false;
+  const std::string_view end = payload.substr(payload.size() - kTextBytesMin);
+  return std::all_of(end.begin(), end.end(), [](char c) {
+    return (c >= ' ' && c <= '~') || c == '\t' || c == '\n' || c == '\r';
+  });
 }
 
 }  // namespace
@@ -85,8 +97,9 @@ void DatagramFlows::TakePayload(Flow& flow, const UdpDatagram& datagram) {
   const std::string_view payload = datagram.payload;
   const bool is_whole = payload.size() == datagram.payload_wire_bytes;
   FlowContext& context = flow.context;
-  if (flow.is_quic || BeginsAsQuic(payload)) return TakeQuic(flow, datagram);
-  if (BeginsAsDtls(payload)) {
+  const bool may_be_encrypted = !EndsAsText(payload);
+  if (may_be_encrypted && (flow.is_quic || BeginsAsQuic(payload))) return TakeQuic(flow, datagram);
+  if (may_be_encrypted && BeginsAsDtls(payload)) {
     return context.Count(Reason::kUndecodableEncrypted, payload.size());
   }
   if (is_whole && MayBeDnsMessage(payload)) {

@@ -184,7 +184,7 @@ TEST(QuicFlow, IsCountedAsEncryptedAndItsDestinationTold) {
   const std::vector<Packet> packets = {
       UdpPacket(client, server, Seal(Version1(), 0, Crypto(100, hello.substr(100)))),
       UdpPacket(client, server, Seal(Version1(), 1, Crypto(0, hello.substr(0, 100)))),
-      UdpPacket(server, client, "\x41 a short header and other things that are encrypted"),
+      UdpPacket(server, client, "\x41" + std::string(60, '\x9b')),
       UdpPacket(client, server, "\x41 more")};
   for (const Packet& packet : packets) decoder.OnPacket(packet.view());
   ASSERT_EQ(recorder.seen.size(), 1U);
@@ -195,6 +195,21 @@ TEST(QuicFlow, IsCountedAsEncryptedAndItsDestinationTold) {
   EXPECT_EQ(recorder.seen[0].ja4.substr(0, 10), "q13d0211an");
   EXPECT_EQ(harness.covered(Reason::kUndecodableEncrypted), harness.coverage.seen_bytes());
   EXPECT_EQ(harness.coverage.seen_bytes(), decoder.stats().datagram_bytes);
+}
+
+TEST(QuicFlow, DoesNotHideTextThatOnlyBeginsLikeIt) {
+  DecoderHarness harness;
+  const Endpoint client = At("192.0.2.10:50000");
+  const Endpoint server = At("198.51.100.1:443");
+  const std::string text = "card=4111 1111 1111 and whatever comes with it";
+  const std::string header = Hex("c00000000100000a");
+  harness.Run({UdpPacket(client, server, Seal(Version1(), 0, Crypto(0, RfcHello()))),
+               UdpPacket(client, server, text), UdpPacket(client, server, header + text)});
+  const std::vector<RecordedPart> parts = harness.sink.parts(Part::kStream);
+  ASSERT_EQ(parts.size(), 2U);
+  EXPECT_EQ(parts[0].bytes, text);
+  EXPECT_EQ(parts[1].bytes, header + text);
+  EXPECT_EQ(harness.covered(Reason::kScanned), 2 * text.size() + header.size());
 }
 
 }  // namespace
