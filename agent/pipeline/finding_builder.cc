@@ -25,6 +25,8 @@ v1::SourceKind SourceOf(traffic::SourceKind source) {
       return v1::SOURCE_KIND_LOG_FILE;
     case traffic::SourceKind::kMirror:
       return v1::SOURCE_KIND_MIRROR;
+    case traffic::SourceKind::kTlsProbe:
+      return v1::SOURCE_KIND_TLS_UPROBE;
   }
   return v1::SOURCE_KIND_UNSPECIFIED;
 }
@@ -97,6 +99,8 @@ std::string ServerName(const traffic::Provenance& provenance) {
   std::string name = provenance.host.empty() ? server.ip : provenance.host;
   if (name.find(':') != std::string::npos) name = absl::StrCat("[", name, "]");
   if (!provenance.host.empty() && server.port == 80) return name;
+  // Neither may be known of a connection that only its process showed.
+  if (server.port == 0) return name.empty() ? "unknown" : name;
   return absl::StrCat(name, ":", server.port);
 }
 
@@ -199,6 +203,15 @@ SightingOrigin OriginOf(const traffic::Provenance& provenance, traffic::Part par
   shown.set_part(part_name.data(), part_name.size());
   shown.set_referrer(provenance.referrer);
   shown.set_protocol(ProtocolOnWire(provenance.protocol));
+  shown.set_server_name(provenance.server_name);
+  if (provenance.process != nullptr) {
+    v1::Process& process = *shown.mutable_process();
+    process.set_pid(provenance.process->pid);
+    process.set_executable(provenance.process->executable);
+    process.set_command(provenance.process->command);
+    process.set_container_id(provenance.process->container_id);
+    process.set_cgroup(provenance.process->cgroup);
+  }
   return origin;
 }
 

@@ -33,6 +33,11 @@ std::string KeyOf(const v1::Finding& finding, const std::string& card) {
   AddPart(provenance.part(), key);
   AddPart(provenance.file(), key);
   AddPart(provenance.referrer(), key);
+  AddPart(provenance.server_name(), key);
+  // The program, whichever of its processes.
+  AddPart(provenance.process().executable(), key);
+  AddPart(provenance.process().command(), key);
+  AddPart(provenance.process().container_id(), key);
   absl::StrAppend(&key, finding.confidence(), ",", finding.severity(), ",", finding.expected(), ",",
                   provenance.source(), ",", finding.detail_case(), ",",
                   finding.sampling_probability(), ";");

@@ -2,6 +2,7 @@
 #define SKIMWATCH_AGENT_TRAFFIC_BYTE_FLOW_H_
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -18,6 +19,13 @@ struct ByteFlow {
   Address server;
   // The requests go out from the watched host; else they come in.
   bool is_outbound = true;
+  // Else content tells which end is the client. Until it does, `client` is the one on the watched
+  // host, `server` the other one, and `is_outbound` is true.
+  bool client_is_known = true;
+  // The process on the watched host, and what the client called the server in TLS, in lower case;
+  // null and empty where not known.
+  std::shared_ptr<const Process> process;
+  std::string server_name;
 };
 
 // Takes flows of ordered bytes from a source, on the thread of the source. A source numbers its

@@ -14,6 +14,10 @@ std::string_view ReasonName(Reason reason) {
       return "truncated.decompression_limit";
     case Reason::kTruncatedSnapshot:
       return "truncated.snapshot";
+    case Reason::kTruncatedCall:
+      return "truncated.call";
+    case Reason::kShedProbeRing:
+      return "shed.probe_ring";
     case Reason::kShedFlowTableFull:
       return "shed.flow_table_full";
     case Reason::kShedReassemblyMemory:

@@ -21,8 +21,12 @@ enum class Reason : uint8_t {
   kTruncatedDecompressionLimit,
   // The packet was longer than the capture took.
   kTruncatedSnapshot,
+  // Beyond the bytes of one call that TLS probes copy, or not readable at that moment.
+  kTruncatedCall,
   // The table of flows was full.
   kShedFlowTableFull,
+  // The ring between the TLS probes and the agent was full.
+  kShedProbeRing,
   // What was missing came after it was given up: the memory for reassembly, of one flow or in all,
   // or the time to wait was used up; or it came from before the first packet of an open flow.
   kShedReassemblyMemory,

@@ -2,6 +2,7 @@
 #define SKIMWATCH_AGENT_TRAFFIC_MESSAGE_H_
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -9,7 +10,7 @@
 
 namespace skimwatch::traffic {
 
-enum class SourceKind : uint8_t { kPacketCapture, kPcapFile, kLogFile, kMirror };
+enum class SourceKind : uint8_t { kPacketCapture, kPcapFile, kLogFile, kMirror, kTlsProbe };
 
 // Which way bytes go, seen from the watched host.
 enum class Direction : uint8_t {
@@ -69,6 +70,19 @@ struct Address {
   uint16_t port = 0;
 };
 
+// The process that bytes belong to. What is not known is empty.
+struct Process {
+  uint32_t pid = 0;
+  // The file that it runs, as the process itself names it.
+  std::string executable;
+  // The name of its main thread, at most 15 bytes.
+  std::string command;
+  // As Docker, containerd, CRI-O or Podman name the container.
+  std::string container_id;
+  // Path in the cgroup hierarchy.
+  std::string cgroup;
+};
+
 // Where bytes were seen and where they were going.
 struct Provenance {
   SourceKind source = SourceKind::kPacketCapture;
@@ -76,9 +90,11 @@ struct Provenance {
   Direction direction = Direction::kUnknown;
   Address client;
   Address server;
-  // The request's host, lower case, without port; for DNS the registered domain that is asked
-  // about. Empty when unknown.
+  // The request's host, else `server_name`, lower case, without port; for DNS the registered domain
+  // that is asked about. Empty when unknown.
   std::string host;
+  // What the client told the server in TLS that it wants to reach (RFC 6066 3), lower case.
+  std::string server_name;
   std::string method;
   // The request's path without query, as sent. It may carry a card number: show only
   // `PathTemplate(path)`.
@@ -91,6 +107,8 @@ struct Provenance {
   std::string site;
   // For log files, the path.
   std::string file;
+  // Null for sources that see no processes.
+  std::shared_ptr<const Process> process;
   absl::Time seen_at;
   // With which the flow was chosen, in (0, 1].
   double sampling_probability = 1.0;

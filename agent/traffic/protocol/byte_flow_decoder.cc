@@ -1,11 +1,15 @@
 #include "agent/traffic/protocol/byte_flow_decoder.h"
 
+#include <array>
+#include <cstring>
 #include <list>
+#include <optional>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
 #include "agent/traffic/protocol/decoder_context.h"
 #include "agent/traffic/protocol/decoder_counters.h"
+#include "agent/traffic/protocol/flow_key.h"
 #include "agent/traffic/protocol/flow_streams.h"
 
 namespace skimwatch::traffic {
@@ -13,6 +17,20 @@ namespace {
 
 constexpr int kClient = 0;
 constexpr int kServer = 1;
+
+// What the sampling hash takes: the addresses, so that a capture of the same flow agrees, or what
+// the source calls the flow.
+FlowKey KeyOf(uint64_t id, const ByteFlow& info) {
+  const std::optional<IpAddress> client = IpAddress::Parse(info.client.ip);
+  const std::optional<IpAddress> server = IpAddress::Parse(info.server.ip);
+  if (client.has_value() && server.has_value()) {
+    return FlowKey({.ip = *client, .port = info.client.port},
+                   {.ip = *server, .port = info.server.port});
+  }
+  std::array<uint8_t, 16> bytes{};
+  std::memcpy(bytes.data(), &id, sizeof(id));
+  return FlowKey({.ip = IpAddress::V6(bytes.data())}, Endpoint());
+}
 
 }  // namespace
 
@@ -22,6 +40,7 @@ class ByteFlowDecoder::Impl {
        MessageSink& sink, DestinationSink* destinations)
       : options_(std::move(options)),
         sites_(std::move(sites)),
+        sampler_(options_.flow_ratio),
         context_{.options = options_,
                  .sites = *sites_,
                  .coverage = coverage,
@@ -39,7 +58,11 @@ class ByteFlowDecoder::Impl {
       End(by_age_.front(), now);
     }
     Entry& entry = flows_[id];
-    entry.streams = std::make_unique<FlowStreams>(context_, info);
+    if (sampler_.Chooses(KeyOf(id, info))) {
+      entry.streams = std::make_unique<FlowStreams>(context_, info);
+    } else {
+      counters_.flows_sampled_out.Add();
+    }
     entry.last_seen = now;
     entry.place = by_age_.insert(by_age_.end(), id);
     counters_.flows.Add();
@@ -49,12 +72,17 @@ class ByteFlowDecoder::Impl {
   void Data(uint64_t id, bool from_client, std::string_view bytes, absl::Time now) {
     Entry* entry = Find(id, now);
     if (entry == nullptr) return context_.coverage.Add(Reason::kShedFlowTableFull, bytes.size());
+    if (entry->streams == nullptr) {
+      return context_.coverage.Add(Reason::kSampledOutFlow, bytes.size());
+    }
     entry->streams->Data(from_client ? kClient : kServer, bytes, now);
   }
 
   void Shed(uint64_t id, bool from_client, uint64_t bytes, absl::Time now) {
-    if (Entry* entry = Find(id, now))
-      entry->streams->Gap(from_client ? kClient : kServer, bytes, now);
+    Entry* entry = Find(id, now);
+    if (entry == nullptr || entry->streams == nullptr) return;
+    counters_.gaps.Add();
+    entry->streams->Gap(from_client ? kClient : kServer, bytes, now);
   }
 
   void End(uint64_t id, absl::Time now) {
@@ -64,6 +92,7 @@ class ByteFlowDecoder::Impl {
     by_age_.erase(it->second.place);
     flows_.erase(it);
     counters_.flows_active.Subtract(1);
+    if (streams == nullptr) return;
     for (int end : {kClient, kServer}) streams->End(end, now);
   }
 
@@ -84,18 +113,22 @@ class ByteFlowDecoder::Impl {
     const DecoderCounters& c = counters_;
     return {.flows = c.flows.value(),
             .flows_active = c.flows_active.value(),
+            .flows_sampled_out = c.flows_sampled_out.value(),
             .flows_evicted = c.flows_evicted.value(),
+            .gaps = c.gaps.value(),
             .requests = c.requests.value(),
             .responses = c.responses.value(),
             .http_errors = c.http_errors.value(),
             .bodies_truncated = c.bodies_truncated.value(),
             .bodies_cut_as_bomb = c.bodies_cut_as_bomb.value(),
             .bodies_undecodable = c.bodies_undecodable.value(),
+            .tls_streams = c.tls_streams.value(),
             .raw_streams = c.raw_streams.value()};
   }
 
  private:
   struct Entry {
+    // Null where the flow is not sampled.
     std::unique_ptr<FlowStreams> streams;
     absl::Time last_seen;
     std::list<uint64_t>::iterator place;
@@ -111,6 +144,7 @@ class ByteFlowDecoder::Impl {
 
   const TrafficDecoderOptions options_;
   const std::shared_ptr<const SiteMap> sites_;
+  const FlowSampler sampler_;
   DecoderCounters counters_;
   DecoderContext context_;
   // The one that was silent longest first.

@@ -25,14 +25,19 @@ class ByteFlowDecoder final : public ByteFlowHandler {
     uint64_t flows = 0;
     // Gauge.
     uint64_t flows_active = 0;
+    uint64_t flows_sampled_out = 0;
     // Flows let go because the table was full of them: the oldest went.
     uint64_t flows_evicted = 0;
+    // Places where the source shed bytes.
+    uint64_t gaps = 0;
     uint64_t requests = 0;
     uint64_t responses = 0;
     uint64_t http_errors = 0;
     uint64_t bodies_truncated = 0;
     uint64_t bodies_cut_as_bomb = 0;
     uint64_t bodies_undecodable = 0;
+    // Directions found to be TLS, such as TLS inside of TLS.
+    uint64_t tls_streams = 0;
     uint64_t raw_streams = 0;
   };
 

@@ -25,7 +25,10 @@ void FlowContext::Fill(Sender sender, std::string_view host, Provenance& provena
   provenance.direction = DirectionOf(sender);
   provenance.client = client;
   provenance.server = server;
+  if (host.empty()) host = server_name;
   provenance.host = host;
+  provenance.server_name = server_name;
+  provenance.process = process;
   const std::string* site = service_site;
   if (site == nullptr && !host.empty()) site = decoder.sites.SiteOfHost(host);
   provenance.site = site == nullptr ? decoder.options.default_site : *site;

@@ -2,6 +2,7 @@
 #define SKIMWATCH_AGENT_TRAFFIC_PROTOCOL_FLOW_CONTEXT_H_
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -27,6 +28,10 @@ struct FlowContext {
   const std::string* service_site = nullptr;
   // The server is on the watched host, whether its site is known or not.
   bool to_service = false;
+  // The process on the watched host, and what the client called the server in TLS, where the source
+  // knows.
+  std::shared_ptr<const Process> process;
+  std::string server_name;
   // Of the packet that is looked at.
   absl::Time now;
 

@@ -37,17 +37,29 @@ std::unique_ptr<StreamParser> CreateParser(Protocol protocol, FlowContext& flow)
   return nullptr;
 }
 
+// An address that the source does not know is IpAddress() here.
+Endpoint EndpointOf(const Address& address) {
+  const std::optional<IpAddress> ip = IpAddress::Parse(address.ip);
+  return {.ip = ip.value_or(IpAddress()), .port = address.port};
+}
+
+Address AddressOf(const Endpoint& endpoint) {
+  if (endpoint.ip == IpAddress()) return {.ip = "", .port = endpoint.port};
+  return {.ip = endpoint.ip.ToString(), .port = endpoint.port};
+}
+
 }  // namespace
 
 FlowStreams::FlowStreams(DecoderContext& context, const Endpoint& end0, const Endpoint& end1)
     : flow_(context), ends_{end0, end1} {}
 
 FlowStreams::FlowStreams(DecoderContext& context, const ByteFlow& flow)
-    : flow_(context), client_(0) {
-  flow_.client = flow.client;
-  flow_.server = flow.server;
-  flow_.to_service = !flow.is_outbound;
-  for (Side& side : sides_) side.may_resume = false;
+    : flow_(context),
+      ends_{EndpointOf(flow.client), EndpointOf(flow.server)},
+      local_end_(flow.is_outbound ? 0 : 1) {
+  flow_.process = flow.process;
+  flow_.server_name = flow.server_name;
+  if (flow.client_is_known) SetClient(0);
 }
 
 FlowStreams::~FlowStreams() {
@@ -64,14 +76,22 @@ void FlowStreams::TakeClient(int end) {
   client_ = end;
   const Endpoint& client = ends_[static_cast<size_t>(end)];
   const Endpoint& server = ends_[static_cast<size_t>(1 - end)];
-  flow_.client = {client.ip.ToString(), client.port};
-  flow_.server = {server.ip.ToString(), server.port};
+  flow_.client = AddressOf(client);
+  flow_.server = AddressOf(server);
+  if (local_end_.has_value()) {
+    // A server elsewhere is nobody's service, also where it has the address of one in another
+    // network.
+    flow_.to_service = end != *local_end_;
+    flow_.service_site = flow_.to_service ? flow_.decoder.sites.SiteOfService(server) : nullptr;
+    return;
+  }
   flow_.service_site = flow_.decoder.sites.SiteOfService(server);
   flow_.to_service = flow_.service_site != nullptr;
 }
 
 void FlowStreams::GuessClient() {
   const SiteMap& sites = flow_.decoder.sites;
+  if (local_end_.has_value() && ends_[0] == Endpoint()) return TakeClient(*local_end_);
   const bool service0 = sites.SiteOfService(ends_[0]) != nullptr;
   const bool service1 = sites.SiteOfService(ends_[1]) != nullptr;
   if (service0 != service1) return TakeClient(service0 ? 1 : 0);

@@ -28,7 +28,7 @@ namespace skimwatch::traffic {
 class FlowStreams {
  public:
   FlowStreams(DecoderContext& context, const Endpoint& end0, const Endpoint& end1);
-  // Of a flow whose client, which is end 0, and whose way are known to the source.
+  // Of a flow that is known to its source: end 0 is `flow.client`.
   FlowStreams(DecoderContext& context, const ByteFlow& flow);
   ~FlowStreams();
   FlowStreams(const FlowStreams&) = delete;
@@ -100,6 +100,8 @@ class FlowStreams {
 
   FlowContext flow_;
   const std::array<Endpoint, 2> ends_;
+  // The end on the watched host, where the source knows.
+  std::optional<int> local_end_;
   std::optional<int> client_;
   std::array<Side, 2> sides_;
   std::unique_ptr<StreamParser> parser_;
