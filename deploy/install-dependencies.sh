@@ -28,6 +28,9 @@ build|libhtp-dev|HTTP/1 parser made for traffic that is watched
 build|libnghttp2-dev|HTTP/2 of request copies; header compression of captured HTTP/2
 build|libpsl-dev|registered domains, by the public suffix list
 build|libboost-dev|sockets and HTTP of the servers that take request copies (Asio, Beast)
+build|libbpf-dev|loads the probes of TLS libraries into the kernel
+build|clang|compiles those probes for the kernel
+build|bpftool|makes the header that carries them
 build|libpcap-dev|capture files and packet filters
 build|libyaml-cpp-dev|configuration files
 build|libspdlog-dev|logging
@@ -56,6 +59,10 @@ test|nghttp2-client|HTTP/2 as its reference client speaks it
 test|nghttp2-server|HTTP/2 as its reference server speaks it
 test|tcpdump|makes capture files to compare with
 test|faketime|steps the clock of a program under test
+test|nodejs|a TLS client with a library of its own
+test|gnutls-bin|a client of GnuTLS
+test|libcap2-bin|takes rights away from a program under test
+test|wrk|load of the TLS benchmark
 test|iproute2|network namespaces of capture tests
 '
 

@@ -73,10 +73,10 @@ void CheckSources(const Checker& root, const v1::AgentConfig& config, const IsSi
   const Checker sources = root.Message("sources");
   const v1::Sources& given = config.sources();
   if (given.packet_captures().empty() && given.log_files().empty() && given.web_roots().empty() &&
-      given.http_mirrors().empty() && given.icap_servers().empty()) {
+      given.http_mirrors().empty() && given.icap_servers().empty() && given.tls_probes().empty()) {
     sources.Error("", "none",
                   "at least one of packet_captures, log_files, web_roots, http_mirrors, "
-                  "icap_servers");
+                  "icap_servers, tls_probes");
   }
   sources.Each("packet_captures", [&](const Checker& capture) {
     // IFNAMSIZ, less the zero byte.
@@ -120,6 +120,15 @@ void CheckSources(const Checker& root, const v1::AgentConfig& config, const IsSi
     web_root.EachValid("exclude", IsGlob, "a glob");
     web_root.Number("file_bytes_max", 16777216, 1024, 1073741824);
     web_root.Number("rescan_interval_seconds", 300, 1, 604800);
+  });
+  sources.Each("tls_probes", [&](const Checker& probe) {
+    probe.EachValid("processes", IsGlob, "a glob of programs");
+    probe.EachValid("exclude_processes", IsGlob, "a glob of programs");
+    probe.EachValid("libraries", IsGlob, "a glob of files");
+    CheckSite(probe, config, is_site);
+    probe.Number("ring_mib", 16, 1, 1024);
+    probe.Number("call_kib_max", 1024, 16, 4096);
+    probe.Number("rescan_interval_seconds", 600, 1, 604800);
   });
 }
 

@@ -262,7 +262,7 @@ TEST(AgentConfig, NamesEverythingThatIsMissing) {
             "a.yaml:1:1: collector.tls.ca_file: found nothing, expected a PEM file (or "
             "`plaintext: true` on a local address)\n"
             "a.yaml:1:1: sources: found none, expected at least one of packet_captures, "
-            "log_files, web_roots, http_mirrors, icap_servers");
+            "log_files, web_roots, http_mirrors, icap_servers, tls_probes");
 }
 
 TEST(AgentConfig, RefusesPlaintextToAnotherMachine) {
@@ -354,6 +354,23 @@ sources:
                     HasSubstr("icap_servers[1].listen: found nothing")));
 }
 
+TEST(AgentConfig, ChecksTlsProbes) {
+  const std::string head =
+      "sites: [{name: shop}, {name: host}]\n"
+      "collector: {address: \"unix:/run/c\", tls: {plaintext: true}}\n"
+      "sources:\n  tls_probes:\n";
+  EXPECT_THAT(
+      AgentError(head + R"(    - {processes: [""], site: shop}
+    - {exclude_processes: [nginx, nginx], site: host, ring_mib: 2000, call_kib_max: 8}
+    - {libraries: [/usr/*], site: other, rescan_interval_seconds: 0}
+)",
+                 ""),
+      AllOf(HasSubstr("tls_probes[0].processes[0]"),
+            HasSubstr("tls_probes[1].exclude_processes[1]"), HasSubstr("tls_probes[1].ring_mib"),
+            HasSubstr("tls_probes[1].call_kib_max"), HasSubstr("tls_probes[2].site"),
+            HasSubstr("tls_probes[2].rescan_interval_seconds")));
+}
+
 TEST(AgentConfig, RefusesBadSources) {
   EXPECT_EQ(AgentError("", R"(sites: [{name: shop}]
 collector: {address: "unix:/run/c", tls: {plaintext: true}}
@@ -421,6 +438,7 @@ sources:
   web_roots: [{path: /w}]
   http_mirrors: [{listen: "unix:/run/m"}]
   icap_servers: [{listen: "unix:/run/i"}]
+  tls_probes: [{}]
 )")),
                                              ToYaml(Collector("listen: 127.0.0.1:1\n"
                                                               "tls: {plaintext: true}\n")));
