@@ -29,12 +29,14 @@
 #include "agent/pipeline/process_usage.h"
 #include "agent/pipeline/script_reporter.h"
 #include "agent/script/script_monitor.h"
+#include "agent/tls_probing.h"
 #include "agent/traffic/coverage.h"
 #include "agent/traffic/local_addresses.h"
 #include "agent/traffic/protocol/traffic_decoder.h"
 #include "agent/traffic/site_map.h"
 #include "agent/traffic/source/log_tail.h"
 #include "agent/traffic/source/packet_capture.h"
+#include "agent/traffic/source/tls_uprobe/tls_probes.h"
 #include "agent/uplink/uplink.h"
 #include "proto/admin/admin_server.h"
 #include "proto/tls/certificate_files.h"
@@ -213,6 +215,7 @@ class AgentImpl final : public Agent {
   absl::Status LoadBrands();
   absl::Status OpenUplink();
   absl::Status OpenCaptures();
+  absl::Status OpenTlsProbes();
   absl::Status OpenLogs();
   absl::Status OpenWebRoots();
   absl::Status OpenMirrors();
@@ -238,6 +241,7 @@ class AgentImpl final : public Agent {
   std::unique_ptr<script::ScriptMonitor> web_roots_;
   std::vector<Logs> logs_;
   std::vector<Capture> captures_;
+  std::unique_ptr<TlsProbing> tls_;
   std::unique_ptr<Mirrors> mirrors_;
   std::unique_ptr<admin::AdminServer> admin_;
   // By the last heartbeat.
@@ -276,6 +280,7 @@ absl::Status AgentImpl::Begin() {
       }});
   if (absl::Status s = OpenUplink(); !s.ok()) return s;
   if (absl::Status s = OpenCaptures(); !s.ok()) return s;
+  if (absl::Status s = OpenTlsProbes(); !s.ok()) return s;
   if (absl::Status s = OpenLogs(); !s.ok()) return s;
   if (absl::Status s = OpenWebRoots(); !s.ok()) return s;
   if (absl::Status s = OpenMirrors(); !s.ok()) return s;
@@ -311,6 +316,7 @@ absl::Status AgentImpl::OpenUplink() {
   if (!config().sources().web_roots().empty()) options.capabilities.push_back("web_root");
   if (!config().sources().http_mirrors().empty()) options.capabilities.push_back("http_mirror");
   if (!config().sources().icap_servers().empty()) options.capabilities.push_back("icap");
+  if (!config().sources().tls_probes().empty()) options.capabilities.push_back("tls_probe");
   options.heartbeat = [this] { return Heartbeat(); };
   options.on_policy = [this](const v1::Policy& policy) { TakePolicy(policy); };
   absl::StatusOr<std::unique_ptr<uplink::Uplink>> uplink = uplink::Uplink::Open(std::move(options));
@@ -337,7 +343,8 @@ absl::Status AgentImpl::OpenCaptures() {
     threads += capture.threads();
   }
   bool any = !sources.log_files().empty() || !sources.web_roots().empty() ||
-             !sources.http_mirrors().empty() || !sources.icap_servers().empty();
+             !sources.http_mirrors().empty() || !sources.icap_servers().empty() ||
+             !sources.tls_probes().empty();
   for (const config::v1::PacketCapture& wanted : sources.packet_captures()) {
     Capture capture{.interface = wanted.interface()};
     const traffic::TrafficDecoderOptions decoder = traffic::TrafficDecoderOptions::FromConfig(
@@ -361,6 +368,25 @@ absl::Status AgentImpl::OpenCaptures() {
     captures_.push_back(std::move(capture));
   }
   return any ? absl::OkStatus() : captures_.front().error;
+}
+
+absl::Status AgentImpl::OpenTlsProbes() {
+  const config::v1::Sources& sources = config().sources();
+  if (sources.tls_probes().empty()) return absl::OkStatus();
+  absl::StatusOr<std::shared_ptr<const traffic::SiteMap>> sites =
+      traffic::SiteMap::Create(config().sites(), std::make_shared<traffic::LocalAddresses>());
+  if (!sites.ok()) return sites.status();
+  tls_ = std::make_unique<TlsProbing>(
+      config(), TlsProbing::Options{.scanner = ScannerOptions(), .sites = *std::move(sites)},
+      card::BrandTable::Default(), *writer_, coverage_);
+  if (tls_->error().ok()) return absl::OkStatus();
+  const bool has_others = !sources.log_files().empty() || !sources.web_roots().empty() ||
+                          !sources.http_mirrors().empty() || !sources.icap_servers().empty() ||
+                          std::any_of(captures_.begin(), captures_.end(),
+                                      [](const Capture& c) { return c.capture != nullptr; });
+  if (!has_others) return tls_->error();
+  spdlog::error("{}; going on without it", tls_->error().ToString());
+  return absl::OkStatus();
 }
 
 absl::Status AgentImpl::OpenLogs() {
@@ -430,6 +456,7 @@ void AgentImpl::StartSources() {
   for (Capture& capture : captures_) {
     if (capture.capture != nullptr) capture.capture->Start();
   }
+  if (tls_ != nullptr) tls_->Start();
 }
 
 absl::Status AgentImpl::Ready() const {
@@ -440,6 +467,7 @@ absl::Status AgentImpl::Ready() const {
           absl::StrCat("packet capture: interface ", capture.interface, " is away"));
     }
   }
+  if (tls_ != nullptr && !tls_->error().ok()) return tls_->error();
   const uplink::Uplink::State state = uplink_->GetState();
   if (!state.connected) {
     return absl::UnavailableError(
@@ -510,6 +538,7 @@ AgentSnapshot AgentImpl::Snapshot() const {
   if (!captures_.empty()) {
     snapshot.scans.push_back({.source = "packet_capture", .scanner = packet_scan});
   }
+  if (tls_ != nullptr) tls_->AddTo(snapshot);
   MessageScanner::Stats log_scan;
   for (const Logs& logs : logs_) {
     log_scan += logs.scanner->stats();
@@ -547,6 +576,7 @@ void AgentImpl::Stop(absl::Duration timeout) {
   for (Capture& capture : captures_) {
     if (capture.capture != nullptr) capture.capture->Stop();
   }
+  if (tls_ != nullptr) tls_->Stop();
   for (Logs& logs : logs_) logs.tail->Stop();
   if (mirrors_ != nullptr) mirrors_->Stop();
   if (web_roots_ != nullptr) web_roots_->Stop();
@@ -591,7 +621,7 @@ absl::Status CheckEnvironment(const config::v1::AgentConfig& config) {
                                               " is not a folder that this user can see"));
     }
   }
-  if (!config.sources().packet_captures().empty()) {
+  if (!config.sources().packet_captures().empty() || !config.sources().tls_probes().empty()) {
     absl::StatusOr<std::shared_ptr<const traffic::SiteMap>> sites =
         traffic::SiteMap::Create(config.sites(), nullptr);
     if (!sites.ok()) return sites.status();
@@ -607,6 +637,7 @@ absl::Status CheckEnvironment(const config::v1::AgentConfig& config) {
                                      [](uint32_t) { return std::make_unique<Discard>(); });
     if (!opened.ok()) return opened.status();
   }
+  if (!config.sources().tls_probes().empty()) return traffic::CheckTlsProbeSupport();
   return absl::OkStatus();
 }
 

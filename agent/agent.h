@@ -15,6 +15,7 @@ namespace skimwatch::agent {
 // configuration (config::LoadAgentConfig).
 //
 //   source threads -> TrafficDecoder -> MessageScanner -+
+//   TLS probe thread -> ByteFlowDecoder -> MessageScanner -+
 //   log threads -----------------------> MessageScanner -+-> FindingWriter -> Uplink
 //   web root threads -> ScriptMonitor -> ScriptReporter -+
 //
@@ -27,8 +28,9 @@ class Agent {
     std::string revision;
   };
 
-  // Errors name the setting and what to do. A capture that lacks its rights is logged, shown in
-  // /metrics and /readyz, and left out where there are other sources.
+  // Errors name the setting and what to do. A capture that lacks its rights, and TLS
+  // probes that lack theirs or the kernel's support, are logged, shown in /metrics and /readyz, and
+  // left out where there are other sources.
   static absl::StatusOr<std::unique_ptr<Agent>> Start(Options options);
 
   // Stops at once what Stop did not stop.

@@ -174,6 +174,83 @@ void AddMirrors(const AgentSnapshot& snapshot, Families& families) {
              MetricType::Counter, [](const Mirror& m) { return m.decoder.bodies_cut_as_bomb; });
 }
 
+void AddTlsProbes(const AgentSnapshot& snapshot, Families& families) {
+  if (!snapshot.tls_probes.has_value()) return;
+  const traffic::TlsProbes::Stats& probes = snapshot.tls_probes->probes;
+  const traffic::ByteFlowDecoder::Stats& decoder = snapshot.tls_probes->decoder;
+  const auto gauge = [&](const char* name, const char* help, uint64_t value) {
+    AddGauge(families, name, help, static_cast<double>(value));
+  };
+  const auto counter = [&](const char* name, const char* help, uint64_t value) {
+    AddCounter(families, name, help, static_cast<double>(value));
+  };
+  gauge(
+      "skimwatch_tls_probe_up",
+      "1 while TLS functions have probes. At 0 see the agent's log or /readyz for the right or the "
+      "part of the kernel that is missing.",
+      snapshot.tls_probes->up ? 1 : 0);
+  gauge("skimwatch_tls_probe_files", "Libraries and programs with probes now.", probes.files);
+  gauge("skimwatch_tls_probe_connections", "TLS connections followed now.", probes.connections);
+  counter("skimwatch_tls_probe_connections_total", "TLS connections met.",
+          probes.connections_opened);
+  counter("skimwatch_tls_probe_connections_without_address_total",
+          "TLS connections whose remote address could not be seen.",
+          probes.connections_without_address);
+  counter("skimwatch_tls_probe_pieces_total", "Pieces of plain text taken from the kernel.",
+          probes.pieces);
+  counter(
+      "skimwatch_tls_probe_dropped_pieces_total",
+      "Pieces that the ring had no room for: nobody looked at them. Raise tls_probes.ring_mib or "
+      "name fewer processes.",
+      probes.dropped_pieces);
+  counter("skimwatch_tls_probe_dropped_bytes_total", "Bytes of those pieces.",
+          probes.dropped_bytes);
+  counter("skimwatch_tls_probe_unmatched_returns_total",
+          "Calls under way when their probe was set; what they passed was not seen.",
+          probes.unmatched_returns);
+  counter("skimwatch_tls_probe_files_examined_total",
+          "Files looked at for TLS functions, each once.", probes.files_examined);
+  counter("skimwatch_tls_probe_files_written_total",
+          "Files that lost their probes because somebody wrote to them in place.",
+          probes.files_written);
+  counter("skimwatch_tls_probe_files_gone_total",
+          "Mapped files that could not be opened any more when they were looked at.",
+          probes.files_gone);
+  counter("skimwatch_tls_probe_processes_gone_total",
+          "Processes that ended before they could be looked up; only their command name is known.",
+          probes.processes_gone);
+  counter("skimwatch_tls_probe_errors_total",
+          "Files that could not be read or probed. See the agent's log for the file.",
+          probes.errors);
+  counter("skimwatch_tls_probe_lost_notices_total",
+          "Notices of new programs that the kernel dropped; all processes are looked at then.",
+          probes.lost_notices);
+  counter("skimwatch_tls_probe_rescans_total", "Looks at all processes.", probes.rescans);
+  counter("skimwatch_tls_probe_wipes_total",
+          "Times that zeros were written over the ring between kernel and agent.", probes.wipes);
+  counter("skimwatch_tls_probe_gaps_total", "Places in connections where bytes were dropped.",
+          decoder.gaps);
+  counter("skimwatch_tls_probe_connections_sampled_out_total",
+          "TLS connections that sampling.flow_ratio left out.", decoder.flows_sampled_out);
+  counter("skimwatch_tls_probe_bodies_cut_as_bomb_total",
+          "Compressed bodies that grew beyond limits.decompression_ratio_max.",
+          decoder.bodies_cut_as_bomb);
+  counter("skimwatch_tls_probe_http_errors_total",
+          "Streams that began as HTTP and broke its rules; they are scanned as bytes.",
+          decoder.http_errors);
+  Add(families, "skimwatch_tls_probe_http_messages_total", "HTTP messages with a complete head.",
+      MetricType::Counter,
+      {{{{"type", "request"}}, static_cast<double>(decoder.requests)},
+       {{{"type", "response"}}, static_cast<double>(decoder.responses)}});
+  Add(families, "skimwatch_tls_probe_streams_total",
+      "Directions of connections that are no HTTP: `tls` is TLS inside TLS, whose inner plain text "
+      "is "
+      "seen where it is encrypted; `unknown` is scanned as bytes.",
+      MetricType::Counter,
+      {{{{"protocol", "tls"}}, static_cast<double>(decoder.tls_streams)},
+       {{{"protocol", "unknown"}}, static_cast<double>(decoder.raw_streams)}});
+}
+
 void AddLogs(const AgentSnapshot& snapshot, Families& families) {
   if (snapshot.logs.empty()) return;
   double files = 0, lines = 0, bytes = 0, errors = 0, compressed = 0;
@@ -412,6 +489,7 @@ std::vector<prometheus::MetricFamily> AgentFamilies(const AgentSnapshot& snapsho
   Families families;
   AddScan(snapshot, families);
   AddCaptures(snapshot, families);
+  AddTlsProbes(snapshot, families);
   AddLogs(snapshot, families);
   AddMirrors(snapshot, families);
   AddScripts(snapshot, families);

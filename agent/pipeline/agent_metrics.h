@@ -20,6 +20,7 @@
 #include "agent/traffic/source/log_tail.h"
 #include "agent/traffic/source/mirror/copy_server.h"
 #include "agent/traffic/source/packet_capture.h"
+#include "agent/traffic/source/tls_uprobe/tls_probes.h"
 #include "agent/uplink/uplink.h"
 #include "prometheus/collectable.h"
 #include "prometheus/metric_family.h"
@@ -36,6 +37,13 @@ struct AgentSnapshot {
     // Sums over the interface's threads.
     traffic::TrafficDecoder::Stats decoder;
   };
+  struct TlsProbes {
+    // False when they could not be set.
+    bool up = true;
+    traffic::TlsProbes::Stats probes;
+    // Sums over the entries of the configuration.
+    traffic::ByteFlowDecoder::Stats decoder;
+  };
   struct Logs {
     // Its globs.
     std::string paths;
@@ -49,12 +57,13 @@ struct AgentSnapshot {
     traffic::ByteFlowDecoder::Stats decoder;
   };
   struct Scan {
-    // `packet_capture`, `log_file`.
+    // `packet_capture`, `tls_probe`, `log_file`.
     std::string source;
     MessageScanner::Stats scanner;
   };
 
   std::vector<Capture> captures;
+  std::optional<TlsProbes> tls_probes;
   std::vector<Logs> logs;
   std::vector<Mirror> mirrors;
   std::vector<Scan> scans;
