@@ -9,6 +9,7 @@ build=$root/build/release
 suites='
 card|bench_card|scan rate beside RE2, Vectorscan and a plain read, worst cases, stages (tests/data/gather-web-files.sh first)
 traffic|bench_traffic|packets to messages
+tls|bench_tls|what TLS probes cost nginx that proxies over TLS, under wrk, in paired runs
 pcap|bench_pcap|capture file to findings, whole path, with recall and memory
 scan|bench_scan|offline scan of folders beside ripgrep, whole programs
 script|bench_script|hashing and judging scripts
