@@ -209,6 +209,7 @@ absl::Status FileScanner::ScanBytes(const Content& content) {
     services_.report.OnScanned(bytes->size());
   }
   stream_.Finish(sink);
+  if (lines_ != nullptr) lines_->End();
   file_.OnSilence(nullptr);
   services_.report.OnNotDecoded(stream_.bytes_not_decoded() - not_decoded_);
   not_decoded_ = stream_.bytes_not_decoded();

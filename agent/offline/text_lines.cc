@@ -47,11 +47,15 @@ TextLines::TextLines() : kept_(new char[kKeptBytes]) {}
 TextLines::~TextLines() { explicit_bzero(kept_.get(), used_); }
 
 void TextLines::Begin() {
-  explicit_bzero(kept_.get(), used_);
-  kept_bytes_ = used_ = 0;
+  End();
   offset_ = 0;
   position_ = asked_position_ = {};
   asked_offset_ = 0;
+}
+
+void TextLines::End() {
+  explicit_bzero(kept_.get(), used_);
+  kept_bytes_ = used_ = 0;
   chunk_ = {};
 }
 

@@ -21,6 +21,7 @@ namespace skimwatch::offline {
 //     ... lines.At(offset) ...
 //     lines.Keep();
 //   }
+//   lines.End();
 class TextLines {
  public:
   // Offsets further back than this have no line. More than a scan looks at at once.
@@ -36,6 +37,9 @@ class TextLines {
   // where it stays until the last question.
   void SetChunk(std::string_view chunk) { chunk_ = chunk; }
   void Keep();
+
+  // Wipes what was kept.
+  void End();
 
   // Cheap where offsets rise.
   std::optional<TextPosition> At(uint64_t offset);

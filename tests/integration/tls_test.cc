@@ -112,7 +112,6 @@ class TlsProbing : public ::testing::Test {
         .command = {Where("nginx"), "-e", "error.log", "-p", folder_ + "/", "-c", "nginx.conf"}});
     ASSERT_TRUE(testing::WaitUntil([&] { return !testing::HttpGet(shop_port_, "/hello").empty(); }))
         << testing::ReadFile(folder_ + "/error.log");
-    ASSERT_NO_FATAL_FAILURE(deployment_.StartCollector());
   }
   void TearDown() override {
     if (nginx_ == nullptr) return;
@@ -121,9 +120,14 @@ class TlsProbing : public ::testing::Test {
   }
 
   void StartAgent(const std::string& probe) {
+    ASSERT_NO_FATAL_FAILURE(deployment_.StartCollector());
     deployment_.agent_yaml = absl::StrCat("sources:\n  tls_probes: [{ ", probe,
                                           " }]\nscan: { fold_window_seconds: 1 }\n", more_yaml_);
     ASSERT_NO_FATAL_FAILURE(deployment_.StartAgentAndWait());
+  }
+  // Waits until it is stored.
+  bool Await(size_t card) {
+    return testing::WaitUntil([&] { return deployment_.Cards(kCards).contains(card); });
   }
   static std::string Body(size_t card) {
     return absl::StrCat("card_number=", CardNumber(card), "&expiry=12/29");
@@ -228,7 +232,7 @@ TEST_F(TlsProbing, FindsWhatEveryKindOfClientSendsAndNamesIt) {
 TEST_F(TlsProbing, FindsWhatAServerAnswers) {
   ASSERT_NO_FATAL_FAILURE(StartAgent("processes: [nginx]"));
   EXPECT_THAT(Curl("/receipt", "").out, HasSubstr("card: "));
-  ASSERT_TRUE(deployment_.WaitForCards(1));
+  ASSERT_TRUE(Await(kReceipt));
   deployment_.StopAgent(SIGTERM);
   const v1::Finding finding = FindingOf(deployment_.Cards(kCards), kReceipt);
   EXPECT_EQ(finding.rule(), "card.outbound_response");
@@ -239,7 +243,7 @@ TEST_F(TlsProbing, FindsWhatAServerAnswers) {
 TEST_F(TlsProbing, ScansWhatComesInOnlyWhereAsked) {
   ASSERT_NO_FATAL_FAILURE(StartAgent("processes: [nginx], scan_inbound: true"));
   EXPECT_THAT(Curl("/incoming", Body(1)).out, HasSubstr("taken"));
-  ASSERT_TRUE(deployment_.WaitForCards(1));
+  ASSERT_TRUE(Await(1));
   deployment_.StopAgent(SIGTERM);
   const v1::Finding finding = FindingOf(deployment_.Cards(kCards), 1);
   EXPECT_EQ(finding.rule(), "card.inbound");
@@ -252,7 +256,7 @@ TEST_F(TlsProbing, FindsACardBehindAMegabyte) {
   constexpr size_t kBefore = 3 << 20;
   const std::string body = absl::StrCat(std::string(kBefore, '.'), Body(2));
   EXPECT_EQ(Curl("/large", body).out, "taken\n");
-  ASSERT_TRUE(deployment_.WaitForCards(1));
+  ASSERT_TRUE(Await(2));
   const std::string page = deployment_.AgentGet("/metrics");
   EXPECT_EQ(MetricOf(page, "skimwatch_tls_probe_gaps_total"), 0);
   deployment_.StopAgent(SIGTERM);
@@ -287,13 +291,12 @@ TEST_F(TlsProbing, CoverageIsExactUnderAFlood) {
 
 TEST_F(TlsProbing, LeavesOutTheAgentsOwnConnection) {
   const testing::CertificateAuthority ca("mutual TLS");
-  deployment_.StopCollector(SIGTERM);
   *deployment_.collector_config.mutable_tls() = testing::WriteTlsFiles(
       deployment_.collector_folder() + "/tls", ca.Issue(testing::ServerLeaf()), ca);
+  deployment_.collector_config.add_agents("spiffe://example.org/web-1");
   deployment_.agent_tls = testing::WriteTlsFiles(deployment_.agent_folder() + "/tls",
                                                  ca.Issue(testing::SpiffeLeaf("web-1")), ca);
   deployment_.operator_tls = deployment_.agent_tls;
-  ASSERT_NO_FATAL_FAILURE(deployment_.StartCollector());
   ASSERT_NO_FATAL_FAILURE(StartAgent("processes: [skimwatch-agent]"));
   // Heartbeats go out ten times a second.
   usleep(500'000);

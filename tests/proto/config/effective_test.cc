@@ -92,7 +92,7 @@ sources:
   log_files: [{paths: [/var/log/*.log]}]
 )");
   const v1::PacketCapture& capture = config.sources().packet_captures(0);
-  EXPECT_EQ(capture.filter(), "tcp");
+  EXPECT_EQ(capture.filter(), "tcp or udp");
   EXPECT_EQ(capture.site(), "shop");
   EXPECT_EQ(capture.threads(), 1u);
   EXPECT_EQ(capture.ring_mib(), 16u);
