@@ -195,9 +195,8 @@ HWY_INLINE void ClassifyByHalves(const char* bytes, const std::array<UpperHalves
 // Writes eight masks of each of eight blocks, one mask for each bit of a table's entries. Bits of
 // bytes beyond ASCII are those of the byte without its top bit unless `kWithWide`.
 template <bool kWithWide>
-__attribute__((target("gfni"), always_inline)) inline void LookUpClasses(const __m512i (&text)[8],
-                                                                         const ClassTable& table,
-                                                                         __m512i (&masks)[8]) {
+__attribute__((target(HWY_TARGET_STR ",gfni"), always_inline)) inline void LookUpClasses(
+    const __m512i (&text)[8], const ClassTable& table, __m512i (&masks)[8]) {
   const __m512i low = _mm512_loadu_si512(table.data());
   const __m512i high = _mm512_loadu_si512(table.data() + 64);
   // Byte j of an eight has bit j alone: the product with a matrix of bits is its transpose.
@@ -240,8 +239,8 @@ HWY_INLINE constexpr int BitOf(uint8_t bit) {
 }
 
 template <bool kWithWide, bool kWithEncodings>
-__attribute__((target("gfni"), always_inline)) inline void ClassifyByGfni(const __m512i (&text)[8],
-                                                                          ClassMasks& masks) {
+__attribute__((target(HWY_TARGET_STR ",gfni"), always_inline)) inline void ClassifyByGfni(
+    const __m512i (&text)[8], ClassMasks& masks) {
   __m512i found[8];
   const auto store = [&](const ClassOfTable& of) {
     _mm512_store_si512((masks.*of.masks).data(), found[std::countr_zero(of.bit)]);
@@ -259,8 +258,8 @@ __attribute__((target("gfni"), always_inline)) inline void ClassifyByGfni(const 
 
 // Classifies a batch.
 template <bool kWithEncodings>
-__attribute__((target("gfni"), noinline)) Rare ClassifyBatchByGfni(const char* bytes,
-                                                                   ClassMasks& masks) {
+__attribute__((target(HWY_TARGET_STR ",gfni"), noinline)) Rare ClassifyBatchByGfni(
+    const char* bytes, ClassMasks& masks) {
   // Eights of bytes in reverse, which the transpose of their bits turns round.
   const __m512i reverse = _mm512_set4_epi32(0x08090A0B, 0x0C0D0E0F, 0x00010203, 0x04050607);
   __m512i text[8];

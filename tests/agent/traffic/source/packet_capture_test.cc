@@ -737,7 +737,7 @@ TEST(PacketCaptureOptions, UnsetFieldsTakeTheDefaults) {
   config.set_interface("eth0");
   const auto defaults = PacketCapture::Options::FromConfig(config);
   EXPECT_EQ(defaults.interface, "eth0");
-  EXPECT_EQ(defaults.filter, "tcp");
+  EXPECT_EQ(defaults.filter, "tcp or udp");
   EXPECT_EQ(defaults.threads, 1u);
   EXPECT_EQ(defaults.ring_mib, 16u);
   EXPECT_EQ(defaults.snapshot_bytes, 65535u);
