@@ -35,8 +35,8 @@ std::string Mask(const SecretDigits& digits, MaskStyle style, uint8_t iin_digits
 
 // A copy of `text` in which every card number of any confidence and encoding is replaced by `*` of
 // the same length, for text that is shown: differences of scripts, excerpts, paths, names. Also
-// replaced are groups of a number with up to eight bytes of anything between, and lists of character
-// codes. The scanner finds nothing in the copy.
+// replaced are groups of a number with up to eight bytes of anything between, and lists of
+// character codes. The scanner finds nothing in the copy.
 std::string RedactCardNumbers(std::string_view text);
 
 // The brands whose numbers are taken out of shown text: those that the process looks for. Where a
