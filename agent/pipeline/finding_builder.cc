@@ -158,6 +158,13 @@ v1::TrackData::Format FormatOf(card::MatchKind kind) {
   return v1::TrackData::FORMAT_UNSPECIFIED;
 }
 
+// A name that the sender chose, fit to be shown: numbers in it, in any encoding, are overwritten.
+std::string ShownName(const std::string& name) {
+  // No number fits in fewer, encoded or not.
+  constexpr size_t kNumberBytesMin = 12;
+  return name.size() < kNumberBytesMin ? name : card::RedactCardNumbers(name);
+}
+
 // CardNumber and TrackData have these in common.
 template <typename Detail>
 void FillDetail(const CardSighting& sighting, v1::Card card, Detail& detail) {
@@ -182,7 +189,7 @@ SightingOrigin OriginOf(const traffic::Provenance& provenance, traffic::Part par
   SightingOrigin origin;
   origin.site = provenance.site;
   origin.path = provenance.path;
-  origin.destination = DestinationOf(provenance);
+  origin.destination = ShownName(DestinationOf(provenance));
   origin.sampling_probability = provenance.sampling_probability;
   v1::Provenance& shown = origin.provenance;
   shown.set_source(SourceOf(provenance.source));
@@ -195,15 +202,15 @@ SightingOrigin OriginOf(const traffic::Provenance& provenance, traffic::Part par
     shown.mutable_server()->set_address(provenance.server.ip);
     shown.mutable_server()->set_port(provenance.server.port);
   }
-  shown.set_host(provenance.host);
+  shown.set_host(ShownName(provenance.host));
   shown.set_method(provenance.method);
   if (!provenance.path.empty()) shown.set_path_template(traffic::PathTemplate(provenance.path));
   shown.set_file(provenance.file);
   const std::string_view part_name = traffic::PartName(part);
   shown.set_part(part_name.data(), part_name.size());
-  shown.set_referrer(provenance.referrer);
+  shown.set_referrer(ShownName(provenance.referrer));
   shown.set_protocol(ProtocolOnWire(provenance.protocol));
-  shown.set_server_name(provenance.server_name);
+  shown.set_server_name(ShownName(provenance.server_name));
   if (provenance.process != nullptr) {
     v1::Process& process = *shown.mutable_process();
     process.set_pid(provenance.process->pid);

@@ -1,6 +1,7 @@
 #include "agent/pipeline/finding_builder.h"
 
 #include <string>
+#include <vector>
 
 #include "agent/card/mask.h"
 #include "gmock/gmock.h"
@@ -162,6 +163,21 @@ TEST(FindingBuilder, ShowsTheTemplateOfAPathAndNeverThePath) {
   const SightingOrigin origin = OriginOf(provenance, traffic::Part::kRequestTarget);
   EXPECT_EQ(origin.provenance.path_template(), "/pay/{n}/confirm");
   EXPECT_EQ(origin.provenance.SerializeAsString().find("4111111111111111"), std::string::npos);
+}
+
+TEST(FindingBuilder, ShowsNoNumberThatANameCarries) {
+  for (const std::string& number : std::vector<std::string>{
+           "4111111111111111", "34313131313131313131313131313131", "NDExMTExMTExMTExMTExMQ"}) {
+    traffic::Provenance provenance;
+    provenance.host = number + ".collect.example";
+    provenance.server_name = provenance.host;
+    provenance.referrer = "https://" + provenance.host;
+    provenance.server = {.ip = "192.0.2.1", .port = 443};
+    const SightingOrigin origin = OriginOf(provenance, traffic::Part::kRequestBody);
+    EXPECT_EQ(origin.provenance.SerializeAsString().find(number), std::string::npos);
+    EXPECT_EQ(origin.destination.find(number), std::string::npos);
+    EXPECT_NE(origin.destination.find(".collect.example"), std::string::npos);
+  }
 }
 
 TEST(FindingBuilder, TakesTimesThatNoClockShows) {
