@@ -4,44 +4,10 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "agent/traffic/protocol/byte_flow_decoder.h"
 #include "agent/traffic/protocol/traffic_decoder.h"
 #include "spdlog/spdlog.h"
 
 namespace skimwatch::agent {
-
-// From copied bytes to sightings, on the server's second thread.
-class Mirrors::Way final : public traffic::ByteFlowHandler {
- public:
-  Way(const traffic::TrafficDecoderOptions& decoder, const Options& options,
-      const card::BrandTable& brands, pipeline::FindingWriter& writer, traffic::Coverage& coverage)
-      : scanner_(options.scanner, brands, writer),
-        decoder_(decoder, options.sites, coverage, scanner_) {}
-
-  void OnOpen(uint64_t flow, const traffic::ByteFlow& info, absl::Time now) override {
-    decoder_.OnOpen(flow, info, now);
-  }
-  void OnData(uint64_t flow, bool from_client, std::string_view bytes, absl::Time now) override {
-    scanner_.Advance(now);
-    decoder_.OnData(flow, from_client, bytes, now);
-  }
-  void OnShed(uint64_t flow, bool from_client, uint64_t bytes, absl::Time now) override {
-    decoder_.OnShed(flow, from_client, bytes, now);
-  }
-  void OnEnd(uint64_t flow, absl::Time now) override { decoder_.OnEnd(flow, now); }
-  void OnIdle(absl::Time now) override {
-    decoder_.OnIdle(now);
-    scanner_.Advance(now);
-  }
-  void Flush() override { decoder_.Flush(); }
-
-  pipeline::MessageScanner::Stats scanner_stats() const { return scanner_.stats(); }
-  traffic::ByteFlowDecoder::Stats decoder_stats() const { return decoder_.stats(); }
-
- private:
-  pipeline::MessageScanner scanner_;
-  traffic::ByteFlowDecoder decoder_;
-};
 
 Mirrors::~Mirrors() { Stop(); }
 
@@ -57,10 +23,10 @@ absl::StatusOr<std::unique_ptr<Mirrors>> Mirrors::Start(const config::v1::AgentC
     decoder.source = traffic::SourceKind::kMirror;
     decoder.default_site = wanted.site();
     decoder.scan_inbound = wanted.scan_inbound();
-    auto way = std::make_unique<Way>(decoder, options, brands, writer, coverage);
-    Mirror mirror{.source = std::string(field), .listen = wanted.listen(), .way = way.get()};
+    auto scan = std::make_unique<FlowScan>(decoder, options, brands, writer, coverage);
+    Mirror mirror{.source = std::string(field), .listen = wanted.listen(), .scan = scan.get()};
     absl::StatusOr<std::unique_ptr<traffic::CopyServer>> server = traffic::CopyServer::Start(
-        traffic::CopyServer::Options::FromConfig(wanted), coverage, std::move(way));
+        traffic::CopyServer::Options::FromConfig(wanted), coverage, std::move(scan));
     if (!server.ok()) {
       return absl::Status(server.status().code(),
                           absl::StrCat("sources.", field, ": ", server.status().message()));
@@ -103,8 +69,8 @@ void Mirrors::AddTo(pipeline::AgentSnapshot& snapshot) const {
     snapshot.mirrors.push_back({.source = mirror.source,
                                 .listen = mirror.listen,
                                 .server = mirror.server->GetStats(),
-                                .decoder = mirror.way->decoder_stats()});
-    AddScan(mirror.source, mirror.way->scanner_stats(), snapshot);
+                                .decoder = mirror.scan->decoder_stats()});
+    AddScan(mirror.source, mirror.scan->scanner_stats(), snapshot);
   }
 }
 

@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "agent/card/brand_table.h"
+#include "agent/flow_scan.h"
 #include "agent/pipeline/agent_metrics.h"
 #include "agent/pipeline/finding_writer.h"
 #include "agent/pipeline/message_scanner.h"
@@ -21,10 +22,7 @@ namespace skimwatch::agent {
 // with its way from bytes to sightings. Thread-safe.
 class Mirrors {
  public:
-  struct Options {
-    pipeline::MessageScanner::Options scanner;
-    std::shared_ptr<const traffic::SiteMap> sites;
-  };
+  using Options = FlowScan::Options;
 
   // Listens on all of them. An error names the field of the configuration. `brands`, `writer` and
   // `coverage` must outlive it.
@@ -41,12 +39,11 @@ class Mirrors {
   void AddTo(pipeline::AgentSnapshot& snapshot) const;
 
  private:
-  class Way;
   struct Mirror {
     std::string source;
     std::string listen;
     // Lives in the server.
-    const Way* way = nullptr;
+    const FlowScan* scan = nullptr;
     std::unique_ptr<traffic::CopyServer> server;
   };
 

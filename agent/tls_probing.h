@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "agent/card/brand_table.h"
+#include "agent/flow_scan.h"
 #include "agent/pipeline/agent_metrics.h"
 #include "agent/pipeline/finding_writer.h"
 #include "agent/pipeline/message_scanner.h"
@@ -20,10 +21,7 @@ namespace skimwatch::agent {
 // entry of the configuration. Thread-safe.
 class TlsProbing {
  public:
-  struct Options {
-    pipeline::MessageScanner::Options scanner;
-    std::shared_ptr<const traffic::SiteMap> sites;
-  };
+  using Options = FlowScan::Options;
 
   // Sets the probes. Where that can't be, `error` says why and the figures show it. `brands`,
   // `writer` and `coverage` must outlive it.
@@ -41,10 +39,8 @@ class TlsProbing {
   void AddTo(pipeline::AgentSnapshot& snapshot) const;
 
  private:
-  class Way;
-
   // One an entry.
-  std::vector<std::unique_ptr<Way>> ways_;
+  std::vector<std::unique_ptr<FlowScan>> scans_;
   // Null after an error.
   std::unique_ptr<traffic::TlsProbes> probes_;
   absl::Status error_;

@@ -214,7 +214,7 @@ SightingOrigin OriginOf(const traffic::Provenance& provenance, traffic::Part par
   if (provenance.process != nullptr) {
     v1::Process& process = *shown.mutable_process();
     process.set_pid(provenance.process->pid);
-    process.set_executable(provenance.process->executable);
+    process.set_executable(ShownName(provenance.process->executable));
     process.set_command(provenance.process->command);
     process.set_container_id(provenance.process->container_id);
     process.set_cgroup(provenance.process->cgroup);
