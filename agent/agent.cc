@@ -378,7 +378,7 @@ absl::Status AgentImpl::OpenTlsProbes() {
   if (!sites.ok()) return sites.status();
   tls_ = std::make_unique<TlsProbing>(
       config(), TlsProbing::Options{.scanner = ScannerOptions(), .sites = *std::move(sites)},
-      card::BrandTable::Default(), *writer_, coverage_);
+      *brands_, *writer_, coverage_);
   if (tls_->error().ok()) return absl::OkStatus();
   const bool has_others = !sources.log_files().empty() || !sources.web_roots().empty() ||
                           !sources.http_mirrors().empty() || !sources.icap_servers().empty() ||
