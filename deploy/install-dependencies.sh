@@ -64,6 +64,7 @@ test|gnutls-bin|a client of GnuTLS
 test|libcap2-bin|takes rights away from a program under test
 test|wrk|load of the TLS benchmark
 test|iproute2|network namespaces of capture tests
+test|debootstrap|a fresh Debian that the packages are installed into
 '
 
 usage() {

@@ -56,13 +56,14 @@ TEST_P(SystemdUnit, LeavesTheProgramLittleToReach) {
 TEST_P(SystemdUnit, StartsAsItsOwnUserAfterItsConfigurationWasChecked) {
   const std::string program = GetParam();
   for (const std::string& line :
-       {std::string("Type=notify"), "User=" + program, "Group=" + program,
+       {std::string("Type=notify"), "User=" + program,
         absl::StrCat("ExecStartPre=/usr/bin/", program, " --config /etc/skimwatch/"),
         std::string("LimitCORE=0"), std::string("Restart=on-failure"),
         "StateDirectory=" + program}) {
     EXPECT_THAT(text_, HasSubstr("\n" + line));
   }
-  EXPECT_THAT(ReadFile(kFolder + "/skimwatch.sysusers.conf"), HasSubstr("\nu " + program + " "));
+  EXPECT_THAT(ReadFile(absl::StrCat(kFolder, "/", program, ".sysusers.conf")),
+              HasSubstr("\nu " + program + " "));
 }
 
 INSTANTIATE_TEST_SUITE_P(All, SystemdUnit,
@@ -78,7 +79,9 @@ TEST(SystemdSysusers, IsAcceptedBySystemd) {
   const testing::TempFolder root;
   std::filesystem::create_directory(root.File("etc"));
   const Outcome outcome =
-      RunTool({"systemd-sysusers", "--root=" + root.path(), kFolder + "/skimwatch.sysusers.conf"});
+      RunTool({"systemd-sysusers", "--root=" + root.path(),
+               kFolder + "/skimwatch-agent.sysusers.conf",
+               kFolder + "/skimwatch-collector.sysusers.conf"});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
   const std::string users = ReadFile(root.File("etc/passwd"));
   EXPECT_THAT(users, HasSubstr("skimwatch-agent:"));
