@@ -52,6 +52,8 @@ test|ripgrep|peer that the offline scanner is measured beside
 test|clang|compiles the fuzz targets
 test|libclang-rt-dev|libFuzzer and the sanitizers of clang
 test|prometheus|scrapes the collector; promtool checks rules
+test|prometheus-alertmanager|tells a webhook of alerts
+test|jsonnet|makes rules and dashboards of the mixin
 test|strace|makes disk faults
 test|squid|an egress proxy that hands over requests by ICAP
 test|python3|a web server under test that is not nginx

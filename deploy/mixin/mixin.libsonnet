@@ -1,0 +1,11 @@
+// Rules and dashboards of one configuration, in the form that monitoring mixins have
+// (https://monitoring.mixins.dev): prometheusAlerts and grafanaDashboards, configured by config.
+{
+  config:: import 'config.libsonnet',
+  prometheusAlerts: (import 'alerts.libsonnet')($.config),
+  grafanaDashboards: {
+    'exposure.json': (import 'dashboards/exposure.libsonnet')($.config),
+    'scripts.json': (import 'dashboards/scripts.libsonnet')($.config),
+    'fleet.json': (import 'dashboards/fleet.libsonnet')($.config),
+  },
+}
