@@ -57,6 +57,10 @@ constexpr absl::Duration kCallsGrace = absl::Milliseconds(500);
 // An agent is silent after this many heartbeats were missed.
 constexpr int kHeartbeatsMissed = 3;
 
+absl::Duration SilentAfter(const config::v1::CollectorConfig& config) {
+  return absl::Milliseconds(config.ingest().heartbeat_interval_ms()) * kHeartbeatsMissed;
+}
+
 // Reflection is switched on for every server of the process at once, by asking for it or by linking
 // its library; this takes it out of one.
 class WithoutReflection : public grpc::ServerBuilderOption {
@@ -139,7 +143,7 @@ class ServerImpl : public Server {
     grpc::HealthCheckServiceInterface* service = health_service_;
     if (service != nullptr && !draining_) service->SetServingStatus(ok);
   }};
-  ingest::AgentRegistry agents_;
+  ingest::AgentRegistry agents_{SilentAfter(options_.config)};
   store::FindingFeed feed_;
   exposure::Rules rules_;
   std::vector<v1::FingerprintKey> keys_;
@@ -161,8 +165,7 @@ class ServerImpl : public Server {
 absl::Status ServerImpl::OpenStore() {
   store::Options store_options;
   store_options.config = options_.config.store();
-  store_options.silent_after =
-      absl::Milliseconds(options_.config.ingest().heartbeat_interval_ms()) * kHeartbeatsMissed;
+  store_options.silent_after = SilentAfter(options_.config);
   store_options.now = options_.now;
   absl::StatusOr<std::unique_ptr<store::Store>> store =
       store::OpenSqliteStore(std::move(store_options));
@@ -228,7 +231,8 @@ absl::Status ServerImpl::StartGrpc() {
                                           .authorizer = authorizer_.get(),
                                           .work = work_.get(),
                                           .fingerprint_keys = [this] { return keys_; },
-                                          .now = options_.now};
+                                          .now = options_.now,
+                                          .version = options_.version};
   query_ = api::MakeQueryService(dependencies);
   decision_ = api::MakeDecisionService(dependencies);
 

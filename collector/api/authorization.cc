@@ -14,11 +14,13 @@ constexpr std::string_view kLocal = "local";
 constexpr MethodRole kMethodRoles[] = {
     {"skimwatch.v1.QueryService.ListExposures", Role::kViewer},
     {"skimwatch.v1.QueryService.GetExposure", Role::kViewer},
+    {"skimwatch.v1.QueryService.GetExposureReport", Role::kViewer},
     {"skimwatch.v1.QueryService.ListFindings", Role::kViewer},
     {"skimwatch.v1.QueryService.WatchFindings", Role::kViewer},
     {"skimwatch.v1.QueryService.ListScripts", Role::kViewer},
     {"skimwatch.v1.QueryService.GetScript", Role::kViewer},
     {"skimwatch.v1.QueryService.ListAgents", Role::kViewer},
+    {"skimwatch.v1.QueryService.ListDecisions", Role::kViewer},
     {"skimwatch.v1.QueryService.CheckCard", Role::kApprover},
     {"skimwatch.v1.QueryService.GetFingerprintKeys", Role::kApprover},
     {"skimwatch.v1.DecisionService.ApproveScript", Role::kApprover},

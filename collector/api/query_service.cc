@@ -5,6 +5,7 @@
 #include "collector/api/caller.h"
 #include "collector/api/finding_watch.h"
 #include "collector/api/services.h"
+#include "collector/report/exposure_report.h"
 #include "grpcpp/grpcpp.h"
 #include "proto/text/printable.h"
 #include "skimwatch/v1/query_service.grpc.pb.h"
@@ -30,6 +31,20 @@ class QueryService final : public v1::QueryService::CallbackService {
                                   v1::GetExposureResponse* response) override {
     return Answer(on_, context, "skimwatch.v1.QueryService.GetExposure", request, response,
                   [this, request](const Caller&) { return on_.store->GetExposure(request->id()); });
+  }
+
+  ServerUnaryReactor* GetExposureReport(Context* context,
+                                        const v1::GetExposureReportRequest* request,
+                                        v1::GetExposureReportResponse* response) override {
+    return Answer(on_, context, "skimwatch.v1.QueryService.GetExposureReport", request, response,
+                  [this, request](const Caller&) -> absl::StatusOr<v1::GetExposureReportResponse> {
+                    absl::StatusOr<v1::ExposureReport> report = report::MakeExposureReport(
+                        *on_.store, request->id(), on_.version, on_.now());
+                    if (!report.ok()) return report.status();
+                    v1::GetExposureReportResponse answer;
+                    *answer.mutable_report() = *std::move(report);
+                    return answer;
+                  });
   }
 
   ServerUnaryReactor* ListFindings(Context* context, const v1::ListFindingsRequest* request,
@@ -69,6 +84,12 @@ class QueryService final : public v1::QueryService::CallbackService {
                                  v1::ListAgentsResponse* response) override {
     return Answer(on_, context, "skimwatch.v1.QueryService.ListAgents", request, response,
                   [this, request](const Caller&) { return on_.store->ListAgents(*request); });
+  }
+
+  ServerUnaryReactor* ListDecisions(Context* context, const v1::ListDecisionsRequest* request,
+                                    v1::ListDecisionsResponse* response) override {
+    return Answer(on_, context, "skimwatch.v1.QueryService.ListDecisions", request, response,
+                  [this, request](const Caller&) { return on_.store->ListDecisions(*request); });
   }
 
   ServerUnaryReactor* CheckCard(Context* context, const v1::CheckCardRequest* request,

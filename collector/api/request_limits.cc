@@ -28,8 +28,9 @@ struct TextLimit {
   size_t bytes_max;
 };
 constexpr TextLimit kTextLimits[] = {
-    {"site", 0, 63},    {"page_token", 0, 1024},  {"agent", 0, 1024},         {"name", 1, 4096},
-    {"sha256", 32, 32}, {"fingerprints", 32, 32}, {"justification", 1, 4096}, {"reason", 1, 4096},
+    {"site", 0, 63},      {"page_token", 0, 1024},  {"agent", 0, 1024},         {"name", 1, 4096},
+    {"sha256", 32, 32},   {"fingerprints", 32, 32}, {"justification", 1, 4096}, {"reason", 1, 4096},
+    {"subject", 0, 8192},
 };
 // Requests about one script name its site.
 constexpr absl::string_view kNeedSite[] = {"GetScriptRequest", "ApproveScriptRequest",

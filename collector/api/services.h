@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/time/clock.h"
@@ -33,6 +34,8 @@ struct Dependencies {
   // The keys that fingerprints are made with, newest first.
   std::function<std::vector<v1::FingerprintKey>()> fingerprint_keys;
   std::function<absl::Time()> now = absl::Now;
+  // Of this program, for reports.
+  std::string version;
 };
 
 // What operators ask and what they decide. Every call is authorized by the caller's certificate

@@ -1,11 +1,17 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "collector/ctl/card_input.h"
+#include "collector/ctl/card_list.h"
 #include "collector/ctl/describe.h"
 #include "collector/ctl/json.h"
 #include "collector/ctl/session.h"
@@ -17,31 +23,43 @@ namespace {
 
 constexpr int kSeen = 0;
 constexpr int kNotSeen = 1;
+constexpr int kBadLines = 2;
 // What one request may hold.
-constexpr int kFingerprintsMax = 16;
+constexpr size_t kFingerprintsMax = 16;
 
-// Asks for every fingerprint of the card, one for each key that is still valid.
-absl::StatusOr<v1::CheckCardResponse> Look(const CardInput& card, Session& session) {
-  const absl::StatusOr<v1::GetFingerprintKeysResponse> keys = session.connection.Call(
+absl::StatusOr<v1::GetFingerprintKeysResponse> Keys(Session& session) {
+  absl::StatusOr<v1::GetFingerprintKeysResponse> keys = session.connection.Call(
       session.connection.query(), &v1::QueryService::Stub::GetFingerprintKeys,
       v1::GetFingerprintKeysRequest());
-  if (!keys.ok()) return keys.status();
-  if (keys->keys().empty()) {
+  if (keys.ok() && keys->keys().empty()) {
     return absl::FailedPreconditionError(
         "the collector has no fingerprint keys, so no card was ever fingerprinted\n"
         "set `fingerprint_keys.files` in its configuration");
   }
+  return keys;
+}
+
+// One for each key that is still valid.
+absl::StatusOr<std::vector<std::string>> FingerprintsOf(
+    const CardInput& card, const v1::GetFingerprintKeysResponse& keys) {
+  std::vector<std::string> fingerprints;
+  for (const v1::FingerprintKey& key : keys.keys()) {
+    absl::StatusOr<std::string> fingerprint = fingerprint::Fingerprint(key, card.digits());
+    if (!fingerprint.ok()) return fingerprint.status();
+    fingerprints.push_back(*std::move(fingerprint));
+  }
+  return fingerprints;
+}
+
+// Where the card of the fingerprints was seen, on the way that the command line names or on any.
+absl::StatusOr<v1::CheckCardResponse> Look(const std::vector<std::string>& fingerprints,
+                                           const Options& options, Session& session) {
   v1::CheckCardResponse all;
-  for (int first = 0; first < keys->keys_size(); first += kFingerprintsMax) {
+  for (size_t first = 0; first < fingerprints.size(); first += kFingerprintsMax) {
     v1::CheckCardRequest request;
-    const int last = std::min(first + kFingerprintsMax, keys->keys_size());
-    for (int i = first; i < last; ++i) {
-      absl::StatusOr<std::string> fingerprint =
-          fingerprint::Fingerprint(keys->keys(i), card.digits());
-      if (!fingerprint.ok()) return fingerprint.status();
-      request.add_fingerprints(*std::move(fingerprint));
-    }
-    const absl::StatusOr<v1::CheckCardResponse> answer = session.connection.Call(
+    const size_t last = std::min(first + kFingerprintsMax, fingerprints.size());
+    for (size_t i = first; i < last; ++i) request.add_fingerprints(fingerprints[i]);
+    absl::StatusOr<v1::CheckCardResponse> answer = session.connection.Call(
         session.connection.query(), &v1::QueryService::Stub::CheckCard, request);
     if (!answer.ok()) return answer.status();
     // The same in every answer, and not to be added up.
@@ -49,6 +67,13 @@ absl::StatusOr<v1::CheckCardResponse> Look(const CardInput& card, Session& sessi
     all.MergeFrom(*answer);
     all.set_occurrences_without_fingerprint(without);
   }
+  if (options.exposure_id == 0) return all;
+  auto& sightings = *all.mutable_sightings();
+  sightings.erase(std::remove_if(sightings.begin(), sightings.end(),
+                                 [&](const v1::CardSighting& sighting) {
+                                   return sighting.exposure_id() != options.exposure_id;
+                                 }),
+                  sightings.end());
   return all;
 }
 
@@ -61,9 +86,82 @@ void NoteWithoutFingerprint(const v1::CheckCardResponse& answer) {
       ": this card may be among them. Their agents had no key yet, or `scan.fingerprint` off."));
 }
 
+// What one line of a list came to.
+void ShowLine(uint64_t line, const v1::CheckCardResponse& answer, Session& session,
+              text::Table& table) {
+  const bool seen = answer.sightings_size() > 0;
+  if (session.output.json()) {
+    session.output.Line(absl::StrCat("{\"line\":", line, ",\"seen\":", seen ? "true" : "false", ",",
+                                     ToJson(answer).substr(1)));
+    return;
+  }
+  if (!seen) {
+    table.AddRow({absl::StrCat(line), "no", "", "", "", ""});
+    return;
+  }
+  const v1::CardSighting* first = &answer.sightings(0);
+  const v1::CardSighting* last = first;
+  uint64_t times = 0;
+  std::set<std::string> exposures;
+  for (const v1::CardSighting& sighting : answer.sightings()) {
+    if (Describe(sighting.first_seen()) < Describe(first->first_seen())) first = &sighting;
+    if (Describe(sighting.last_seen()) > Describe(last->last_seen())) last = &sighting;
+    times += sighting.occurrences();
+    exposures.insert(sighting.expected() ? "expected" : absl::StrCat(sighting.exposure_id()));
+  }
+  table.AddRow({absl::StrCat(line), "yes", Describe(first->first_seen()),
+                Describe(last->last_seen()), absl::StrCat(times), absl::StrJoin(exposures, ", ")});
+}
+
+// Looks for every card of a list. Lines are told by their number: what they hold is never shown.
+absl::StatusOr<int> CheckList(const v1::GetFingerprintKeysResponse& keys, const Options& options,
+                              Session& session) {
+  absl::StatusOr<std::unique_ptr<CardList>> list = CardList::Open(options.file);
+  if (!list.ok()) return list.status();
+  text::Table table({{.name = "LINE", .right = true},
+                     {.name = "SEEN"},
+                     {.name = "FIRST SEEN"},
+                     {.name = "LAST SEEN"},
+                     {.name = "TIMES", .right = true},
+                     {.name = "EXPOSURES", .shrinks = true}});
+  uint64_t cards = 0;
+  uint64_t seen = 0;
+  uint64_t bad = 0;
+  v1::CheckCardResponse last_answer;
+  while (true) {
+    absl::StatusOr<CardList::Entry> entry = (*list)->Next();
+    if (absl::IsOutOfRange(entry.status())) break;
+    if (absl::IsInvalidArgument(entry.status())) {
+      Output::Note(std::string(entry.status().message()));
+      ++bad;
+      continue;
+    }
+    if (!entry.ok()) return entry.status();
+    absl::StatusOr<std::vector<std::string>> fingerprints =
+        std::vector<std::string>{entry->fingerprint};
+    if (entry->card != nullptr) fingerprints = FingerprintsOf(*entry->card, keys);
+    if (!fingerprints.ok()) return fingerprints.status();
+    absl::StatusOr<v1::CheckCardResponse> answer = Look(*fingerprints, options, session);
+    if (!answer.ok()) return answer.status();
+    ++cards;
+    if (answer->sightings_size() > 0) ++seen;
+    ShowLine(entry->line, *answer, session, table);
+    last_answer = *std::move(answer);
+  }
+  if (!session.output.json()) session.output.Rows(table);
+  Output::Note(absl::StrCat(seen, " of ", cards, " cards were seen",
+                            bad == 0 ? "." : absl::StrCat("; ", bad, " lines hold no card.")));
+  NoteWithoutFingerprint(last_answer);
+  if (bad > 0) return kBadLines;
+  return seen > 0 ? kSeen : kNotSeen;
+}
+
 }  // namespace
 
-absl::StatusOr<int> CheckCard(const Options&, Session& session) {
+absl::StatusOr<int> CheckCard(const Options& options, Session& session) {
+  const absl::StatusOr<v1::GetFingerprintKeysResponse> keys = Keys(session);
+  if (!keys.ok()) return keys.status();
+  if (!options.file.empty()) return CheckList(*keys, options, session);
   absl::StatusOr<v1::CheckCardResponse> answer;
   {
     const absl::StatusOr<std::unique_ptr<CardInput>> card = ReadCard(STDIN_FILENO);
@@ -71,7 +169,9 @@ absl::StatusOr<int> CheckCard(const Options&, Session& session) {
     if (!(*card)->HasLuhnDigit()) {
       Output::Note("The check digit is not right: was the number mistyped? Looking all the same.");
     }
-    answer = Look(**card, session);
+    const absl::StatusOr<std::vector<std::string>> fingerprints = FingerprintsOf(**card, *keys);
+    if (!fingerprints.ok()) return fingerprints.status();
+    answer = Look(*fingerprints, options, session);
   }
   if (!answer.ok()) return answer.status();
   const bool seen = answer->sightings_size() > 0;

@@ -156,4 +156,15 @@ absl::StatusOr<std::unique_ptr<CardInput>> ReadCard(int fd) {
   return card;
 }
 
+absl::StatusOr<std::unique_ptr<CardInput>> ParseCard(std::string_view text) {
+  auto card = std::make_unique<CardInput>();
+  for (const char c : text) {
+    if (c == ' ' || c == '-' || c == '\t') continue;
+    if (c < '0' || c > '9' || card->size_ == CardInput::kDigitsMax) return WantsDigits();
+    card->digits_[card->size_++] = static_cast<uint8_t>(c - '0');
+  }
+  if (card->size_ < kDigitsMin) return WantsDigits();
+  return card;
+}
+
 }  // namespace skimwatch::ctl

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string_view>
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
@@ -27,6 +28,7 @@ class CardInput {
 
  private:
   friend absl::StatusOr<std::unique_ptr<CardInput>> ReadCard(int fd);
+  friend absl::StatusOr<std::unique_ptr<CardInput>> ParseCard(std::string_view text);
   static constexpr size_t kDigitsMax = 19;
 
   // Digits of one line of `fd`.
@@ -41,6 +43,9 @@ class CardInput {
 // after which there may be nothing else. On a terminal it asks on standard error and does not
 // echo. Errors never show what was read.
 absl::StatusOr<std::unique_ptr<CardInput>> ReadCard(int fd);
+
+// The card number that a line of a list holds, in the same form. The error does not show it.
+absl::StatusOr<std::unique_ptr<CardInput>> ParseCard(std::string_view text);
 
 }  // namespace skimwatch::ctl
 

@@ -66,6 +66,7 @@ class Parser {
   void AddFindings();
   void AddScripts();
   void AddCard();
+  void AddAudit();
   void AddCompletion();
   // What is wrong with a command line, and where to look.
   absl::Status Explained(const CLI::ParseError& error) const;
@@ -115,6 +116,7 @@ Parser::Parser()
       ->type_name("N")
       ->check(CheckNumber);
   AddCard();
+  AddAudit();
   AddCompletion();
 }
 
@@ -166,6 +168,14 @@ void Parser::AddExposures() {
       ->required()
       ->check(CheckNumber)
       ->type_name("");
+
+  CLI::App* const report = Leaf(
+      group, "report", "Write down everything that is known about an exposure", ReportExposure);
+  report->add_option("ID", options_.exposure_id, "The exposure's number")
+      ->required()
+      ->check(CheckNumber)
+      ->type_name("");
+  AddChoice(report, "--format", &options_.format, {"md", "html", "json"}, "Form of the report");
 
   CLI::App* const close =
       Leaf(group, "close", "Close an exposure that was dealt with", CloseExposure);
@@ -247,10 +257,41 @@ void Parser::AddCard() {
   card_ = Group("card", "Was a card among those that left?");
   CLI::App* const check =
       Leaf(card_, "check", "Say whether, when and where a card was seen leaving", CheckCard);
+  check
+      ->add_option("--file", options_.file,
+                   "Look for a list: one card number or fingerprint (64 hex digits) a line, `-` "
+                   "for standard input")
+      ->type_name("FILE");
+  check->add_option("--exposure", options_.exposure_id, "On this way only")
+      ->type_name("ID")
+      ->check(CheckNumber);
   check->footer(
       "The number is asked for and not shown, or read from standard input; it is never an\n"
       "argument. It stays in this process: the collector sees a keyed fingerprint only.\n"
-      "Exit codes: 0 seen, 1 not seen, 2 an error.");
+      "Exit codes: 0 seen, 1 not seen, 2 an error. Of a list: 0 any seen, 1 none, 2 a line that is "
+      "neither.");
+}
+
+void Parser::AddAudit() {
+  CLI::App* const group = Group("audit", "What was decided, by whom, and whether that was altered");
+  CLI::App* const list = Leaf(group, "list", "List the decisions, oldest first", ListDecisions);
+  list->add_option("--subject", options_.subject,
+                   "About this only: an exposure's number, or site/script@sha256")
+      ->type_name("TEXT");
+  list->add_option("--limit", options_.limit, "Most rows to show, 0 for all")
+      ->type_name("N")
+      ->check(CheckNumber);
+  CLI::App* const verify =
+      Leaf(group, "verify", "Check that each decision seals those before it", VerifyDecisions);
+  verify
+      ->add_option("--seal", options_.seal,
+                   "A seal that was noted down earlier; it must be among those of now")
+      ->type_name("HEX");
+  verify->footer(
+      "Note down the last seal somewhere else now and then: whoever can write to the store can "
+      "make "
+      "all seals anew, and only what was noted down shows it. Exit codes: 0 whole, 1 altered, 2 an "
+      "error.");
 }
 
 void Parser::AddCompletion() {

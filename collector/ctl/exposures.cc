@@ -3,48 +3,17 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "collector/ctl/describe.h"
+#include "collector/ctl/exposure_counts.h"
 #include "collector/ctl/findings.h"
+#include "collector/ctl/report/document.h"
+#include "collector/ctl/report/exposure_document.h"
 #include "collector/ctl/session.h"
 #include "proto/text/table.h"
 
 namespace skimwatch::ctl {
 namespace {
-
-// How often it was seen; an estimate beside it when only samples were scanned.
-std::string Occurrences(const v1::Exposure& exposure) {
-  if (!exposure.sampled()) return absl::StrCat(exposure.occurrences());
-  return absl::StrFormat("%d (~%.0f)", exposure.occurrences(), exposure.estimated_occurrences());
-}
-
-// How many cards; `<=` where a card may have been counted under several keys, `>=` where some had
-// no fingerprint to count them by, `~` where both hold.
-std::string Cards(const v1::Exposure& exposure) {
-  const bool too_many = exposure.fingerprint_key_ids_size() > 1;
-  const bool too_few = exposure.occurrences_without_fingerprint() > 0;
-  const std::string_view bound = too_many && too_few ? "~" : too_many ? "<=" : too_few ? ">=" : "";
-  const std::string count = absl::StrCat(std::string(bound), exposure.distinct_cards());
-  if (exposure.distinct_test_cards() == 0) return count;
-  return absl::StrCat(count, " (", exposure.distinct_test_cards(), " test)");
-}
-
-// Why the count of cards is a bound; empty when it is exact.
-std::string CardsNote(const v1::Exposure& exposure) {
-  std::string note;
-  if (exposure.fingerprint_key_ids_size() > 1) {
-    note =
-        absl::StrCat("at most: a card seen under several of the keys ",
-                     absl::StrJoin(exposure.fingerprint_key_ids(), ", "), " counts once for each");
-  }
-  if (const uint64_t without = exposure.occurrences_without_fingerprint(); without > 0) {
-    absl::StrAppend(&note, note.empty() ? "" : "; ",
-                    "without cards that have no fingerprint, seen ", without,
-                    without == 1 ? " time" : " times");
-  }
-  return note;
-}
 
 void Show(const v1::Exposure& exposure, Output& output) {
   const std::string closed =
@@ -132,6 +101,21 @@ absl::StatusOr<int> ShowExposure(const Options& options, Session& session) {
     for (const v1::StoredFinding& finding : answer->findings()) table.AddRow(FindingRow(finding));
     session.output.Rows(table);
   }
+  return 0;
+}
+
+absl::StatusOr<int> ReportExposure(const Options& options, Session& session) {
+  v1::GetExposureReportRequest request;
+  request.set_id(options.exposure_id);
+  const absl::StatusOr<v1::GetExposureReportResponse> answer = session.connection.Call(
+      session.connection.query(), &v1::QueryService::Stub::GetExposureReport, request);
+  if (!answer.ok()) return answer.status();
+  if (options.format == "json" || session.output.json()) {
+    session.output.Json(answer->report());
+    return 0;
+  }
+  const Document document = DescribeReport(answer->report());
+  session.output.Raw(options.format == "html" ? ToHtml(document) : ToMarkdown(document));
   return 0;
 }
 

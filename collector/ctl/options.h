@@ -31,6 +31,12 @@ struct Options {
   uint64_t exposure_id = 0;
   // Most rows to show.
   uint64_t limit = 1000;
+  // Form of a report.
+  std::string format = "md";
+  // Decisions about this only.
+  std::string subject;
+  // Cards to look for, one a line; `-` for standard input.
+  std::string file;
   // Findings to watch for before the watch ends; 0 for no end.
   uint64_t count = 0;
 
@@ -40,6 +46,8 @@ struct Options {
   std::string hash;
   // Justification or reason.
   std::string reason;
+  // Hex digits of the seal that the last decision had when it was noted down.
+  std::string seal;
 };
 
 }  // namespace skimwatch::ctl

@@ -24,6 +24,7 @@ struct Session {
 // The commands of the command line, by their names: each returns the program's exit code.
 absl::StatusOr<int> ListExposures(const Options& options, Session& session);
 absl::StatusOr<int> ShowExposure(const Options& options, Session& session);
+absl::StatusOr<int> ReportExposure(const Options& options, Session& session);
 absl::StatusOr<int> CloseExposure(const Options& options, Session& session);
 absl::StatusOr<int> ListFindings(const Options& options, Session& session);
 absl::StatusOr<int> WatchFindings(const Options& options, Session& session);
@@ -33,6 +34,8 @@ absl::StatusOr<int> ApproveScript(const Options& options, Session& session);
 absl::StatusOr<int> RevokeScript(const Options& options, Session& session);
 absl::StatusOr<int> ListAgents(const Options& options, Session& session);
 absl::StatusOr<int> CheckCard(const Options& options, Session& session);
+absl::StatusOr<int> ListDecisions(const Options& options, Session& session);
+absl::StatusOr<int> VerifyDecisions(const Options& options, Session& session);
 
 // The reason for a decision: what the command line says, else what a person answers to `question`.
 // INVALID_ARGUMENT when there is neither, or when it holds what could be a card number: decisions

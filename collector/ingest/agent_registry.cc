@@ -11,6 +11,32 @@ namespace {
 // to be written is bounded here.
 constexpr size_t kChangesMax = 100'000;
 
+// What came since `before`, both counted from the agent's start: all of `now` where the agent was
+// started meanwhile, which shows in a figure that went down.
+v1::Coverage Since(const v1::Coverage& before, const v1::Coverage& now) {
+  const bool restarted =
+      now.seen_bytes() < before.seen_bytes() || now.scanned_bytes() < before.scanned_bytes() ||
+      now.sampled_out_bytes() < before.sampled_out_bytes() ||
+      now.truncated_bytes() < before.truncated_bytes() || now.shed_bytes() < before.shed_bytes() ||
+      now.undecodable_bytes() < before.undecodable_bytes() ||
+      now.inbound_bytes() < before.inbound_bytes();
+  if (restarted) return now;
+  v1::Coverage since;
+  since.set_seen_bytes(now.seen_bytes() - before.seen_bytes());
+  since.set_scanned_bytes(now.scanned_bytes() - before.scanned_bytes());
+  since.set_sampled_out_bytes(now.sampled_out_bytes() - before.sampled_out_bytes());
+  since.set_truncated_bytes(now.truncated_bytes() - before.truncated_bytes());
+  since.set_shed_bytes(now.shed_bytes() - before.shed_bytes());
+  since.set_undecodable_bytes(now.undecodable_bytes() - before.undecodable_bytes());
+  since.set_inbound_bytes(now.inbound_bytes() - before.inbound_bytes());
+  for (const auto& [reason, bytes] : now.by_reason_bytes()) {
+    const auto old = before.by_reason_bytes().find(reason);
+    const uint64_t known = old == before.by_reason_bytes().end() ? 0 : old->second;
+    if (bytes > known) (*since.mutable_by_reason_bytes())[reason] = bytes - known;
+  }
+  return since;
+}
+
 }  // namespace
 
 void AgentRegistry::Connected(std::string_view identity, const v1::Hello& hello,
@@ -76,6 +102,20 @@ void AgentRegistry::Apply(const Change& change, v1::Agent& agent) {
   }
 }
 
+absl::Status AgentRegistry::AddCoverage(const Change& change, const v1::Agent& agent,
+                                        store::Transaction& transaction) const {
+  if (!change.heartbeat.has_value()) return absl::OkStatus();
+  v1::AgentCoverage more;
+  more.set_agent(agent.identity());
+  *more.mutable_coverage() = Since(agent.coverage(), change.heartbeat->coverage());
+  // A longer silence is not heard time.
+  const absl::Duration gap = change.seen - store::FromTimestamp(agent.last_seen());
+  if (agent.has_last_seen() && gap > absl::ZeroDuration() && gap <= silent_after_) {
+    more.set_heard_seconds(absl::ToDoubleSeconds(gap));
+  }
+  return transaction.AddCoverage(more, change.seen);
+}
+
 absl::Status AgentRegistry::Flush(store::Store& store) {
   std::map<std::string, Change, std::less<>> changes;
   {
@@ -89,6 +129,10 @@ absl::Status AgentRegistry::Flush(store::Store& store) {
       if (!found.ok()) return found.status();
       v1::Agent agent = found->has_value() ? **std::move(found) : v1::Agent();
       agent.set_identity(identity);
+      if (!found->has_value()) {
+        if (absl::Status s = transaction.PutAgent(agent); !s.ok()) return s;
+      }
+      if (absl::Status s = AddCoverage(change, agent, transaction); !s.ok()) return s;
       Apply(change, agent);
       if (absl::Status s = transaction.PutAgent(agent); !s.ok()) return s;
     }

@@ -22,6 +22,9 @@ namespace skimwatch::ingest {
 // Thread-safe.
 class AgentRegistry {
  public:
+  // An agent whose heartbeats are further apart was silent between them.
+  explicit AgentRegistry(absl::Duration silent_after) : silent_after_(silent_after) {}
+
   void Connected(std::string_view identity, const v1::Hello& hello,
                  std::optional<absl::Time> certificate_expiry, absl::Time now);
   void Heartbeat(std::string_view identity, const v1::Heartbeat& heartbeat, absl::Time now);
@@ -43,6 +46,11 @@ class AgentRegistry {
   };
 
   static void Apply(const Change& change, v1::Agent& agent);
+  // Adds to the hour what the agent looked at since it was last written as `agent`.
+  absl::Status AddCoverage(const Change& change, const v1::Agent& agent,
+                           store::Transaction& transaction) const;
+
+  const absl::Duration silent_after_;
 
   mutable absl::Mutex mutex_;
   std::map<std::string, Change, std::less<>> changes_ ABSL_GUARDED_BY(mutex_);

@@ -16,6 +16,7 @@
 #include "skimwatch/config/v1/collector.pb.h"
 #include "skimwatch/v1/agent.pb.h"
 #include "skimwatch/v1/query_service.pb.h"
+#include "skimwatch/v1/report.pb.h"
 
 namespace skimwatch::store {
 
@@ -103,6 +104,13 @@ class Store {
   // `Options::silent_after`.
   virtual absl::StatusOr<v1::ListAgentsResponse> ListAgents(
       const v1::ListAgentsRequest& request) = 0;
+  // Oldest first.
+  virtual absl::StatusOr<v1::ListDecisionsResponse> ListDecisions(
+      const v1::ListDecisionsRequest& request) = 0;
+  // What each agent looked at from the hour of `since` to that of `until`, by identity; agents of
+  // which nothing was heard meanwhile are not there.
+  virtual absl::StatusOr<std::vector<v1::AgentCoverage>> ListCoverage(absl::Time since,
+                                                                      absl::Time until) = 0;
   // Sightings of any of the fingerprints, newest first, at most 1000.
   virtual absl::StatusOr<v1::CheckCardResponse> CheckCard(const v1::CheckCardRequest& request) = 0;
 
@@ -119,7 +127,8 @@ class Store {
   virtual StoreErrors Errors() const = 0;
 
   // Deletes findings stored before `cutoff`, at most `findings_max` of them in one short
-  // transaction, and returns how many; fewer than `findings_max` means that none are left.
+  // transaction, and returns how many; fewer than `findings_max` means that none are left. Each
+  // call also deletes the oldest hour of coverage before it.
   virtual absl::StatusOr<uint64_t> DeleteFindingsBefore(absl::Time cutoff,
                                                         uint64_t findings_max) = 0;
 };

@@ -14,6 +14,7 @@
 #include "skimwatch/v1/exposure.pb.h"
 #include "skimwatch/v1/finding.pb.h"
 #include "skimwatch/v1/query_service.pb.h"
+#include "skimwatch/v1/report.pb.h"
 #include "skimwatch/v1/script.pb.h"
 
 namespace skimwatch::store {
@@ -53,13 +54,11 @@ struct ServedVersion {
   absl::Time since;
 };
 
-// What somebody decided; kept for ever.
+// What somebody decided; see v1::Decision.
 struct Decision {
   absl::Time at;
   std::string who;
-  // `script.approve`, `script.revoke`, `exposure.close`.
   std::string action;
-  // What it was about, such as `site/name@sha256` or an exposure's id.
   std::string subject;
   std::string reason;
 };
@@ -148,6 +147,9 @@ class Transaction {
   virtual absl::Status PutAgent(const v1::Agent& agent) = 0;
   // Marks every connected agent as silent: after a start nobody is connected yet.
   virtual absl::Status DisconnectAllAgents() = 0;
+  // Adds to what `more.agent` looked at in the hour of `at`. The agent must be there.
+  virtual absl::Status AddCoverage(const v1::AgentCoverage& more, absl::Time at) = 0;
+  // Seals it behind the decisions before it.
   virtual absl::Status RecordDecision(const Decision& decision) = 0;
 
   // --- Small settings that outlive a restart, such as the digest of the configured policy.

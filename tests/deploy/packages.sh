@@ -49,13 +49,13 @@ cleanup() {
 trap cleanup EXIT
 
 in_root() { chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive "$@"; }
-# A network of its own, so that the ports of the default configuration are free.
-in_network() { nsenter --net="$work/net" "$@"; }
-as_user() {
-  local user=$1
-  shift
-  in_network chroot "$root" setpriv --reuid "$user" --regid "$(in_root id -g "$user")" --init-groups \
-    --inh-caps=-all env -i PATH=/usr/bin "$@"
+# What stands before a command that runs as the unit has it: in a network of its own, so that the
+# ports of the default configuration are free, as a user and a group. A command and no function, so
+# that it is the background process itself.
+as_unit() {
+  local user=$1 group=$2
+  unit=(nsenter --net="$work/net" chroot "$root" setpriv --reuid "$user" --regid "$group"
+    --init-groups --inh-caps=-all env -i PATH=/usr/bin)
 }
 # make_packages VERSION: the same programs under another version.
 make_packages() {
@@ -118,26 +118,19 @@ unshare --net="$work/net" ip link set lo up || skip 'needs network namespaces'
 # As systemd makes it for RuntimeDirectory=.
 in_root install -d -m 0750 -o skimwatch-collector -g skimwatch /run/skimwatch-collector
 in_root install -d -m 0755 /var/log/nginx
+# start PROGRAM GROUP UMASK
 start() {
+  as_unit "skimwatch-$1" "$2"
   expect "the default configuration of the $1 passes" \
-    as_user "skimwatch-$1" "skimwatch-$1" --config "/etc/skimwatch/$1.yaml" --check-config
-  as_user "skimwatch-$1" sh -c "umask $2; exec skimwatch-$1 --config /etc/skimwatch/$1.yaml" \
+    "${unit[@]}" "skimwatch-$1" --config "/etc/skimwatch/$1.yaml" --check-config
+  "${unit[@]}" sh -c "umask $3; exec skimwatch-$1 --config /etc/skimwatch/$1.yaml" \
     >"$work/$1.log" 2>&1 &
   pids+=($!)
 }
 socket=unix:/run/skimwatch-collector/collector.sock
-# The collector's unit has the socket's group as its own.
-as_collector() {
-  in_network chroot "$root" setpriv --reuid skimwatch-collector --regid skimwatch --init-groups \
-    --inh-caps=-all env -i PATH=/usr/bin "$@"
-}
-expect 'the default configuration of the collector passes' \
-  as_collector skimwatch-collector --config /etc/skimwatch/collector.yaml --check-config
-as_collector sh -c 'umask 0007; exec skimwatch-collector --config /etc/skimwatch/collector.yaml' \
-  >"$work/collector.log" 2>&1 &
-pids+=($!)
+start collector skimwatch 0007
 await "the collector's socket" test -S "$root/run/skimwatch-collector/collector.sock"
-start agent 0077
+start agent skimwatch-agent 0077
 ask() { in_root skimwatchctl --plaintext --collector "$socket" --output json "$@" >"$work/answer" 2>&1; }
 answers() {
   local pattern=$1

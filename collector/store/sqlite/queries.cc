@@ -19,10 +19,6 @@ constexpr uint32_t kExposureFindingsMax = 100;
 constexpr uint32_t kScriptHistoryMax = 100;
 constexpr uint32_t kSightingsMax = 1000;
 
-uint32_t PageSize(uint32_t asked) {
-  return asked == 0 ? kPageSizeDefault : std::min(asked, kPageSizeMax);
-}
-
 // Names a stream's agent and epoch, remembering them for the length of a query.
 class StreamNames {
  public:
@@ -83,6 +79,10 @@ absl::StatusOr<std::vector<v1::StoredFinding>> GetExposureFindings(Database& db,
 }
 
 }  // namespace
+
+uint32_t PageSize(uint32_t asked) {
+  return asked == 0 ? kPageSizeDefault : std::min(asked, kPageSizeMax);
+}
 
 absl::StatusOr<v1::ListExposuresResponse> ListExposures(Database& db,
                                                         const v1::ListExposuresRequest& request) {

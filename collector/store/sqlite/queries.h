@@ -22,6 +22,9 @@ inline constexpr size_t kPageBytesMax = size_t{2} << 20;
 // A page stops after this many rows were looked at, so that a read does not hold its snapshot long.
 inline constexpr uint32_t kRowsExaminedMax = 100'000;
 
+// How many rows a page has that was asked to have `asked`.
+uint32_t PageSize(uint32_t asked);
+
 absl::StatusOr<v1::ListExposuresResponse> ListExposures(Database& db,
                                                         const v1::ListExposuresRequest& request);
 absl::StatusOr<v1::GetExposureResponse> GetExposure(Database& db, uint64_t id);

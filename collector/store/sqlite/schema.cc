@@ -1,8 +1,12 @@
 #include "collector/store/sqlite/schema.h"
 
+#include <array>
+#include <optional>
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "collector/store/sqlite/decision_rows.h"
+#include "proto/audit/seal.h"
 
 namespace skimwatch::store::sqlite {
 namespace {
@@ -16,6 +20,8 @@ constexpr int64_t kApplicationId = 0x534b494d;
 // Findings are keyed by their place in their stream, which grows, so that a commit touches the end
 // of each stream and of the time index only. A random unique key would cost four fifths of the
 // rate.
+// The first schema. Everything since is a migration below; a new file takes the same way as an old
+// one.
 constexpr char kSchema[] = R"sql(
 CREATE TABLE settings (
   name TEXT PRIMARY KEY,
@@ -166,6 +172,62 @@ absl::StatusOr<int64_t> ReadInt(Database& database, std::string_view sql) {
   return *row ? select.GetInt(0) : 0;
 }
 
+// Seals the decisions of a store that was made before there were seals.
+absl::Status SealDecisions(Database& database) {
+  absl::Status status = database.Execute(
+      "ALTER TABLE decisions ADD COLUMN seal BLOB NOT NULL DEFAULT x'';"
+      "CREATE INDEX decisions_by_subject ON decisions (subject, id);");
+  std::string seal = audit::FirstSeal();
+  for (int64_t id = 1; status.ok(); ++id) {
+    absl::StatusOr<std::optional<v1::Decision>> decision = FindDecision(database, id);
+    if (!decision.ok()) return decision.status();
+    if (!decision->has_value()) return absl::OkStatus();
+    seal = audit::Seal(seal, **decision);
+    status =
+        database.Prepare("UPDATE decisions SET seal = ? WHERE id = ?").Blob(seal).Int(id).Run();
+  }
+  return status;
+}
+
+// What an agent's sources saw, hour by hour, so that a report can say how much of a time was looked
+// at.
+absl::Status AddCoverageHours(Database& database) {
+  return database.Execute(R"sql(
+CREATE TABLE coverage_hours (
+  hour INTEGER NOT NULL,                  -- hours since the Unix epoch
+  agent_id INTEGER NOT NULL REFERENCES agents (id),
+  body BLOB NOT NULL,                     -- AgentCoverage
+  PRIMARY KEY (hour, agent_id)
+) WITHOUT ROWID;
+)sql");
+}
+
+absl::Status ToVersion2(Database& database) {
+  if (absl::Status s = SealDecisions(database); !s.ok()) return s;
+  return AddCoverageHours(database);
+}
+
+// kMigrations[i] makes schema i + 2 of schema i + 1.
+constexpr std::array<absl::Status (*)(Database&), kSchemaVersion - 1> kMigrations = {&ToVersion2};
+
+absl::Status Migrate(Database& database, int64_t version) {
+  absl::Status status = database.Execute("BEGIN IMMEDIATE");
+  if (status.ok() && version == 0) {
+    const std::string sql = absl::StrCat(kSchema, "PRAGMA application_id = ", kApplicationId, ";");
+    status = database.Execute(sql.c_str());
+    version = 1;
+  }
+  for (; status.ok() && version < kSchemaVersion; ++version) {
+    status = kMigrations[static_cast<size_t>(version - 1)](database);
+  }
+  if (status.ok()) {
+    const std::string sql = absl::StrCat("PRAGMA user_version = ", kSchemaVersion, "; COMMIT;");
+    status = database.Execute(sql.c_str());
+  }
+  if (!status.ok() && database.InTransaction()) database.Execute("ROLLBACK").IgnoreError();
+  return status;
+}
+
 }  // namespace
 
 absl::Status PrepareSchema(Database& database) {
@@ -176,14 +238,7 @@ absl::Status PrepareSchema(Database& database) {
   absl::StatusOr<int64_t> objects = ReadInt(database, "SELECT count(*) FROM sqlite_schema");
   if (!objects.ok()) return objects.status();
 
-  if (*application == 0 && *version == 0 && *objects == 0) {
-    const std::string sql =
-        absl::StrCat("BEGIN IMMEDIATE;", kSchema, "PRAGMA application_id = ", kApplicationId,
-                     "; PRAGMA user_version = ", kSchemaVersion, "; COMMIT;");
-    absl::Status status = database.Execute(sql.c_str());
-    if (!status.ok() && database.InTransaction()) database.Execute("ROLLBACK").IgnoreError();
-    return status;
-  }
+  if (*application == 0 && *version == 0 && *objects == 0) return Migrate(database, 0);
   if (*application != kApplicationId) {
     return absl::FailedPreconditionError(
         "the file is a SQLite database of another program; give store.path a file of its own");
@@ -193,11 +248,12 @@ absl::Status PrepareSchema(Database& database) {
         absl::StrCat("the file has schema version ", *version, " and this program knows ",
                      kSchemaVersion, " at most; run the newer skimwatch-collector that wrote it"));
   }
-  if (*version < kSchemaVersion) {
+  if (*version < 1) {
     return absl::FailedPreconditionError(
         absl::StrCat("the file has schema version ", *version, ", which was never released"));
   }
-  return absl::OkStatus();
+  if (*version == kSchemaVersion) return absl::OkStatus();
+  return Migrate(database, *version);
 }
 
 }  // namespace skimwatch::store::sqlite

@@ -7,9 +7,10 @@
 namespace skimwatch::store::sqlite {
 
 // Number of the schema that this program writes. Older ones are brought up to it.
-inline constexpr int kSchemaVersion = 1;
+inline constexpr int kSchemaVersion = 2;
 
-// Makes an empty file a store, or checks that the file is one that this program understands.
+// Makes an empty file a store, or brings an older one up to this schema, in one transaction: a file
+// is of the old schema or of the new one, whatever happens meanwhile. There is no way back.
 // FAILED_PRECONDITION: another program's file, or a schema from a newer Skimwatch.
 absl::Status PrepareSchema(Database& database);
 

@@ -11,7 +11,9 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "collector/store/sqlite/coverage_rows.h"
 #include "collector/store/sqlite/database.h"
+#include "collector/store/sqlite/decision_rows.h"
 #include "collector/store/sqlite/queries.h"
 #include "collector/store/sqlite/schema.h"
 #include "collector/store/sqlite/settings.h"
@@ -133,6 +135,14 @@ class SqliteStore : public Store {
     const absl::Time silent_before = options_.now() - options_.silent_after;
     return Read([&](Database& db) { return sqlite::ListAgents(db, request, silent_before); });
   }
+  absl::StatusOr<v1::ListDecisionsResponse> ListDecisions(
+      const v1::ListDecisionsRequest& request) override {
+    return Read([&](Database& db) { return sqlite::ListDecisions(db, request); });
+  }
+  absl::StatusOr<std::vector<v1::AgentCoverage>> ListCoverage(absl::Time since,
+                                                              absl::Time until) override {
+    return Read([&](Database& db) { return sqlite::ListCoverage(db, since, until); });
+  }
   absl::StatusOr<v1::CheckCardResponse> CheckCard(const v1::CheckCardRequest& request) override {
     return Read([&](Database& db) { return sqlite::CheckCard(db, request); });
   }
@@ -169,11 +179,12 @@ class SqliteStore : public Store {
         "DELETE FROM findings WHERE (stream_id, sequence) IN"
         " (SELECT stream_id, sequence FROM findings WHERE stored_at < ? ORDER BY stored_at LIMIT "
         "?)");
-    if (absl::Status s = erase.Time(cutoff).Unsigned(findings_max).Run(); !s.ok()) {
-      ++retention_errors_;
-      return s;
-    }
-    return static_cast<uint64_t>(writer_->Changes());
+    absl::Status status = erase.Time(cutoff).Unsigned(findings_max).Run();
+    const auto deleted = static_cast<uint64_t>(writer_->Changes());
+    if (status.ok()) status = DeleteCoverageHourBefore(*writer_, cutoff);
+    if (status.ok()) return deleted;
+    ++retention_errors_;
+    return status;
   }
 
  private:

@@ -5,6 +5,8 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "collector/store/sqlite/coverage_rows.h"
+#include "collector/store/sqlite/decision_rows.h"
 #include "collector/store/sqlite/settings.h"
 #include "collector/store/timestamp.h"
 
@@ -326,11 +328,20 @@ absl::Status SqliteTransaction::DisconnectAllAgents() {
   return db_.Prepare("UPDATE agents SET connected = 0 WHERE connected = 1").Run();
 }
 
+absl::Status SqliteTransaction::AddCoverage(const v1::AgentCoverage& more, absl::Time at) {
+  absl::StatusOr<int64_t> id = AgentId(more.agent());
+  if (!id.ok()) return id.status();
+  return AddToCoverageHour(db_, *id, more, at);
+}
+
 absl::Status SqliteTransaction::RecordDecision(const Decision& decision) {
-  Statement insert = db_.Prepare(
-      "INSERT INTO decisions (decided_at, who, action, subject, reason) VALUES (?, ?, ?, ?, ?)");
-  insert.Time(decision.at).Text(decision.who).Text(decision.action).Text(decision.subject);
-  return insert.Text(decision.reason).Run();
+  v1::Decision row;
+  *row.mutable_at() = ToTimestamp(decision.at);
+  row.set_who(decision.who);
+  row.set_action(decision.action);
+  row.set_subject(decision.subject);
+  row.set_reason(decision.reason);
+  return AppendDecision(db_, std::move(row));
 }
 
 absl::StatusOr<uint64_t> SqliteTransaction::AdvancePolicyVersion() {

@@ -70,6 +70,7 @@ class SqliteTransaction : public Transaction {
   absl::StatusOr<std::optional<v1::Agent>> FindAgent(std::string_view identity) override;
   absl::Status PutAgent(const v1::Agent& agent) override;
   absl::Status DisconnectAllAgents() override;
+  absl::Status AddCoverage(const v1::AgentCoverage& more, absl::Time at) override;
   absl::Status RecordDecision(const Decision& decision) override;
   absl::StatusOr<std::string> GetSetting(std::string_view name) override;
   absl::Status PutSetting(std::string_view name, std::string_view value) override;

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_split.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
@@ -266,6 +268,47 @@ TEST(CardCheckKeys, SaysWhenThereAreNone) {
   const Result result = Ctl(server, "approver").Run({"card", "check"}, kCard);
   EXPECT_EQ(result.code, 2);
   EXPECT_THAT(result.err, HasSubstr("set `fingerprint_keys.files`"));
+}
+
+TEST_F(CardCheck, LooksForEveryCardOfAListAndTellsThemByTheirLines) {
+  Leak(kOther);
+  const std::string fingerprint =
+      absl::BytesToHexString(Fingerprint(kOther, OperatorServer::TestKey()));
+  const std::string list = server_.folder().File("cards.txt");
+  std::ofstream(list) << kCard << "\n\n5555 5555 5555 4444\r\n" << fingerprint << "\n";
+  Result result = ctl_.Run({"card", "check", "--file", list, "--no-headers"});
+  EXPECT_EQ(result.code, 0);
+  EXPECT_FALSE(Shows(result, kOther) || Shows(result, kCard));
+  const std::vector<std::string> lines = absl::StrSplit(result.out, '\n', absl::SkipEmpty());
+  ASSERT_EQ(lines.size(), 3u);
+  EXPECT_THAT(lines[0], ::testing::MatchesRegex("1  no  [- ]*"));
+  EXPECT_THAT(lines[1], HasSubstr("3  yes  2023-11-14T22:13:20Z  2023-11-14T22:13:20Z  1  1"));
+  EXPECT_THAT(lines[2], HasSubstr("4  yes"));
+  EXPECT_THAT(result.err, HasSubstr("2 of 3 cards were seen"));
+
+  result =
+      ctl_.Run({"card", "check", "--file", "-", "--output", "json"}, std::string(kCard) + "\n");
+  EXPECT_EQ(result.code, 1);
+  const nlohmann::json answer = nlohmann::json::parse(result.out);
+  EXPECT_EQ(answer["line"], 1);
+  EXPECT_FALSE(answer["seen"].get<bool>());
+}
+
+TEST_F(CardCheck, GoesOnBehindALineOfAListThatHoldsNoCard) {
+  Leak(kOther);
+  const Result result =
+      ctl_.Run({"card", "check", "--file", "-"},
+               "name,number\n" + std::string(300, '4') + "\n" + std::string(kOther) + "\n");
+  EXPECT_EQ(result.code, 2);
+  EXPECT_THAT(result.err, HasSubstr("line 1: neither a card number"));
+  EXPECT_THAT(result.err, HasSubstr("line 2: neither a card number"));
+  EXPECT_THAT(result.err, HasSubstr("1 of 1 cards were seen; 2 lines hold no card."));
+}
+
+TEST_F(CardCheck, CanBeAskedOfOneExposureOnly) {
+  Leak(kOther);
+  EXPECT_EQ(ctl_.Run({"card", "check", "--exposure", "1"}, kOther).code, 0);
+  EXPECT_EQ(ctl_.Run({"card", "check", "--exposure", "2"}, kOther).code, 1);
 }
 
 }  // namespace

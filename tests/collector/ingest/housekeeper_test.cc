@@ -42,7 +42,7 @@ TEST(Housekeeper, DeletesPastRetentionAndClosesWhatWentQuiet) {
                   })
                   .ok());
   StoreHealth health;
-  AgentRegistry agents;
+  AgentRegistry agents(absl::Seconds(30));
   Housekeeper housekeeper({.store = store.get(),
                            .health = &health,
                            .agents = &agents,
@@ -65,7 +65,7 @@ TEST(Housekeeper, DeletesPastRetentionAndClosesWhatWentQuiet) {
 TEST(Housekeeper, WritesAgentsAlsoWhenItStops) {
   testing::TempStore store{store::Options{.now = [] { return kNow; }}};
   StoreHealth health;
-  AgentRegistry agents;
+  AgentRegistry agents(absl::Seconds(30));
   {
     Housekeeper housekeeper({.store = store.get(),
                              .health = &health,
@@ -101,7 +101,7 @@ TEST(Housekeeper, WritesAgentsAlsoWhenItStops) {
 TEST(Housekeeper, FindsOutThatTheStoreWorksAgain) {
   testing::TempStore store;
   StoreHealth health;
-  AgentRegistry agents;
+  AgentRegistry agents(absl::Seconds(30));
   health.Set(absl::ResourceExhaustedError("disk full"));
   Housekeeper housekeeper({.store = store.get(),
                            .health = &health,

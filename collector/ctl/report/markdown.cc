@@ -1,0 +1,88 @@
+#include <algorithm>
+#include <string>
+#include <string_view>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "collector/ctl/report/document.h"
+#include "proto/text/printable.h"
+
+namespace skimwatch::ctl {
+namespace {
+
+// Everything that Markdown or the HTML in it could take for markup.
+std::string Escape(std::string_view text) {
+  std::string escaped;
+  for (const char c : text::Printable(text)) {
+    if (std::string_view("\\`*_{}[]<>()#+-!|~&$").find(c) != std::string_view::npos)
+      escaped += '\\';
+    escaped += c;
+  }
+  return escaped;
+}
+
+class Writer {
+ public:
+  std::string text;
+
+  void operator()(const Document::Heading& heading) {
+    absl::StrAppend(&text, "## ", Escape(heading.text), "\n\n");
+  }
+  void operator()(const Document::Paragraph& paragraph) {
+    absl::StrAppend(&text, Escape(paragraph.text), "\n\n");
+  }
+  void operator()(const Document::List& list) {
+    for (const std::string& item : list.items) absl::StrAppend(&text, "- ", Escape(item), "\n");
+    text += '\n';
+  }
+  void operator()(const Document::Pairs& pairs) {
+    absl::StrAppend(&text, "| | |\n| --- | --- |\n");
+    for (const auto& [name, value] : pairs.pairs) {
+      if (value.empty()) continue;
+      absl::StrAppend(&text, "| ", Escape(name), " | ", Escape(value), " |\n");
+    }
+    text += '\n';
+  }
+  void operator()(const Document::Table& table) {
+    Row(table.columns);
+    text += '|';
+    for (size_t i = 0; i < table.columns.size(); ++i) text += " --- |";
+    text += '\n';
+    for (const std::vector<std::string>& row : table.rows) Row(row);
+    text += '\n';
+  }
+  void operator()(const Document::Code& code) {
+    // A fence longer than any row of backticks within.
+    size_t longest = 0;
+    size_t run = 0;
+    for (const char c : code.text) {
+      run = c == '`' ? run + 1 : 0;
+      longest = std::max(longest, run);
+    }
+    const std::string fence(std::max<size_t>(3, longest + 1), '`');
+    absl::StrAppend(&text, fence, "\n");
+    for (const absl::string_view line : absl::StrSplit(code.text, '\n')) {
+      absl::StrAppend(&text, text::Printable(std::string_view(line.data(), line.size())), "\n");
+    }
+    absl::StrAppend(&text, fence, "\n\n");
+  }
+
+ private:
+  void Row(const std::vector<std::string>& cells) {
+    text += '|';
+    for (const std::string& cell : cells) absl::StrAppend(&text, " ", Escape(cell), " |");
+    text += '\n';
+  }
+};
+
+}  // namespace
+
+std::string ToMarkdown(const Document& document) {
+  Writer writer;
+  writer.text = absl::StrCat("# ", Escape(document.title), "\n\n");
+  for (const Document::Block& block : document.blocks) std::visit(writer, block);
+  while (writer.text.ends_with("\n\n")) writer.text.pop_back();
+  return std::move(writer.text);
+}
+
+}  // namespace skimwatch::ctl
