@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
 #include <optional>
@@ -20,6 +21,7 @@
 #include "agent/card/brand_table.h"
 #include "agent/card/mask.h"
 #include "agent/card/scanner.h"
+#include "agent/journals.h"
 #include "agent/mirrors.h"
 #include "agent/pipeline/agent_metrics.h"
 #include "agent/pipeline/expected_flows.h"
@@ -28,12 +30,14 @@
 #include "agent/pipeline/message_scanner.h"
 #include "agent/pipeline/process_usage.h"
 #include "agent/pipeline/script_reporter.h"
+#include "agent/samples.h"
 #include "agent/script/script_monitor.h"
 #include "agent/tls_probing.h"
 #include "agent/traffic/coverage.h"
 #include "agent/traffic/local_addresses.h"
 #include "agent/traffic/protocol/traffic_decoder.h"
 #include "agent/traffic/site_map.h"
+#include "agent/traffic/source/journal_source.h"
 #include "agent/traffic/source/log_tail.h"
 #include "agent/traffic/source/packet_capture.h"
 #include "agent/traffic/source/tls_uprobe/tls_probes.h"
@@ -186,6 +190,11 @@ absl::Status MakePrivateDirectory(const std::string& path) {
   return CheckPrivateDirectory(path);
 }
 
+bool HasIntake(const config::v1::Sources& sources) {
+  return !sources.journals().empty() || !sources.sample_sockets().empty() ||
+         !sources.sample_folders().empty();
+}
+
 absl::StatusOr<std::shared_ptr<const card::BrandTable>> ReadBrands(
     const config::v1::AgentConfig& config) {
   absl::StatusOr<std::shared_ptr<const card::BrandTable>> brands =
@@ -219,6 +228,8 @@ class AgentImpl final : public Agent {
   absl::Status OpenLogs();
   absl::Status OpenWebRoots();
   absl::Status OpenMirrors();
+  absl::Status OpenSamples();
+  absl::Status OpenJournals();
   absl::Status OpenMetrics();
   void StartSources();
   void TakePolicy(const v1::Policy& policy);
@@ -243,6 +254,8 @@ class AgentImpl final : public Agent {
   std::vector<Capture> captures_;
   std::unique_ptr<TlsProbing> tls_;
   std::unique_ptr<Mirrors> mirrors_;
+  std::unique_ptr<Samples> samples_;
+  std::unique_ptr<Journals> journals_;
   std::unique_ptr<admin::AdminServer> admin_;
   // By the last heartbeat.
   mutable std::atomic<uint64_t> dropped_before_{0};
@@ -284,6 +297,8 @@ absl::Status AgentImpl::Begin() {
   if (absl::Status s = OpenLogs(); !s.ok()) return s;
   if (absl::Status s = OpenWebRoots(); !s.ok()) return s;
   if (absl::Status s = OpenMirrors(); !s.ok()) return s;
+  if (absl::Status s = OpenSamples(); !s.ok()) return s;
+  if (absl::Status s = OpenJournals(); !s.ok()) return s;
   if (absl::Status s = OpenMetrics(); !s.ok()) return s;
   StartSources();
   return absl::OkStatus();
@@ -314,6 +329,13 @@ absl::Status AgentImpl::OpenUplink() {
   }
   if (!config().sources().log_files().empty()) options.capabilities.push_back("log_file");
   if (!config().sources().web_roots().empty()) options.capabilities.push_back("web_root");
+  if (!config().sources().journals().empty()) options.capabilities.push_back("journal");
+  if (!config().sources().sample_sockets().empty()) {
+    options.capabilities.push_back("sample_socket");
+  }
+  if (!config().sources().sample_folders().empty()) {
+    options.capabilities.push_back("sample_folder");
+  }
   if (!config().sources().http_mirrors().empty()) options.capabilities.push_back("http_mirror");
   if (!config().sources().icap_servers().empty()) options.capabilities.push_back("icap");
   if (!config().sources().tls_probes().empty()) options.capabilities.push_back("tls_probe");
@@ -344,7 +366,7 @@ absl::Status AgentImpl::OpenCaptures() {
   }
   bool any = !sources.log_files().empty() || !sources.web_roots().empty() ||
              !sources.http_mirrors().empty() || !sources.icap_servers().empty() ||
-             !sources.tls_probes().empty();
+             !sources.tls_probes().empty() || HasIntake(sources);
   for (const config::v1::PacketCapture& wanted : sources.packet_captures()) {
     Capture capture{.interface = wanted.interface()};
     const traffic::TrafficDecoderOptions decoder = traffic::TrafficDecoderOptions::FromConfig(
@@ -382,6 +404,7 @@ absl::Status AgentImpl::OpenTlsProbes() {
   if (tls_->error().ok()) return absl::OkStatus();
   const bool has_others = !sources.log_files().empty() || !sources.web_roots().empty() ||
                           !sources.http_mirrors().empty() || !sources.icap_servers().empty() ||
+                          HasIntake(sources) ||
                           std::any_of(captures_.begin(), captures_.end(),
                                       [](const Capture& c) { return c.capture != nullptr; });
   if (!has_others) return tls_->error();
@@ -438,6 +461,35 @@ absl::Status AgentImpl::OpenMirrors() {
   return absl::OkStatus();
 }
 
+absl::Status AgentImpl::OpenSamples() {
+  const config::v1::Sources& sources = config().sources();
+  if (sources.sample_sockets().empty() && sources.sample_folders().empty()) return absl::OkStatus();
+  absl::StatusOr<std::shared_ptr<const traffic::SiteMap>> sites =
+      traffic::SiteMap::Create(config().sites(), std::make_shared<traffic::LocalAddresses>());
+  if (!sites.ok()) return sites.status();
+  absl::StatusOr<std::unique_ptr<Samples>> samples =
+      Samples::Start(config(), {.scanner = ScannerOptions(), .sites = *std::move(sites)}, *brands_,
+                     *writer_, coverage_);
+  if (!samples.ok()) return samples.status();
+  samples_ = *std::move(samples);
+  return absl::OkStatus();
+}
+
+absl::Status AgentImpl::OpenJournals() {
+  if (config().sources().journals().empty()) return absl::OkStatus();
+  journals_ = std::make_unique<Journals>(config(), ScannerOptions(), *brands_, *writer_, coverage_);
+  const absl::Status error = journals_->error();
+  if (error.ok()) return absl::OkStatus();
+  const bool has_others = journals_->any() || !logs_.empty() || web_roots_ != nullptr ||
+                          mirrors_ != nullptr || samples_ != nullptr ||
+                          (tls_ != nullptr && tls_->error().ok()) ||
+                          std::any_of(captures_.begin(), captures_.end(),
+                                      [](const Capture& c) { return c.capture != nullptr; });
+  if (!has_others) return error;
+  spdlog::error("{}; going on without it", error.ToString());
+  return absl::OkStatus();
+}
+
 absl::Status AgentImpl::OpenMetrics() {
   if (config().metrics().listen() == "off") return absl::OkStatus();
   absl::StatusOr<std::unique_ptr<admin::AdminServer>> admin = admin::AdminServer::Start(
@@ -457,6 +509,7 @@ void AgentImpl::StartSources() {
     if (capture.capture != nullptr) capture.capture->Start();
   }
   if (tls_ != nullptr) tls_->Start();
+  if (journals_ != nullptr) journals_->Start();
 }
 
 absl::Status AgentImpl::Ready() const {
@@ -468,6 +521,7 @@ absl::Status AgentImpl::Ready() const {
     }
   }
   if (tls_ != nullptr && !tls_->error().ok()) return tls_->error();
+  if (journals_ != nullptr && !journals_->error().ok()) return journals_->error();
   const uplink::Uplink::State state = uplink_->GetState();
   if (!state.connected) {
     return absl::UnavailableError(
@@ -546,6 +600,8 @@ AgentSnapshot AgentImpl::Snapshot() const {
   }
   if (!logs_.empty()) snapshot.scans.push_back({.source = "log_file", .scanner = log_scan});
   if (mirrors_ != nullptr) mirrors_->AddTo(snapshot);
+  if (samples_ != nullptr) samples_->AddTo(snapshot);
+  if (journals_ != nullptr) journals_->AddTo(snapshot);
   if (web_roots_ != nullptr) {
     snapshot.web_roots = web_roots_->GetStats();
     snapshot.scripts = script_reporter_->stats();
@@ -578,7 +634,9 @@ void AgentImpl::Stop(absl::Duration timeout) {
   }
   if (tls_ != nullptr) tls_->Stop();
   for (Logs& logs : logs_) logs.tail->Stop();
+  if (journals_ != nullptr) journals_->Stop();
   if (mirrors_ != nullptr) mirrors_->Stop();
+  if (samples_ != nullptr) samples_->Stop();
   if (web_roots_ != nullptr) web_roots_->Stop();
   if (writer_ != nullptr && uplink_ != nullptr) writer_->Stop();
   if (uplink_ != nullptr) uplink_->Stop(timeout);
@@ -626,6 +684,12 @@ absl::Status CheckEnvironment(const config::v1::AgentConfig& config) {
         traffic::SiteMap::Create(config.sites(), nullptr);
     if (!sites.ok()) return sites.status();
   }
+  for (const config::v1::Journal& journal : config.sources().journals()) {
+    if (absl::Status s = traffic::JournalSource::Check(journal.directory()); !s.ok()) {
+      return absl::Status(s.code(), absl::StrCat("sources.journals: ", std::string(s.message())));
+    }
+  }
+  if (absl::Status s = Samples::Check(config); !s.ok()) return s;
   class Discard final : public traffic::PacketHandler {
     void OnPacket(const traffic::PacketView&) override {}
     void OnIdle(absl::Time) override {}

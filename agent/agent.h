@@ -16,7 +16,8 @@ namespace skimwatch::agent {
 //
 //   source threads -> TrafficDecoder -> MessageScanner -+
 //   TLS probe thread -> ByteFlowDecoder -> MessageScanner -+
-//   log threads -----------------------> MessageScanner -+-> FindingWriter -> Uplink
+//   sample threads ---> ByteFlowDecoder -> MessageScanner -+
+//   log and journal threads -----------> MessageScanner -+-> FindingWriter -> Uplink
 //   web root threads -> ScriptMonitor -> ScriptReporter -+
 //
 // Start returns when every source runs. Thread-safe.
@@ -28,9 +29,9 @@ class Agent {
     std::string revision;
   };
 
-  // Errors name the setting and what to do. A capture that lacks its rights, and TLS
-  // probes that lack theirs or the kernel's support, are logged, shown in /metrics and /readyz, and
-  // left out where there are other sources.
+  // Errors name the setting and what to do. A capture that lacks its rights, TLS probes that lack
+  // theirs or the kernel's support, and a journal that is not there or may not be read are logged,
+  // shown in /metrics and /readyz, and left out where there are other sources.
   static absl::StatusOr<std::unique_ptr<Agent>> Start(Options options);
 
   // Stops at once what Stop did not stop.

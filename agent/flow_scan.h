@@ -49,6 +49,10 @@ class FlowScan final : public traffic::ByteFlowHandler {
   }
   void Flush() override { decoder_.Flush(); }
 
+  // For what comes beside flows, on the same thread.
+  traffic::MessageSink& messages() { return scanner_; }
+  void Advance(absl::Time now) { scanner_.Advance(now); }
+
   pipeline::MessageScanner::Stats scanner_stats() const { return scanner_.stats(); }
   traffic::ByteFlowDecoder::Stats decoder_stats() const { return decoder_.stats(); }
 

@@ -45,21 +45,6 @@ absl::StatusOr<std::unique_ptr<Mirrors>> Mirrors::Start(const config::v1::AgentC
   return mirrors;
 }
 
-namespace {
-
-// One series a source, however many servers there are.
-void AddScan(const std::string& source, const pipeline::MessageScanner::Stats& stats,
-             pipeline::AgentSnapshot& snapshot) {
-  for (pipeline::AgentSnapshot::Scan& scan : snapshot.scans) {
-    if (scan.source != source) continue;
-    scan.scanner += stats;
-    return;
-  }
-  snapshot.scans.push_back({.source = source, .scanner = stats});
-}
-
-}  // namespace
-
 void Mirrors::Stop() {
   for (Mirror& mirror : mirrors_) mirror.server->Stop();
 }
@@ -70,7 +55,7 @@ void Mirrors::AddTo(pipeline::AgentSnapshot& snapshot) const {
                                 .listen = mirror.listen,
                                 .server = mirror.server->GetStats(),
                                 .decoder = mirror.scan->decoder_stats()});
-    AddScan(mirror.source, mirror.scan->scanner_stats(), snapshot);
+    snapshot.AddScan(mirror.source, mirror.scan->scanner_stats());
   }
 }
 

@@ -26,6 +26,7 @@ build|libbz2-dev|bzip2 files
 build|liblzma-dev|xz and lzip files
 build|libhtp-dev|HTTP/1 parser made for traffic that is watched
 build|libnghttp2-dev|HTTP/2 of request copies; header compression of captured HTTP/2
+build|libsystemd-dev|reads the journal
 build|libpsl-dev|registered domains, by the public suffix list
 build|libboost-dev|sockets and HTTP of the servers that take request copies (Asio, Beast)
 build|libbpf-dev|loads the probes of TLS libraries into the kernel
@@ -56,7 +57,8 @@ test|prometheus-alertmanager|tells a webhook of alerts
 test|jsonnet|makes rules and dashboards of the mixin
 test|strace|makes disk faults
 test|squid|an egress proxy that hands over requests by ICAP
-test|python3|a web server under test that is not nginx
+test|python3|a web server under test that is not nginx; a writer of samples
+test|systemd-journal-remote|makes journal files
 test|nghttp2-client|HTTP/2 as its reference client speaks it
 test|nghttp2-server|HTTP/2 as its reference server speaks it
 test|tcpdump|makes capture files to compare with

@@ -278,6 +278,134 @@ void AddLogs(const AgentSnapshot& snapshot, Families& families) {
       MetricType::Counter, restarts);
 }
 
+void AddJournals(const AgentSnapshot& snapshot, Families& families) {
+  if (snapshot.journals.empty()) return;
+  using Stats = traffic::JournalSource::Stats;
+  const auto per_journal = [&](const char* name, const char* help, MetricType type, auto value) {
+    std::vector<Series> series;
+    for (const AgentSnapshot::Journal& journal : snapshot.journals) {
+      series.push_back(
+          {{{"directory", journal.directory}}, static_cast<double>(value(journal.source))});
+    }
+    Add(families, name, help, type, series);
+  };
+  per_journal(
+      "skimwatch_journal_up",
+      "1 while the journal is followed. At 0 see the agent's log or /readyz: there is none, "
+      "or the group systemd-journal is missing.",
+      MetricType::Gauge, [](const Stats& s) { return s.up ? 1 : 0; });
+  per_journal("skimwatch_journal_entries_total", "Entries read.", MetricType::Counter,
+              [](const Stats& s) { return s.entries; });
+  per_journal("skimwatch_journal_bytes_total",
+              "Bytes of the fields that programs wrote into them, names included.",
+              MetricType::Counter, [](const Stats& s) { return s.bytes; });
+  per_journal("skimwatch_journal_fields_cut_total",
+              "Fields of which field_bytes_max cut something off.", MetricType::Counter,
+              [](const Stats& s) { return s.fields_cut; });
+  per_journal("skimwatch_journal_files", "Files of the journal.", MetricType::Gauge,
+              [](const Stats& s) { return s.files; });
+  per_journal("skimwatch_journal_files_not_permitted",
+              "Files that the agent's user may not read. Put it into the group systemd-journal.",
+              MetricType::Gauge, [](const Stats& s) { return s.files_not_permitted; });
+  per_journal("skimwatch_journal_files_damaged_total",
+              "Files that could not be read to their end: `journalctl --verify`.",
+              MetricType::Counter, [](const Stats& s) { return s.files_damaged; });
+  per_journal("skimwatch_journal_errors_total", "Troubles with the journal. See the agent's log.",
+              MetricType::Counter, [](const Stats& s) { return s.errors; });
+  std::vector<Series> lost;
+  for (const AgentSnapshot::Journal& journal : snapshot.journals) {
+    const auto add = [&](const char* reason, uint64_t entries) {
+      lost.push_back(
+          {{{"directory", journal.directory}, {"reason", reason}}, static_cast<double>(entries)});
+    };
+    add("deleted", journal.source.entries_deleted);
+    add("not_permitted", journal.source.entries_not_permitted);
+    add("unreadable", journal.source.entries_unreadable);
+    add("partly_unreadable", journal.source.entries_damaged);
+  }
+  Add(families, "skimwatch_journal_entries_lost_total",
+      "Entries that nobody looked at, at most: deleted before they were read, in files that may "
+      "not "
+      "be read, or damaged. Their numbers tell, so only partly_unreadable counts where units, "
+      "identifiers or matches are named.",
+      MetricType::Counter, lost);
+}
+
+void AddSamples(const AgentSnapshot& snapshot, Families& families) {
+  if (snapshot.samples.empty()) return;
+  using Samples = AgentSnapshot::Samples;
+  const auto labels_of = [](const Samples& s) {
+    return Labels{{"path", s.path}, {"source", s.source}};
+  };
+  const auto per_source = [&](const char* name, const char* help, MetricType type, auto value) {
+    std::vector<Series> series;
+    for (const Samples& s : snapshot.samples) {
+      series.push_back({labels_of(s), static_cast<double>(value(s))});
+    }
+    Add(families, name, help, type, series);
+  };
+  per_source("skimwatch_samples_total", "Samples taken from other tools.", MetricType::Counter,
+             [](const Samples& s) { return s.scan.samples; });
+  per_source("skimwatch_sample_bytes_total", "Bytes of their data.", MetricType::Counter,
+             [](const Samples& s) { return s.scan.bytes; });
+  per_source("skimwatch_sample_flows_open", "Flows of samples that are open now.",
+             MetricType::Gauge, [](const Samples& s) { return s.scan.flows_open; });
+  per_source("skimwatch_sample_http_errors_total",
+             "Streams that began as HTTP and broke its rules; they are scanned as bytes.",
+             MetricType::Counter, [](const Samples& s) { return s.http_errors; });
+  std::vector<Series> refused, connections, open, ended, files, waiting, errors;
+  for (const Samples& s : snapshot.samples) {
+    const auto add = [&](std::vector<Series>& series, const char* reason, uint64_t value) {
+      Labels labels = labels_of(s);
+      if (*reason != 0) labels.push_back({"reason", reason});
+      series.push_back({std::move(labels), static_cast<double>(value)});
+    };
+    add(refused, "invalid", s.scan.invalid);
+    add(refused, "too_long", s.scan.too_long);
+    if (s.socket.has_value()) {
+      add(connections, "", s.socket->connections);
+      add(open, "", s.socket->connections_open);
+      add(ended, "user_not_allowed", s.socket->refused_user);
+      add(ended, "no_room", s.socket->refused_full);
+      add(ended, "broken", s.socket->ended_broken);
+      add(ended, "within_sample", s.socket->ended_within);
+      add(ended, "stalled", s.socket->ended_stalled);
+      add(ended, "displaced", s.socket->ended_displaced);
+    }
+    if (s.folder.has_value()) {
+      add(files, "read", s.folder->files);
+      add(files, "failed", s.folder->files_failed);
+      add(waiting, "", s.folder->files_waiting);
+      add(errors, "", s.folder->errors);
+    }
+  }
+  for (Series& series : files) series.labels.back().first = "result";
+  Add(families, "skimwatch_samples_refused_total",
+      "Samples left out: no Sample or one that makes no sense, or longer than sample_kib_max.",
+      MetricType::Counter, refused);
+  if (!connections.empty()) {
+    Add(families, "skimwatch_sample_connections_total", "Connections taken for samples.",
+        MetricType::Counter, connections);
+    Add(families, "skimwatch_sample_connections_open", "Connections open now.", MetricType::Gauge,
+        open);
+    Add(families, "skimwatch_sample_connections_ended_total",
+        "Connections that were turned away or ended by the agent, and writers that went away in "
+        "the "
+        "middle of a sample. See the agent's log.",
+        MetricType::Counter, ended);
+  }
+  if (!files.empty()) {
+    Add(families, "skimwatch_sample_files_total",
+        "Files of samples by result; `failed` ones are kept in the folder `failed` beside them.",
+        MetricType::Counter, files);
+    Add(families, "skimwatch_sample_files_waiting", "Files of samples that wait to be read.",
+        MetricType::Gauge, waiting);
+    Add(families, "skimwatch_sample_file_errors_total",
+        "Files that can't be opened, moved or removed. See the agent's log.", MetricType::Counter,
+        errors);
+  }
+}
+
 void AddScripts(const AgentSnapshot& snapshot, Families& families) {
   if (!snapshot.web_roots.has_value()) return;
   const script::ScriptMonitor::Stats& stats = *snapshot.web_roots;
@@ -485,13 +613,24 @@ void AddProcess(const AgentSnapshot& snapshot, Families& families) {
 
 }  // namespace
 
+void AgentSnapshot::AddScan(const std::string& source, const MessageScanner::Stats& stats) {
+  for (Scan& scan : scans) {
+    if (scan.source != source) continue;
+    scan.scanner += stats;
+    return;
+  }
+  scans.push_back({.source = source, .scanner = stats});
+}
+
 std::vector<prometheus::MetricFamily> AgentFamilies(const AgentSnapshot& snapshot) {
   Families families;
   AddScan(snapshot, families);
   AddCaptures(snapshot, families);
   AddTlsProbes(snapshot, families);
   AddLogs(snapshot, families);
+  AddJournals(snapshot, families);
   AddMirrors(snapshot, families);
+  AddSamples(snapshot, families);
   AddScripts(snapshot, families);
   AddWriter(snapshot, families);
   AddUplink(snapshot, families);

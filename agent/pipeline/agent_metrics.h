@@ -17,9 +17,12 @@
 #include "agent/traffic/coverage.h"
 #include "agent/traffic/protocol/byte_flow_decoder.h"
 #include "agent/traffic/protocol/traffic_decoder.h"
+#include "agent/traffic/source/journal_source.h"
 #include "agent/traffic/source/log_tail.h"
 #include "agent/traffic/source/mirror/copy_server.h"
 #include "agent/traffic/source/packet_capture.h"
+#include "agent/traffic/source/sample_folder.h"
+#include "agent/traffic/source/sample_socket.h"
 #include "agent/traffic/source/tls_uprobe/tls_probes.h"
 #include "agent/uplink/uplink.h"
 #include "prometheus/collectable.h"
@@ -56,16 +59,36 @@ struct AgentSnapshot {
     traffic::CopyServer::Stats server;
     traffic::ByteFlowDecoder::Stats decoder;
   };
+  struct Journal {
+    // `local` for the journal of this machine.
+    std::string directory;
+    traffic::JournalSource::Stats source;
+  };
+  struct Samples {
+    // `sample_sockets`, `sample_folders`.
+    std::string source;
+    std::string path;
+    traffic::SampleScan::Stats scan;
+    uint64_t http_errors = 0;
+    // One of them, by `source`.
+    std::optional<traffic::SampleSocket::Stats> socket;
+    std::optional<traffic::SampleFolder::Stats> folder;
+  };
   struct Scan {
     // `packet_capture`, `tls_probe`, `log_file`.
     std::string source;
     MessageScanner::Stats scanner;
   };
 
+  // One series a source, however many servers or folders it has.
+  void AddScan(const std::string& source, const MessageScanner::Stats& stats);
+
   std::vector<Capture> captures;
   std::optional<TlsProbes> tls_probes;
   std::vector<Logs> logs;
   std::vector<Mirror> mirrors;
+  std::vector<Journal> journals;
+  std::vector<Samples> samples;
   std::vector<Scan> scans;
   std::optional<script::ScriptMonitor::Stats> web_roots;
   ScriptReporter::Stats scripts;

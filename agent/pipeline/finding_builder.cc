@@ -27,6 +27,10 @@ v1::SourceKind SourceOf(traffic::SourceKind source) {
       return v1::SOURCE_KIND_MIRROR;
     case traffic::SourceKind::kTlsProbe:
       return v1::SOURCE_KIND_TLS_UPROBE;
+    case traffic::SourceKind::kJournal:
+      return v1::SOURCE_KIND_JOURNAL;
+    case traffic::SourceKind::kSample:
+      return v1::SOURCE_KIND_SAMPLE;
   }
   return v1::SOURCE_KIND_UNSPECIFIED;
 }
@@ -205,7 +209,7 @@ SightingOrigin OriginOf(const traffic::Provenance& provenance, traffic::Part par
   shown.set_host(ShownName(provenance.host));
   shown.set_method(provenance.method);
   if (!provenance.path.empty()) shown.set_path_template(traffic::PathTemplate(provenance.path));
-  shown.set_file(provenance.file);
+  shown.set_file(ShownName(provenance.file));
   const std::string_view part_name = traffic::PartName(part);
   shown.set_part(part_name.data(), part_name.size());
   shown.set_referrer(ShownName(provenance.referrer));

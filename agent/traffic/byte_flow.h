@@ -26,6 +26,8 @@ struct ByteFlow {
   // null and empty where not known.
   std::shared_ptr<const Process> process;
   std::string server_name;
+  // With which whoever gave it to the source had chosen the flow, in (0, 1].
+  double sampling_probability = 1.0;
 };
 
 // Takes flows of ordered bytes from a source, on the thread of the source. A source numbers its

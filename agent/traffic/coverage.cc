@@ -16,6 +16,10 @@ std::string_view ReasonName(Reason reason) {
       return "truncated.snapshot";
     case Reason::kTruncatedCall:
       return "truncated.call";
+    case Reason::kTruncatedEntryLimit:
+      return "truncated.entry_limit";
+    case Reason::kTruncatedSampleLimit:
+      return "truncated.sample_limit";
     case Reason::kShedProbeRing:
       return "shed.probe_ring";
     case Reason::kShedFlowTableFull:
@@ -32,6 +36,8 @@ std::string_view ReasonName(Reason reason) {
       return "undecodable.header_compression";
     case Reason::kUndecodablePacket:
       return "undecodable.packet";
+    case Reason::kUndecodableSample:
+      return "undecodable.sample";
     case Reason::kInbound:
       return "inbound.not_asked";
     case Reason::kCount:

@@ -23,6 +23,10 @@ enum class Reason : uint8_t {
   kTruncatedSnapshot,
   // Beyond the bytes of one call that TLS probes copy, or not readable at that moment.
   kTruncatedCall,
+  // Beyond the configured bytes of one journal field or entry.
+  kTruncatedEntryLimit,
+  // Of samples longer than the configuration takes.
+  kTruncatedSampleLimit,
   // The table of flows was full.
   kShedFlowTableFull,
   // The ring between the TLS probes and the agent was full.
@@ -40,6 +44,8 @@ enum class Reason : uint8_t {
   kUndecodableHeaderCompression,
   // Packets that no decoder of link or network layer understood.
   kUndecodablePacket,
+  // No sample, or one whose fields make no sense.
+  kUndecodableSample,
   // Not outbound, and the configuration did not ask for it.
   kInbound,
   kCount,

@@ -26,6 +26,8 @@ std::string_view PartName(Part part) {
       return "name";
     case Part::kRecord:
       return "record";
+    case Part::kField:
+      return "field";
   }
   return "unknown";
 }

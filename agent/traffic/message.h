@@ -10,7 +10,15 @@
 
 namespace skimwatch::traffic {
 
-enum class SourceKind : uint8_t { kPacketCapture, kPcapFile, kLogFile, kMirror, kTlsProbe };
+enum class SourceKind : uint8_t {
+  kPacketCapture,
+  kPcapFile,
+  kLogFile,
+  kMirror,
+  kTlsProbe,
+  kJournal,
+  kSample,
+};
 
 // Which way bytes go, seen from the watched host.
 enum class Direction : uint8_t {
@@ -59,6 +67,8 @@ enum class Part : uint8_t {
   kName,
   // Data of a DNS record.
   kRecord,
+  // A field of a journal entry, `NAME=value`.
+  kField,
 };
 
 // `request_target`, `request_headers`, ... as in Provenance.part of the wire contract.
@@ -97,7 +107,7 @@ struct Provenance {
   std::string server_name;
   std::string method;
   // The request's path without query, as sent. It may carry a card number: show only
-  // `PathTemplate(path)`.
+  // `PathTemplate(path)`. Of a journal entry the name of the field.
   std::string path;
   // Scheme and host of the page that the request names (`Origin`, else `Referer`).
   std::string referrer;
@@ -105,7 +115,7 @@ struct Provenance {
   std::string content_type;
   // The site of the configuration; never empty for live sources.
   std::string site;
-  // For log files, the path.
+  // For log files, the path; for journals `journal:` and the unit or program that wrote the entry.
   std::string file;
   // Null for sources that see no processes.
   std::shared_ptr<const Process> process;

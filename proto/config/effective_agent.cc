@@ -69,14 +69,84 @@ void CheckCopyServer(const Checker& server, const v1::AgentConfig& config, const
   server.Number("queue_mib", 16, 1, 4096);
 }
 
+// `FIELD=value` with a name that the journal's fields can have.
+bool IsJournalMatch(std::string_view text) {
+  constexpr size_t kNameBytesMax = 64;
+  const std::string_view name = text.substr(0, text.find('='));
+  return name.size() < text.size() && !name.empty() && name.size() <= kNameBytesMax &&
+         (name[0] < '0' || name[0] > '9') && text.find('\0') == std::string_view::npos &&
+         std::all_of(name.begin(), name.end(), [](char c) {
+           return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+         });
+}
+
+void CheckJournals(const Checker& sources, const v1::AgentConfig& config, const IsSite& is_site) {
+  const auto is_text = [](std::string_view text) {
+    return !text.empty() && text.find('\0') == std::string_view::npos;
+  };
+  sources.Each("journals", [&](const Checker& journal) {
+    journal.Valid("directory", IsPath, "the path of a folder");
+    journal.EachValid("units", is_text, "the name of a unit");
+    journal.EachValid("identifiers", is_text, "a name that programs log under");
+    journal.EachValid("matches", IsJournalMatch, "`FIELD=value`");
+    CheckSite(journal, config, is_site);
+    journal.OneOf("from", "end", {"end", "start"});
+    journal.Number("field_bytes_max", 1048576, 1024, 16777216);
+  });
+}
+
+// `0660`: three digits in octal, with or without zeros before them.
+bool IsSocketMode(std::string_view text) {
+  constexpr size_t kDigits = 3;
+  if (text.size() < kDigits || text.size() > kDigits + 1) return false;
+  return (text.size() == kDigits || text[0] == '0') &&
+         text.find_first_not_of("01234567") == std::string_view::npos;
+}
+
+void CheckSamples(const Checker& sources, const v1::AgentConfig& config, const IsSite& is_site) {
+  const auto is_account = [](std::string_view text) {
+    using std::string_view_literals::operator""sv;
+    return !text.empty() && text.find_first_of(" :/\0"sv) == std::string_view::npos;
+  };
+  std::map<std::string, std::string> paths;
+  sources.Each("sample_sockets", [&](const Checker& socket) {
+    socket.Required("path", "where to listen, the path of a socket");
+    socket.Valid(
+        "path",
+        [](std::string_view path) {
+          return IsUnixAddress(absl::StrCat("unix:", std::string(path)));
+        },
+        "an absolute path of at most 107 bytes");
+    socket.Unique("path", paths);
+    socket.Text("mode", "0660");
+    socket.Valid("mode", IsSocketMode, "an access mode in octal, such as \"0660\"");
+    socket.Valid("group", is_account, "the name or number of a group");
+    socket.EachValid("allowed_users", is_account, "the name or number of a user");
+    CheckSite(socket, config, is_site);
+    socket.Number("connections_max", 32, 1, 1024);
+    socket.Number("sample_kib_max", 1024, 1, 65536);
+    socket.Number("stall_seconds", 30, 1, 86400);
+  });
+  sources.Each("sample_folders", [&](const Checker& folder) {
+    folder.Required("path", "the path of a folder");
+    folder.Valid("path", IsPath, "the path of a folder");
+    folder.Unique("path", paths);
+    folder.OneOf("after", "remove", {"remove", "move"});
+    CheckSite(folder, config, is_site);
+    folder.Number("sample_kib_max", 1024, 1, 65536);
+  });
+}
+
 void CheckSources(const Checker& root, const v1::AgentConfig& config, const IsSite& is_site) {
   const Checker sources = root.Message("sources");
   const v1::Sources& given = config.sources();
   if (given.packet_captures().empty() && given.log_files().empty() && given.web_roots().empty() &&
-      given.http_mirrors().empty() && given.icap_servers().empty() && given.tls_probes().empty()) {
+      given.http_mirrors().empty() && given.icap_servers().empty() && given.tls_probes().empty() &&
+      given.journals().empty() && given.sample_sockets().empty() &&
+      given.sample_folders().empty()) {
     sources.Error("", "none",
                   "at least one of packet_captures, log_files, web_roots, http_mirrors, "
-                  "icap_servers, tls_probes");
+                  "icap_servers, tls_probes, journals, sample_sockets, sample_folders");
   }
   sources.Each("packet_captures", [&](const Checker& capture) {
     // IFNAMSIZ, less the zero byte.
@@ -130,6 +200,8 @@ void CheckSources(const Checker& root, const v1::AgentConfig& config, const IsSi
     probe.Number("call_kib_max", 1024, 16, 4096);
     probe.Number("rescan_interval_seconds", 600, 1, 604800);
   });
+  CheckJournals(sources, config, is_site);
+  CheckSamples(sources, config, is_site);
 }
 
 void CheckSampling(const Checker& root, v1::AgentConfig& config) {

@@ -33,7 +33,7 @@ void FlowContext::Fill(Sender sender, std::string_view host, Provenance& provena
   if (site == nullptr && !host.empty()) site = decoder.sites.SiteOfHost(host);
   provenance.site = site == nullptr ? decoder.options.default_site : *site;
   provenance.seen_at = now;
-  provenance.sampling_probability = decoder.options.flow_ratio;
+  provenance.sampling_probability = sampling_probability * decoder.options.flow_ratio;
 }
 
 bool FlowContext::Observe(std::string_view client_hello, Protocol of) const {

@@ -32,6 +32,8 @@ struct FlowContext {
   // knows.
   std::shared_ptr<const Process> process;
   std::string server_name;
+  // ByteFlow::sampling_probability.
+  double sampling_probability = 1.0;
   // Of the packet that is looked at.
   absl::Time now;
 

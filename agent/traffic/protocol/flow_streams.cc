@@ -59,6 +59,7 @@ FlowStreams::FlowStreams(DecoderContext& context, const ByteFlow& flow)
       local_end_(flow.is_outbound ? 0 : 1) {
   flow_.process = flow.process;
   flow_.server_name = flow.server_name;
+  flow_.sampling_probability = flow.sampling_probability;
   if (flow.client_is_known) SetClient(0);
 }
 

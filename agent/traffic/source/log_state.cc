@@ -36,7 +36,7 @@ absl::Status ErrorOf(const char* doing, const std::string& path) {
   return absl::ErrnoToStatus(errno, absl::StrCat(path, ": can't ", doing));
 }
 
-absl::Status WriteAndSync(const std::string& path, std::string_view text) {
+absl::Status WriteFile(const std::string& path, std::string_view text, bool synced) {
   const int fd =
       open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR);
   if (fd < 0) return ErrorOf("open", path);
@@ -47,7 +47,7 @@ absl::Status WriteAndSync(const std::string& path, std::string_view text) {
     if (put < 0) return ErrorOf("write", path);
     text.remove_prefix(static_cast<size_t>(put));
   }
-  if (fdatasync(fd) != 0) return ErrorOf("sync", path);
+  if (synced && fdatasync(fd) != 0) return ErrorOf("sync", path);
   return absl::OkStatus();
 }
 
@@ -105,10 +105,11 @@ absl::StatusOr<v1::LogState> LoadLogState(const std::string& path) {
   return state;
 }
 
-absl::Status SaveLogState(const std::string& path, std::string_view text) {
+absl::Status SaveLogState(const std::string& path, std::string_view text, bool synced) {
   const std::string beside = absl::StrCat(path, ".new");
-  if (absl::Status status = WriteAndSync(beside, text); !status.ok()) return status;
+  if (absl::Status status = WriteFile(beside, text, synced); !status.ok()) return status;
   if (rename(beside.c_str(), path.c_str()) != 0) return ErrorOf("replace", path);
+  if (!synced) return absl::OkStatus();
   const std::filesystem::path parent = std::filesystem::path(path).parent_path();
   const std::string folder = parent.empty() ? std::string(".") : parent.string();
   const int fd = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);

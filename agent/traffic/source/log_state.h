@@ -18,8 +18,9 @@ absl::StatusOr<v1::LogState> DecodeLogState(std::string_view text);
 
 // Errors name the file: NOT_FOUND, DATA_LOSS.
 absl::StatusOr<v1::LogState> LoadLogState(const std::string& path);
-// Replaces the file: at any moment, also at a power loss, it is the old one or the new one.
-absl::Status SaveLogState(const std::string& path, std::string_view text);
+// Replaces the file: at any moment, also at a power loss, it is the old one or the new one. What is
+// not `synced` is safe from the end of the process alone.
+absl::Status SaveLogState(const std::string& path, std::string_view text, bool synced = true);
 
 }  // namespace skimwatch::traffic
 

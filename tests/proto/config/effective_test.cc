@@ -3,6 +3,7 @@
 #include <fstream>
 #include <regex>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
@@ -102,6 +103,60 @@ sources:
   EXPECT_EQ(logs.site(), "shop");
   EXPECT_EQ(logs.from(), "end");
   EXPECT_EQ(logs.line_bytes_max(), 1048576u);
+}
+
+TEST(AgentConfig, FillsTheDefaultsOfJournalsAndSamples) {
+  const v1::AgentConfig config = Agent(R"(
+sites: [{name: shop}]
+collector: {address: "unix:/run/c", tls: {plaintext: true}}
+sources:
+  journals: [{}]
+  sample_sockets: [{path: /run/samples.sock}]
+  sample_folders: [{path: /var/spool/samples}]
+)");
+  const v1::Journal& journal = config.sources().journals(0);
+  EXPECT_EQ(journal.directory(), "");
+  EXPECT_EQ(journal.site(), "shop");
+  EXPECT_EQ(journal.from(), "end");
+  EXPECT_EQ(journal.field_bytes_max(), 1048576u);
+  const v1::SampleSocket& socket = config.sources().sample_sockets(0);
+  EXPECT_EQ(socket.mode(), "0660");
+  EXPECT_EQ(socket.site(), "shop");
+  EXPECT_FALSE(socket.scan_inbound());
+  EXPECT_EQ(socket.connections_max(), 32u);
+  EXPECT_EQ(socket.sample_kib_max(), 1024u);
+  EXPECT_EQ(socket.stall_seconds(), 30u);
+  const v1::SampleFolder& folder = config.sources().sample_folders(0);
+  EXPECT_EQ(folder.after(), "remove");
+  EXPECT_EQ(folder.site(), "shop");
+  EXPECT_EQ(folder.sample_kib_max(), 1024u);
+}
+
+TEST(AgentConfig, RefusesWrongJournalsAndSamples) {
+  constexpr std::string_view kStart = R"(
+sites: [{name: shop}]
+collector: {address: "unix:/run/c", tls: {plaintext: true}}
+sources:
+  )";
+  const std::pair<const char*, const char*> cases[] = {
+      {"journals: [{matches: [unit=shop]}]", "matches[0]"},
+      {"journals: [{matches: [MESSAGE]}]", "`FIELD=value`"},
+      {"journals: [{from: now}]", "from"},
+      {"journals: [{field_bytes_max: 10}]", "field_bytes_max"},
+      {"sample_sockets: [{}]", "path"},
+      {"sample_sockets: [{path: samples.sock}]", "absolute path"},
+      {"sample_sockets: [{path: /run/s, mode: \"0999\"}]", "octal"},
+      {"sample_sockets: [{path: /run/s, mode: \"1777\"}]", "octal"},
+      {"sample_sockets: [{path: /run/s, group: \"a b\"}]", "group"},
+      {"sample_sockets: [{path: /run/s, allowed_users: [\"/\"]}]", "allowed_users[0]"},
+      {"sample_sockets: [{path: /run/s}, {path: /run/s}]", "again"},
+      {"sample_sockets: [{path: /run/s, sample_kib_max: 0}]", "sample_kib_max"},
+      {"sample_folders: [{path: /a, after: keep}]", "after"},
+      {"sample_folders: [{path: /a, site: other}]", "site"},
+  };
+  for (const auto& [source, message] : cases) {
+    EXPECT_THAT(AgentError(source, kStart), HasSubstr(message)) << source;
+  }
 }
 
 TEST(CollectorConfig, HasTheDocumentedDefaults) {
@@ -262,7 +317,8 @@ TEST(AgentConfig, NamesEverythingThatIsMissing) {
             "a.yaml:1:1: collector.tls.ca_file: found nothing, expected a PEM file (or "
             "`plaintext: true` on a local address)\n"
             "a.yaml:1:1: sources: found none, expected at least one of packet_captures, "
-            "log_files, web_roots, http_mirrors, icap_servers, tls_probes");
+            "log_files, web_roots, http_mirrors, icap_servers, tls_probes, journals, "
+            "sample_sockets, sample_folders");
 }
 
 TEST(AgentConfig, RefusesPlaintextToAnotherMachine) {
