@@ -495,6 +495,9 @@ sources:
   http_mirrors: [{listen: "unix:/run/m"}]
   icap_servers: [{listen: "unix:/run/i"}]
   tls_probes: [{}]
+  journals: [{}]
+  sample_sockets: [{path: /run/s}]
+  sample_folders: [{path: /f}]
 )")),
                                              ToYaml(Collector("listen: 127.0.0.1:1\n"
                                                               "tls: {plaintext: true}\n")));
