@@ -215,6 +215,9 @@ TEST_F(Intake, GoesOnWithoutAJournal) {
       absl::StrCat("sources: { log_files: [{ paths: [", log,
                    "] }], journals: [{ directory: ", Site("missing"), " }] }\n");
   ASSERT_NO_FATAL_FAILURE(deployment_.StartAgent());
+  // It is not ready, as it says below, but has the key of fingerprints.
+  ASSERT_TRUE(
+      testing::WaitUntil([&] { return deployment_.AgentMetric("skimwatch_policy_version") > 0; }));
   std::ofstream(log, std::ios::app) << "card number " << CardNumber(0) << "\n";
   ASSERT_TRUE(deployment_.WaitForCards(1));
   EXPECT_THAT(deployment_.AgentGet("/readyz"), HasSubstr("no journal files in"));
