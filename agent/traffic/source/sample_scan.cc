@@ -1,5 +1,7 @@
 #include "agent/traffic/source/sample_scan.h"
 
+#include <google/protobuf/stubs/logging.h>
+
 #include <algorithm>
 #include <optional>
 #include <vector>
@@ -12,6 +14,12 @@
 
 namespace skimwatch::traffic {
 namespace {
+
+bool Parse(std::string_view encoded, v1::Sample& sample) {
+  // Protobuf says on standard error what is no UTF-8: a writer could fill the log with it.
+  const google::protobuf::LogSilencer silent;
+  return sample.ParseFromArray(encoded.data(), static_cast<int>(encoded.size()));
+}
 
 bool IsInbound(Direction direction) {
   return direction == Direction::kInboundRequest || direction == Direction::kInboundResponse;
@@ -105,7 +113,7 @@ bool SampleScan::Scans(Direction direction) const {
 
 absl::Status SampleScan::Take(uint64_t writer, std::string_view encoded, absl::Time now) {
   absl::Status status;
-  if (!sample_.ParseFromArray(encoded.data(), static_cast<int>(encoded.size()))) {
+  if (!Parse(encoded, sample_)) {
     status = absl::InvalidArgumentError("is no Sample");
   } else {
     status = Check(sample_);
