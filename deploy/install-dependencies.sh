@@ -65,6 +65,7 @@ test|tcpdump|makes capture files to compare with
 test|faketime|steps the clock of a program under test
 test|nodejs|a TLS client with a library of its own
 test|gnutls-bin|a client of GnuTLS
+test|libgnutls28-dev|calls of GnuTLS that its client does not make
 test|libcap2-bin|takes rights away from a program under test
 test|wrk|load of the TLS benchmark
 test|iproute2|network namespaces of capture tests

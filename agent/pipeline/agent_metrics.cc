@@ -216,6 +216,11 @@ void AddTlsProbes(const AgentSnapshot& snapshot, Families& families) {
   counter("skimwatch_tls_probe_files_gone_total",
           "Mapped files that could not be opened any more when they were looked at.",
           probes.files_gone);
+  counter(
+      "skimwatch_tls_probe_files_hidden_total",
+      "Files of watched processes that hold a TLS library without the functions that probes are "
+      "set at: what they send is not seen. The agent's log names file and process.",
+      probes.files_hidden);
   counter("skimwatch_tls_probe_processes_gone_total",
           "Processes that ended before they could be looked up; only their command name is known.",
           probes.processes_gone);

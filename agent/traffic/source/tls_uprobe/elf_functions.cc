@@ -57,6 +57,8 @@ class ElfFile {
       : fd_(fd), names_(names), offsets_(names.size()) {}
 
   absl::StatusOr<std::vector<ElfFunction>> Find();
+  // Whether each of the names stands in a section of constants.
+  absl::StatusOr<bool> ConstantsHoldAll();
 
  private:
   // Where in a string table each of the names stands; several where it is another one's end.
@@ -159,6 +161,39 @@ absl::StatusOr<ElfFile::Places> ElfFile::FindNames(const Elf64_Shdr& strings) co
   return places;
 }
 
+absl::StatusOr<bool> ElfFile::ConstantsHoldAll() {
+  const absl::StatusOr<bool> is_elf = ReadHeaders();
+  if (!is_elf.ok() || !*is_elf) return is_elf;
+  std::vector<std::string_view> missing(names_.begin(), names_.end());
+  size_t longest = 1;
+  for (const std::string_view name : names_) longest = std::max(longest, name.size());
+  uint64_t budget = kElfTableBytesMax;
+  std::string window;
+  for (const Elf64_Shdr& section : sections_) {
+    constexpr uint64_t kKinds = SHF_ALLOC | SHF_WRITE | SHF_EXECINSTR;
+    if (section.sh_type != SHT_PROGBITS || (section.sh_flags & kKinds) != SHF_ALLOC) continue;
+    window.clear();
+    for (uint64_t at = 0; at < section.sh_size && !missing.empty();) {
+      const size_t kept = std::min(window.size(), longest - 1);
+      window.erase(0, window.size() - kept);
+      const size_t next = std::min<uint64_t>(kChunkBytes, section.sh_size - at);
+      if (next > budget)
+        return absl::ResourceExhaustedError("an ELF file's constants are too large");
+      budget -= next;
+      window.resize(kept + next);
+      const absl::StatusOr<bool> got =
+          ReadAt(fd_, section.sh_offset + at, window.data() + kept, next);
+      if (!got.ok()) return got;
+      if (!*got) return Outside();
+      std::erase_if(missing, [&](std::string_view text) {
+        return memmem(window.data(), window.size(), text.data(), text.size()) != nullptr;
+      });
+      at += next;
+    }
+  }
+  return missing.empty();
+}
+
 absl::Status ElfFile::FindSymbols(const Elf64_Shdr& symbols, const Places& places) {
   std::vector<Elf64_Sym> chunk;
   const uint64_t count = symbols.sh_size / sizeof(Elf64_Sym);
@@ -195,6 +230,10 @@ std::optional<uint64_t> ElfFile::OffsetOf(uint64_t address) const {
 absl::StatusOr<std::vector<ElfFunction>> FindElfFunctions(
     int fd, absl::Span<const std::string_view> names) {
   return ElfFile(fd, names).Find();
+}
+
+absl::StatusOr<bool> ElfConstantsHold(int fd, absl::Span<const std::string_view> texts) {
+  return ElfFile(fd, texts).ConstantsHoldAll();
 }
 
 }  // namespace skimwatch::traffic

@@ -30,6 +30,11 @@ struct ElfFunction {
 absl::StatusOr<std::vector<ElfFunction>> FindElfFunctions(int fd,
                                                           absl::Span<const std::string_view> names);
 
+// Whether the constants (`.rodata`) of the file open as `fd` hold each of `texts`. False for what
+// is no program or library of this machine's kind, or has no table of sections. The same errors; at
+// most kElfTableBytesMax are read.
+absl::StatusOr<bool> ElfConstantsHold(int fd, absl::Span<const std::string_view> texts);
+
 inline constexpr uint64_t kElfTableBytesMax = uint64_t{256} << 20;
 
 }  // namespace skimwatch::traffic

@@ -1,10 +1,14 @@
 #include "agent/traffic/source/tls_uprobe/probed_files.h"
 
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <string_view>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
@@ -12,9 +16,29 @@
 #include "spdlog/spdlog.h"
 
 namespace skimwatch::traffic {
+namespace {
 
-ProbedFiles::ProbedFiles(TlsPrograms& programs, std::function<bool(const std::string&)> wants)
-    : programs_(programs), wants_(std::move(wants)) {}
+// Of the key schedule of TLS 1.3 (RFC 8446 7.1). OpenSSL, BoringSSL, GnuTLS, NSS, Go's crypto/tls
+// and rustls have them among their constants; NSS puts the first one's side before it later.
+constexpr std::array<std::string_view, 2> kTlsLabels = {"ap traffic", "exp master"};
+
+int64_t Nanoseconds(const timespec& time) {
+  return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
+// Whether the path, as this process sees it, leads to the file open as `fd`.
+bool LeadsTo(const std::string& path, int fd) {
+  struct stat named = {};
+  struct stat open = {};
+  return stat(path.c_str(), &named) == 0 && fstat(fd, &open) == 0 && named.st_dev == open.st_dev &&
+         named.st_ino == open.st_ino;
+}
+
+}  // namespace
+
+ProbedFiles::ProbedFiles(TlsPrograms& programs, std::function<bool(const std::string&)> wants,
+                         std::function<bool(const FileMapping&)> hidden)
+    : programs_(programs), wants_(std::move(wants)), hidden_(std::move(hidden)) {}
 
 ProbedFiles::~ProbedFiles() {
   for (auto& [id, file] : files_) {
@@ -28,10 +52,63 @@ bool ProbedFiles::Look(const FileMapping& mapping) {
                          .inode = mapping.inode,
                          .inode_generation = mapping.inode_generation};
   if (const auto known = known_.find(mapped); known != known_.end()) {
-    return files_.contains(known->second);
+    if (files_.contains(known->second)) return true;
+    if (const auto searched = searched_.find(known->second); searched != searched_.end()) {
+      Tell(mapping, searched->second);
+    }
+    return false;
   }
   if (known_.size() >= kKnownMax) known_.clear();
   return Examine(mapping);
+}
+
+ProbedFiles::FileId ProbedFiles::IdOf(int fd, const struct stat& info) {
+  struct statfs system = {};
+  if (fstatfs(fd, &system) != 0 || system.f_type != OVERLAYFS_SUPER_MAGIC) {
+    return {.device = info.st_dev, .inode = info.st_ino};
+  }
+  return {.device = 0, .inode = info.st_ino, .changed_ns = Nanoseconds(info.st_ctim)};
+}
+
+void ProbedFiles::NoteWithoutFunctions(const FileMapping& mapping, const FileId& id,
+                                       const struct stat& info) {
+  if (searched_.size() >= kKnownMax) {
+    searched_.clear();
+    to_search_.clear();
+  }
+  Searched& searched = searched_[id];
+  const int64_t modified_ns = Nanoseconds(info.st_mtim);
+  if (searched.is_done && searched.size == info.st_size && searched.modified_ns == modified_ns) {
+    return Tell(mapping, searched);
+  }
+  searched = {.size = info.st_size, .modified_ns = modified_ns};
+  to_search_.push_back(mapping);
+}
+
+void ProbedFiles::SearchNext() {
+  const FileMapping mapping = std::move(to_search_.back());
+  to_search_.pop_back();
+  const int fd = OpenMapped(mapping);
+  if (fd < 0) {
+    ++stats_.gone;
+    return;
+  }
+  const auto closer = absl::MakeCleanup([fd] { close(fd); });
+  struct stat info = {};
+  if (fstat(fd, &info) != 0) return;
+  const auto searched = searched_.find(IdOf(fd, info));
+  if (searched == searched_.end()) return;
+  const absl::StatusOr<bool> holds = ElfConstantsHold(fd, kTlsLabels);
+  if (!holds.ok()) return Fail(mapping.path, holds.status());
+  searched->second.is_done = true;
+  searched->second.holds_tls = *holds;
+  Tell(mapping, searched->second);
+}
+
+void ProbedFiles::Tell(const FileMapping& mapping, Searched& searched) {
+  if (!searched.holds_tls || searched.is_told || !hidden_(mapping)) return;
+  searched.is_told = true;
+  ++stats_.hidden;
 }
 
 bool ProbedFiles::Examine(const FileMapping& mapping) {
@@ -52,7 +129,7 @@ bool ProbedFiles::Examine(const FileMapping& mapping) {
   });
   struct stat info = {};
   if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) return false;
-  const FileId id{.device = info.st_dev, .inode = info.st_ino};
+  const FileId id = IdOf(fd, info);
   known_[mapped] = id;
   if (files_.contains(id)) return true;
 
@@ -65,6 +142,7 @@ bool ProbedFiles::Examine(const FileMapping& mapping) {
   if (std::none_of(functions->begin(), functions->end(), [](const ElfFunction& function) {
         return TlsPrograms::CarriesText(function.name);
       })) {
+    NoteWithoutFunctions(mapping, id, info);
     return false;
   }
   if (files_.size() >= kFilesMax) {
@@ -161,10 +239,11 @@ void ProbedFiles::LookAtAll(pid_t except, const std::function<void(pid_t)>& note
   for (auto file = files_.begin(); file != files_.end();) {
     const auto at = file++;
     struct stat info = {};
-    if (mapped.contains(at->first) || fstat(at->second.fd, &info) != 0 || info.st_nlink > 0) {
-      continue;
-    }
-    spdlog::info("TLS probes: {} was deleted and no process has it any more", at->second.path);
+    if (mapped.contains(at->first) || fstat(at->second.fd, &info) != 0) continue;
+    // A file of a container that ended has its name still, where nobody comes any more.
+    if (info.st_nlink > 0 && LeadsTo(at->second.path, at->second.fd)) continue;
+    spdlog::info("TLS probes: {} is gone from this host and no process has it any more",
+                 at->second.path);
     Drop(at);
   }
 }

@@ -54,6 +54,52 @@ std::string CgroupPathOf(std::string_view text) {
   return path;
 }
 
+// A unit's name without the escapes of systemd.unit(5), by which `-` within a part is `\x2d`.
+std::string WithoutEscapes(std::string_view name) {
+  std::string plain;
+  for (size_t i = 0; i < name.size(); ++i) {
+    int code = 0;
+    if (name.substr(i).starts_with("\\x") && i + 4 <= name.size() &&
+        absl::SimpleHexAtoi(absl::string_view(name.data() + i + 2, 2), &code)) {
+      plain.push_back(static_cast<char>(code));
+      i += 3;
+    } else {
+      plain.push_back(name[i]);
+    }
+  }
+  return plain;
+}
+
+// What follows one of the known beginnings in a part of a cgroup's path, up to the unit's suffix:
+// machines are known by name, not by digits. Empty where there is none.
+std::string MachineNameOf(std::string_view cgroup_path) {
+  struct Form {
+    std::string_view begin;
+    std::string_view end;
+  };
+  // systemd-nspawn registers a scope with systemd-machined, or runs as an instance of its unit
+  // template; liblxc has a folder of its own.
+  static constexpr std::array<Form, 3> kForms = {
+      {{"machine-", ".scope"}, {"systemd-nspawn@", ".service"}, {"lxc.payload.", ""}}};
+  std::string found;
+  std::string_view before;
+  for (const absl::string_view absl_part :
+       absl::StrSplit(absl::string_view(cgroup_path.data(), cgroup_path.size()), '/')) {
+    const std::string_view part(absl_part.data(), absl_part.size());
+    // liblxc before version 4.
+    if (before == "lxc" && !part.empty()) found = part;
+    for (const Form& form : kForms) {
+      if (!part.starts_with(form.begin) || !part.ends_with(form.end)) continue;
+      const std::string_view name =
+          part.substr(form.begin.size(), part.size() - form.begin.size() - form.end.size());
+      // Of virtual machines, what they run is not of this host's processes.
+      if (!name.starts_with("qemu")) found = WithoutEscapes(name);
+    }
+    before = part;
+  }
+  return found;
+}
+
 // In which field 22 of /proc/PID/stat counts.
 uint64_t TicksOf(uint64_t nanoseconds) {
   static const auto kTicksPerSecond = static_cast<uint64_t>(std::max(sysconf(_SC_CLK_TCK), 1L));
@@ -63,7 +109,7 @@ uint64_t TicksOf(uint64_t nanoseconds) {
 }  // namespace
 
 std::string ContainerIdOf(std::string_view cgroup_path) {
-  std::string found;
+  std::string found = MachineNameOf(cgroup_path);
   size_t digits = 0;
   for (size_t i = 0; i <= cgroup_path.size(); ++i) {
     const char c = i < cgroup_path.size() ? cgroup_path[i] : '/';
@@ -73,8 +119,10 @@ std::string ContainerIdOf(std::string_view cgroup_path) {
       continue;
     }
     // `docker-ID.scope`, `/docker/ID`, `cri-containerd-ID.scope`, `crio-ID.scope`,
-    // `libpod-ID.scope`.
-    if (digits == kContainerIdDigits) found = cgroup_path.substr(i - digits, digits);
+    // `libpod-ID.scope`; conmon watches over a container of podman or CRI-O, and is in none itself.
+    if (digits == kContainerIdDigits && !cgroup_path.substr(0, i - digits).ends_with("conmon-")) {
+      found = cgroup_path.substr(i - digits, digits);
+    }
     digits = 0;
   }
   return found;
@@ -164,6 +212,11 @@ std::shared_ptr<const Process> ProcessTable::Find(pid_t pid, uint64_t start_ns,
               .process = std::make_shared<const Process>(
                   Process{.pid = static_cast<uint32_t>(pid), .command = std::string(command)})})
       .process;
+}
+
+std::shared_ptr<const Process> ProcessTable::Look(pid_t pid) const {
+  std::optional<Entry> entry = Read(pid);
+  return entry.has_value() ? std::move(entry->process) : nullptr;
 }
 
 bool ProcessTable::Runs(pid_t pid, uint64_t start_ns) const {

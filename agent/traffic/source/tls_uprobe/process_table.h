@@ -47,6 +47,8 @@ class ProcessTable {
   // The process with that id which began `start_ns` after boot. Where it is gone and was not noted,
   // only `pid` and `command` are known.
   std::shared_ptr<const Process> Find(pid_t pid, uint64_t start_ns, std::string_view command);
+  // The process that has that id at this moment, read anew; null when there is none.
+  std::shared_ptr<const Process> Look(pid_t pid) const;
   // Whether the process with that id which began then still runs.
   bool Runs(pid_t pid, uint64_t start_ns) const;
 

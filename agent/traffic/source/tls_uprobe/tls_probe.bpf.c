@@ -67,7 +67,7 @@ const volatile __u32 call_bytes_max = 1 << 20;
 // milliseconds, so that a busy program does not pay for a wake-up with every write.
 const volatile __u32 wake_bytes = 0;
 
-enum call_kind { CALL_WRITE, CALL_READ, CALL_SENDFILE, CALL_INIT };
+enum call_kind { CALL_WRITE, CALL_READ, CALL_SENDFILE, CALL_INIT, CALL_FLUSH };
 
 struct call {
   __u64 object;
@@ -446,6 +446,8 @@ int tls_return(struct pt_regs* ctx) {
   known->depth = depth;
 
   const __s64 result = call.returns_int ? (__s64)(__s32)PT_REGS_RC(ctx) : (__s64)PT_REGS_RC(ctx);
+  // What it sent was taken when it was written.
+  if (call.kind == CALL_FLUSH) return 0;
   if (call.kind == CALL_INIT) {
     __u64 object = 0;
     if (result != 0 || bpf_probe_read_user(&object, sizeof(object), (void*)call.buffer) != 0) {
@@ -525,6 +527,13 @@ int ssl_read_ex(struct pt_regs* ctx) {
 SEC("uprobe")
 int gnutls_send(struct pt_regs* ctx) {
   return enter(ctx, CALL_WRITE, PT_REGS_PARM1(ctx), PT_REGS_PARM2(ctx), 0, 0);
+}
+
+// int gnutls_record_uncork(gnutls_session_t session, unsigned int flags): sends what was written
+// since gnutls_record_cork, by calls of gnutls_record_send within it.
+SEC("uprobe")
+int gnutls_uncork(struct pt_regs* ctx) {
+  return enter(ctx, CALL_FLUSH, PT_REGS_PARM1(ctx), 0, 0, 1);
 }
 
 // ssize_t gnutls_record_recv(gnutls_session_t session, void *data, size_t data_size)

@@ -96,6 +96,8 @@ class Probes final : public TlsProbes {
  private:
   ConnectionReader::Host ReaderHost();
   bool WantsFile(const std::string& path) const;
+  // Whether the process is one to be watched, and so was told of.
+  bool TellOfHidden(const FileMapping& mapping) const;
   std::optional<size_t> Select(const Process& process) const;
 
   // The thread that looks for files.
@@ -159,6 +161,16 @@ bool Probes::WantsFile(const std::string& path) const {
   return options_.libraries.empty() || MatchesAny(options_.libraries, path);
 }
 
+bool Probes::TellOfHidden(const FileMapping& mapping) const {
+  const std::shared_ptr<const Process> process = processes_.Look(mapping.pid);
+  if (process == nullptr || !Select(*process).has_value()) return false;
+  spdlog::warn(
+      "TLS probes: {} holds a TLS library without the functions that probes are set at; what it "
+      "sends is not seen: process {} ({}) and whoever else runs it",
+      mapping.path, mapping.pid, process->executable);
+  return true;
+}
+
 std::optional<size_t> Probes::Select(const Process& process) const {
   for (size_t i = 0; i < options_.selections.size(); ++i) {
     const Options::Selection& selection = options_.selections[i];
@@ -188,7 +200,8 @@ absl::Status Probes::Open() {
                  absl::FormatDuration(options_.rescan_interval), events.status().ToString());
   }
   files_ = std::make_unique<ProbedFiles>(
-      *programs_, [this](const std::string& path) { return WantsFile(path); });
+      *programs_, [this](const std::string& path) { return WantsFile(path); },
+      [this](const FileMapping& mapping) { return TellOfHidden(mapping); });
   // What starts meanwhile is told of by the events.
   LookAtAll();
   return absl::OkStatus();
@@ -245,7 +258,9 @@ void Probes::Watch() {
   while (!stopping) {
     std::array<epoll_event, 4> ready{};
     const absl::Duration to_rescan = rescanned_at_ + options_.rescan_interval - absl::Now();
-    const absl::Duration wait = std::clamp(to_rescan, absl::Milliseconds(10), absl::Seconds(1));
+    const absl::Duration wait =
+        files_->has_to_search() ? absl::ZeroDuration()
+                                : std::clamp(to_rescan, absl::Milliseconds(10), absl::Seconds(1));
     const int count =
         epoll_wait(epoll, ready.data(), static_cast<int>(ready.size()), Milliseconds(wait));
     for (int i = 0; i < count; ++i) {
@@ -265,7 +280,10 @@ void Probes::Watch() {
       if (events_ != nullptr) lost_before_ = events_->lost();
       LookAtAll();
     }
-    if (count > 0) ShareFileStats();
+    // One at a time, so that a program that starts meanwhile does not wait for its probes.
+    const bool searches = files_->has_to_search();
+    if (searches) files_->SearchNext();
+    if (count > 0 || searches) ShareFileStats();
   }
   close(epoll);
 }
@@ -277,6 +295,7 @@ void Probes::ShareFileStats() {
   stats_.files_examined = files.examined;
   stats_.files_written = files.written;
   stats_.files_gone = files.gone;
+  stats_.files_hidden = files.hidden;
   stats_.errors = files.errors;
   stats_.last_error = files.last_error;
   stats_.lost_notices = events_ == nullptr ? 0 : events_->lost();

@@ -79,6 +79,8 @@ class TlsProbes {
     // Files and processes that were gone before they could be looked at.
     uint64_t files_gone = 0;
     uint64_t processes_gone = 0;
+    // Files of watched processes that hold a TLS library without functions for probes.
+    uint64_t files_hidden = 0;
     // Files that could not be read or probed.
     uint64_t errors = 0;
     std::string last_error;

@@ -42,7 +42,7 @@ struct TlsFunction {
 using Use = TlsFunction::Use;
 
 // OpenSSL 1.1 and 3, BoringSSL; GnuTLS.
-constexpr std::array<TlsFunction, 20> kFunctions = {{
+constexpr std::array<TlsFunction, 23> kFunctions = {{
     {"SSL_write", Use::kSends, "ssl_write", "tls_return"},
     {"SSL_write_ex", Use::kSends, "ssl_write_ex", "tls_return"},
     {"SSL_write_ex2", Use::kSends, "ssl_write_ex2", "tls_return"},
@@ -59,7 +59,10 @@ constexpr std::array<TlsFunction, 20> kFunctions = {{
     {"SSL_free", Use::kTells, "tls_free", nullptr},
     {"gnutls_record_send", Use::kSends, "gnutls_send", "tls_return"},
     {"gnutls_record_send2", Use::kSends, "gnutls_send", "tls_return"},
+    {"gnutls_record_send_range", Use::kSends, "gnutls_send", "tls_return"},
+    {"gnutls_record_uncork", Use::kTells, "gnutls_uncork", "tls_return"},
     {"gnutls_record_recv", Use::kReceives, "gnutls_receive", "tls_return"},
+    {"gnutls_record_recv_seq", Use::kReceives, "gnutls_receive", "tls_return"},
     {"gnutls_init", Use::kTells, "gnutls_begin", "tls_return"},
     {"gnutls_server_name_set", Use::kTells, "gnutls_set_name", nullptr},
     {"gnutls_deinit", Use::kTells, "tls_free", nullptr},

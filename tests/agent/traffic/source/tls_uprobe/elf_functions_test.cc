@@ -11,6 +11,8 @@
 #include <fstream>
 #include <random>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -66,6 +68,23 @@ uint64_t OffsetInFile(const void* function) {
       },
       &search);
   return search.offset;
+}
+
+TEST(ElfConstants, AreFoundWhereAllOfThemStand) {
+  // Made of pieces, so that this program holds them only where they are wanted.
+  static const char kHeld[] = "a text that this program holds";
+  asm volatile("" : : "r"(kHeld));
+  const OpenFile self("/proc/self/exe");
+  const std::string held = "text that this program holds";
+  const std::string missing = std::string("text that this program ") + "lacks";
+  const auto ask = [&](std::vector<std::string_view> texts) {
+    const absl::StatusOr<bool> answer = ElfConstantsHold(self.fd(), texts);
+    EXPECT_TRUE(answer.ok()) << answer.status();
+    return answer.ok() && *answer;
+  };
+  EXPECT_TRUE(ask({held}));
+  EXPECT_FALSE(ask({missing}));
+  EXPECT_FALSE(ask({held, missing}));
 }
 
 TEST(ElfFunctions, FindsTheFirstInstructionOfEachFunctionByItsWholeName) {

@@ -18,13 +18,51 @@ using ::skimwatch::testing::TempFolder;
 const std::string kId(64, 'a');
 
 TEST(ContainerId, IsFoundHoweverTheRuntimeWritesIt) {
-  for (const std::string& path :
-       {"/docker/" + kId, "/system.slice/docker-" + kId + ".scope",
-        "/kubepods.slice/kubepods-pod1.slice/cri-containerd-" + kId + ".scope",
-        "/kubepods/besteffort/pod2/" + kId, "/machine.slice/libpod-" + kId + ".scope/container",
-        "/kubepods.slice/crio-" + kId + ".scope",
-        "/docker/" + std::string(64, 'b') + "/docker/" + kId}) {
-    EXPECT_EQ(ContainerIdOf(path), kId) << path;
+  struct Case {
+    std::string runtime;
+    std::string path;
+    std::string id;
+  };
+  const std::string other(64, 'b');
+  for (const Case& test : {
+           Case{"docker, cgroupfs", "/docker/" + kId, kId},
+           Case{"docker, systemd", "/system.slice/docker-" + kId + ".scope", kId},
+           Case{"docker, rootless",
+                "/user.slice/user-1000.slice/user@1000.service/user.slice/docker-" + kId + ".scope",
+                kId},
+           Case{"docker, of an agent with a cgroup namespace", "/../../docker/" + kId, kId},
+           Case{"docker in docker", "/docker/" + other + "/docker/" + kId, kId},
+           Case{"containerd, CRI, systemd",
+                "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1_2.slice/"
+                "cri-containerd-" +
+                    kId + ".scope",
+                kId},
+           Case{"containerd, CRI, cgroupfs", "/kubepods/besteffort/pod2-3/" + kId, kId},
+           Case{"containerd, CRI, with its slice's name",
+                "/system.slice/containerd.service/kubepods-pod2.slice:cri-containerd:" + kId, kId},
+           Case{"containerd, nerdctl", "/system.slice/nerdctl-" + kId + ".scope", kId},
+           Case{"containerd, by namespace", "/default/" + kId, kId},
+           Case{"CRI-O", "/kubepods.slice/crio-" + kId + ".scope", kId},
+           Case{"podman, systemd", "/machine.slice/libpod-" + kId + ".scope/container", kId},
+           Case{"podman, rootless",
+                "/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-" + kId +
+                    ".scope/container",
+                kId},
+           Case{"podman, cgroupfs", "/libpod_parent/libpod-" + kId, kId},
+           Case{"podman in a pod",
+                "/machine.slice/machine-libpod_pod_" + other + ".slice/libpod-" + kId + ".scope",
+                kId},
+           Case{"Amazon ECS", "/ecs/shop/0123456789abcdef0123456789abcdef/" + kId, kId},
+           Case{"systemd-nspawn, scope", "/machine.slice/machine-shop.scope/payload", "shop"},
+           Case{"systemd-nspawn, service",
+                "/machine.slice/systemd-nspawn@shop.service/payload/system.slice/nginx.service",
+                "shop"},
+           Case{"systemd-nspawn, escaped", R"(/machine.slice/machine-my\x2dshop.scope)", "my-shop"},
+           Case{"LXC", "/lxc.payload.shop/system.slice/nginx.service", "shop"},
+           Case{"LXC 3", "/lxc/shop/system.slice", "shop"},
+           Case{"docker in LXC", "/lxc.payload.shop/docker/" + kId, kId},
+       }) {
+    EXPECT_EQ(ContainerIdOf(test.path), test.id) << test.runtime;
   }
 }
 
@@ -32,7 +70,11 @@ TEST(ContainerId, IsEmptyWhereThereIsNone) {
   for (const std::string& path :
        {std::string(), std::string("/"), std::string("/system.slice/nginx.service"),
         "/docker/" + std::string(63, 'a'), "/docker/" + std::string(65, 'a'),
-        "/docker/" + std::string(64, 'g')}) {
+        "/docker/" + std::string(64, 'g'),
+        // They watch over a container and are in none.
+        "/machine.slice/libpod-conmon-" + kId + ".scope", "/system.slice/crio-conmon-" + kId,
+        std::string("/machine.slice"), std::string("/machine.slice/machine-.scope"),
+        std::string(R"(/machine.slice/machine-qemu\x2d1\x2dvm.scope)"), std::string("/lxc/")}) {
     EXPECT_EQ(ContainerIdOf(path), "") << path;
   }
 }

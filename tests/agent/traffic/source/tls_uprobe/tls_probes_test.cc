@@ -1,213 +1,25 @@
 #include "agent/traffic/source/tls_uprobe/tls_probes.h"
 
+#include <signal.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
-#include <map>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
-#include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
-#include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/agent/traffic/source/tls_uprobe/probes_fixture.h"
 #include "tests/support/child_process.h"
 #include "tests/support/daemon.h"
-#include "tests/support/temp_folder.h"
 
 namespace skimwatch::traffic {
 namespace {
 
-using ::skimwatch::testing::ChildProcess;
-using ::skimwatch::testing::TempFolder;
 using ::skimwatch::testing::WaitUntil;
-
-// Takes connections and throws away what it is sent, until its input is closed.
-constexpr char kServer[] = R"(
-import socket, ssl, sys, threading
-context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-context.load_cert_chain(sys.argv[1], sys.argv[2])
-listener = socket.create_server(('127.0.0.1', 0))
-print(listener.getsockname()[1], flush=True)
-def serve(connection):
-  try:
-    with context.wrap_socket(connection, server_side=True) as tls:
-      while tls.recv(65536): pass
-      tls.sendall(b'done')
-  except (OSError, ValueError): pass
-def accept():
-  while True: threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
-threading.Thread(target=accept, daemon=True).start()
-sys.stdin.read()
-)";
-
-// For each line of its input `BYTES CALL_BYTES TEXT`: sends so many bytes of `TEXT`, again and
-// again, with so many a call, and says that it did.
-constexpr char kClient[] = R"(
-import socket, ssl, sys
-context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-context.check_hostname = False
-context.verify_mode = ssl.CERT_NONE
-tls = context.wrap_socket(socket.create_connection(('127.0.0.1', int(sys.argv[1]))),
-                          server_hostname='api.example')
-print('connected', flush=True)
-for line in sys.stdin:
-  size, call, text = line.split()
-  size, call = int(size), int(call)
-  data = (text.encode() * (size // len(text) + 1))[:size]
-  for at in range(0, size, call):
-    tls.sendall(data[at:at + call])
-  print('sent', flush=True)
-tls.close()
-)";
-
-// Keeps what each flow brought, by the client's side and the server's.
-class Recorder final : public ByteFlowHandler {
- public:
-  struct Flow {
-    ByteFlow info;
-    std::string client;
-    std::string server;
-    uint64_t shed = 0;
-    bool ended = false;
-  };
-
-  void OnOpen(uint64_t flow, const ByteFlow& info, absl::Time /*now*/) override {
-    absl::MutexLock lock(&mutex_);
-    flows_[flow].info = info;
-  }
-  void OnData(uint64_t flow, bool from_client, std::string_view bytes,
-              absl::Time /*now*/) override {
-    absl::MutexLock lock(&mutex_);
-    (from_client ? flows_[flow].client : flows_[flow].server) += bytes;
-  }
-  void OnShed(uint64_t flow, bool /*from_client*/, uint64_t bytes, absl::Time /*now*/) override {
-    absl::MutexLock lock(&mutex_);
-    flows_[flow].shed += bytes;
-  }
-  void OnEnd(uint64_t flow, absl::Time /*now*/) override {
-    absl::MutexLock lock(&mutex_);
-    flows_[flow].ended = true;
-  }
-  void OnIdle(absl::Time /*now*/) override {}
-  void Flush() override {}
-
-  // The flows of a process.
-  std::vector<Flow> FlowsOf(pid_t pid) const {
-    absl::MutexLock lock(&mutex_);
-    std::vector<Flow> found;
-    for (const auto& [id, flow] : flows_) {
-      if (flow.info.process->pid == static_cast<uint32_t>(pid)) found.push_back(flow);
-    }
-    return found;
-  }
-
- private:
-  mutable absl::Mutex mutex_;
-  std::map<uint64_t, Flow> flows_ ABSL_GUARDED_BY(mutex_);
-};
-
-class Probes : public ::testing::Test {
- protected:
-  void SetUp() override {
-    if (const absl::Status s = CheckTlsProbeSupport(); !s.ok()) GTEST_SKIP() << s.message();
-    const testing::Result made = testing::RunProgram(
-        {.command = {"/usr/bin/openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
-                     "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1", "-subj",
-                     "/CN=api.example", "-keyout", folder_.File("key"), "-out",
-                     folder_.File("certificate")}});
-    ASSERT_EQ(made.code, 0) << made.err;
-    std::ofstream(folder_.File("server.py")) << kServer;
-    std::ofstream(folder_.File("client.py")) << kClient;
-    server_ = std::make_unique<ChildProcess>(
-        ChildProcess::Options{.command = {"/usr/bin/python3", folder_.File("server.py"),
-                                          folder_.File("certificate"), folder_.File("key")}});
-    ASSERT_TRUE(server_->ReadUntil([this](const std::string& out) {
-      return out.ends_with('\n') && absl::SimpleAtoi(out, &port_);
-    }));
-    options_.selections.emplace_back();
-  }
-  void TearDown() override {
-    if (probes_ != nullptr) probes_->Stop();
-    if (server_ != nullptr) {
-      server_->CloseInput();
-      server_->Wait();
-    }
-  }
-
-  void Open() {
-    auto probes = TlsProbes::Open(options_, coverage_, {&recorder_});
-    ASSERT_TRUE(probes.ok()) << probes.status();
-    probes_ = *std::move(probes);
-  }
-  void Start() {
-    ASSERT_NO_FATAL_FAILURE(Open());
-    probes_->Start();
-  }
-  std::unique_ptr<ChildProcess> Connect(const std::vector<std::string>& environment = {}) {
-    auto client = std::make_unique<ChildProcess>(ChildProcess::Options{
-        .command = {"/usr/bin/python3", folder_.File("client.py"), absl::StrCat(port_)},
-        .environment = environment});
-    EXPECT_TRUE(client->ReadUntil(
-        [](const std::string& out) { return absl::StrContains(out, "connected"); }));
-    return client;
-  }
-  void Send(ChildProcess& client, size_t bytes, size_t call_bytes, const std::string& text) {
-    client.Write(absl::StrCat(bytes, " ", call_bytes, " ", text, "\n"));
-    ++sent_;
-    EXPECT_TRUE(client.ReadUntil([this](const std::string& out) {
-      size_t count = 0;
-      for (size_t at = out.find("sent"); at != std::string::npos; at = out.find("sent", at + 1)) {
-        ++count;
-      }
-      return count == sent_;
-    }));
-  }
-  static void End(ChildProcess& client) {
-    client.CloseInput();
-    EXPECT_EQ(client.Wait().code, 0);
-  }
-  static std::string Text(size_t bytes, const std::string& text) {
-    std::string all;
-    while (all.size() < bytes) all += text;
-    all.resize(bytes);
-    return all;
-  }
-  // The library that the programs here use, as a file that a test may change.
-  std::string CopyLibrary() {
-    const std::string copy = folder_.File("libssl.so.3");
-    for (const std::string place : {"/lib/x86_64-linux-gnu", "/lib/aarch64-linux-gnu"}) {
-      if (std::filesystem::exists(place + "/libssl.so.3")) {
-        std::filesystem::copy_file(std::filesystem::canonical(place + "/libssl.so.3"), copy,
-                                   std::filesystem::copy_options::overwrite_existing);
-      }
-    }
-    return copy;
-  }
-  std::vector<std::string> WithCopy() const {
-    return {absl::StrCat("LD_LIBRARY_PATH=", folder_.path())};
-  }
-  bool Received(pid_t pid, size_t bytes) {
-    return WaitUntil([&] {
-      const std::vector<Recorder::Flow> flows = recorder_.FlowsOf(pid);
-      return flows.size() == 1 && flows[0].client.size() + flows[0].shed >= bytes;
-    });
-  }
-
-  TempFolder folder_;
-  int port_ = 0;
-  size_t sent_ = 0;
-  TlsProbes::Options options_;
-  Coverage coverage_;
-  Recorder recorder_;
-  std::unique_ptr<ChildProcess> server_;
-  std::unique_ptr<TlsProbes> probes_;
-};
+using Probes = testing::ProbesFixture;
+using Recorder = testing::FlowsByProcess;
 
 TEST_F(Probes, SeeWhatAProgramSendsAndWhoItIsAndWhereTo) {
   ASSERT_NO_FATAL_FAILURE(Start());
@@ -403,6 +215,62 @@ TEST_F(Probes, WriteOverWhatLiesInTheRingWhenNothingComes) {
   Send(*client, 10, 10, "abcdefghij");
   EXPECT_TRUE(Received(client->pid(), 20));
   End(*client);
+}
+
+TEST_F(Probes, NoticeNewProgramsWithoutALookAtTheOthers) {
+  const std::string library = CopyLibrary();
+  options_.libraries = {library};
+  options_.rescan_interval = absl::Hours(1);
+  ASSERT_NO_FATAL_FAILURE(Start());
+  const uint64_t rescans = probes_->GetStats().rescans;
+  EXPECT_EQ(probes_->GetStats().files, 0u);
+  // Python loads it long after it began.
+  const auto client = Connect(WithCopy());
+  EXPECT_TRUE(WaitUntil([&] { return probes_->GetStats().files == 1; }));
+  Send(*client, 10, 10, "0123456789");
+  EXPECT_TRUE(Received(client->pid(), 10));
+  End(*client);
+  EXPECT_EQ(probes_->GetStats().rescans, rescans);
+  EXPECT_EQ(probes_->GetStats().lost_notices, 0u);
+}
+
+TEST_F(Probes, SayTheCommandAndTheBytesOfAProcessThatWasGoneBeforeTheLookUp) {
+  // The server's library has its probes, and nobody reads yet.
+  ASSERT_NO_FATAL_FAILURE(Open());
+  const auto client = Connect();
+  const pid_t pid = client->pid();
+  Send(*client, 10, 10, "0123456789");
+  End(*client);
+  probes_->Start();
+  ASSERT_TRUE(Received(pid, 10));
+  const Recorder::Flow flow = recorder_.FlowsOf(pid).at(0);
+  EXPECT_EQ(flow.client, "0123456789");
+  EXPECT_EQ(flow.info.server.port, port_)
+      << "the kernel keeps it for the records of the connection";
+  EXPECT_EQ(flow.info.process->command, "python3");
+  EXPECT_EQ(flow.info.process->executable, "");
+  EXPECT_TRUE(WaitUntil([&] { return probes_->GetStats().processes_gone > 0; }));
+}
+
+TEST_F(Probes, SayWhichFilesHoldTlsThatTheyCannotSee) {
+  // NSS: its functions are of no TLS library that the probes know.
+  std::string nss;
+  for (const std::string place : {"/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"}) {
+    if (std::filesystem::exists(place + "/libssl3.so")) nss = place + "/libssl3.so";
+  }
+  if (nss.empty()) GTEST_SKIP() << "needs libnss3";
+  const std::string library = folder_.File("libssl3.so");
+  std::filesystem::copy_file(nss, library);
+  options_.libraries = {library};
+  options_.selections[0].processes = {"python3*"};
+  ASSERT_NO_FATAL_FAILURE(Start());
+  skimwatch::testing::ChildProcess program(
+      {.command = {"/usr/bin/python3", "-c",
+                   "import ctypes, sys; ctypes.CDLL(sys.argv[1]); sys.stdin.read()", library}});
+  EXPECT_TRUE(WaitUntil([&] { return probes_->GetStats().files_hidden == 1; }));
+  EXPECT_EQ(probes_->GetStats().files, 0u);
+  program.CloseInput();
+  program.Wait();
 }
 
 }  // namespace
