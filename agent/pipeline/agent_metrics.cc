@@ -163,8 +163,13 @@ void AddMirrors(const AgentSnapshot& snapshot, Families& families) {
              [](const Mirror& m) { return m.server.connections_refused; });
   per_mirror("skimwatch_mirror_requests_total", "Copies answered.", MetricType::Counter,
              [](const Mirror& m) { return m.server.requests; });
+  per_mirror(
+      "skimwatch_mirror_requests_cut_total",
+      "Copies with the beginning of a body alone, since the proxy's buffer held no more. Raise "
+      "HAProxy's tune.bufsize.",
+      MetricType::Counter, [](const Mirror& m) { return m.server.requests_cut; });
   per_mirror("skimwatch_mirror_errors_total",
-             "Connections ended since what came was no HTTP or no ICAP. See the agent's log.",
+             "Connections ended since what came was no HTTP, SPOE or ICAP. See the agent's log.",
              MetricType::Counter, [](const Mirror& m) { return m.server.errors; });
   per_mirror("skimwatch_mirror_http_errors_total",
              "Copies that began as HTTP and broke its rules; they are scanned as bytes.",

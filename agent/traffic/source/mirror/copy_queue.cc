@@ -34,15 +34,7 @@ void CopyQueue::Data(uint64_t flow, bool from_client, std::string_view bytes) {
   absl::MutexLock lock(&mutex_);
   if (flow == kNoFlow || bytes_ + bytes.size() > bytes_max_) {
     coverage_.Add(Reason::kShedQueueFull, bytes.size());
-    if (flow == kNoFlow) return;
-    // One event a gap, so that a flood of what is let go takes no room either.
-    if (!events_.empty() && events_.back().kind == Kind::kShed && events_.back().flow == flow &&
-        events_.back().from_client == from_client) {
-      events_.back().size += bytes.size();
-      return;
-    }
-    events_.push_back(
-        {.kind = Kind::kShed, .from_client = from_client, .flow = flow, .size = bytes.size()});
+    if (flow != kNoFlow) PushShed(flow, from_client, bytes.size());
     return;
   }
   Event event{.kind = Kind::kData, .from_client = from_client, .flow = flow, .size = bytes.size()};
@@ -50,6 +42,22 @@ void CopyQueue::Data(uint64_t flow, bool from_client, std::string_view bytes) {
   memcpy(event.data.get(), bytes.data(), bytes.size());
   bytes_ += bytes.size();
   events_.push_back(std::move(event));
+}
+
+void CopyQueue::Missing(uint64_t flow, bool from_client, uint64_t bytes) {
+  if (bytes == 0 || flow == kNoFlow) return;
+  absl::MutexLock lock(&mutex_);
+  PushShed(flow, from_client, bytes);
+}
+
+void CopyQueue::PushShed(uint64_t flow, bool from_client, uint64_t bytes) {
+  // One event a gap, so that a flood of what is let go takes no room either.
+  if (!events_.empty() && events_.back().kind == Kind::kShed && events_.back().flow == flow &&
+      events_.back().from_client == from_client) {
+    events_.back().size += bytes;
+    return;
+  }
+  events_.push_back({.kind = Kind::kShed, .from_client = from_client, .flow = flow, .size = bytes});
 }
 
 void CopyQueue::End(uint64_t flow) {

@@ -21,7 +21,7 @@ namespace skimwatch::traffic {
 //
 // Bounded: bytes for which there is no room are counted as kShedQueueFull, and handed over as their
 // number, in their place; a flow that opens while as many events wait as may is let go as a whole.
-// What was handed over is wiped. Open, Data and End are for one thread, the server's.
+// What was handed over is wiped. Open, Data, Missing and End are for one thread, the server's.
 class CopyQueue {
  public:
   static constexpr size_t kEventsMax = 65536;
@@ -34,6 +34,8 @@ class CopyQueue {
 
   uint64_t Open(ByteFlow info);
   void Data(uint64_t flow, bool from_client, std::string_view bytes);
+  // Bytes that the flow is said to have had in this place and that never came, so are not counted.
+  void Missing(uint64_t flow, bool from_client, uint64_t bytes);
   void End(uint64_t flow);
 
   // Hands over what is there, flushes the handler, and ends the thread. Idempotent.
@@ -52,6 +54,9 @@ class CopyQueue {
   };
 
   void Run();
+  // Hands over a number of bytes in their place.
+  void PushShed(uint64_t flow, bool from_client, uint64_t bytes)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void HandOver(Event& event, absl::Time now);
   bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return stopping_ || !events_.empty();

@@ -130,6 +130,7 @@ class CopyServerImpl final : public CopyServer {
     std::array<char, kReadBytes> input;
     std::string answer;
     uint64_t requests = 0;
+    uint64_t requests_cut = 0;
     Clock::time_point last_active = Clock::now();
     std::list<std::shared_ptr<Connection>>::iterator place;
   };
@@ -250,12 +251,14 @@ void CopyServerImpl::OnRead(const std::shared_ptr<Connection>& connection, size_
   {
     absl::MutexLock lock(&mutex_);
     stats_.requests += connection->session->requests() - connection->requests;
+    stats_.requests_cut += connection->session->requests_cut() - connection->requests_cut;
     if (!status.ok()) {
       ++stats_.errors;
       stats_.last_error = absl::StrCat("from ", connection->peer, ": ", status.message());
     }
   }
   connection->requests = connection->session->requests();
+  connection->requests_cut = connection->session->requests_cut();
   const bool ends = !status.ok() || connection->session->done();
   if (connection->answer.empty()) return ends ? Drop(connection) : Read(connection);
   asio::async_write(connection->socket, asio::buffer(connection->answer),
@@ -298,7 +301,7 @@ void CopyServerImpl::LogErrors() {
   if (stats.errors > logged_.errors) {
     spdlog::warn("{}: ended {} connections that did not speak {}; the last one {}", options_.listen,
                  stats.errors - logged_.errors,
-                 options_.protocol == CopyServer::Protocol::kHttp ? "HTTP" : "ICAP",
+                 options_.protocol == CopyServer::Protocol::kHttp ? "HTTP or SPOE" : "ICAP",
                  stats.last_error);
   }
   if (stats.connections_refused > logged_.connections_refused) {

@@ -14,8 +14,8 @@
 
 namespace skimwatch::traffic {
 
-// Listens for web servers and proxies that send copies of what they pass on (HTTP mirrors, ICAP),
-// answers them at once, and hands the copies to a ByteFlowHandler.
+// Listens for web servers and proxies that send copies of what they pass on (HTTP mirrors, SPOE,
+// ICAP), answers them at once, and hands the copies to a ByteFlowHandler.
 //
 // Never in the way: answers do not wait for a scan. What comes faster than it can be scanned is let
 // go once `queue_bytes_max` wait, and counted as kShedQueueFull. The link is not encrypted, so
@@ -48,6 +48,8 @@ class CopyServer {
     // Not taken, since `connections_max` were open.
     uint64_t connections_refused = 0;
     uint64_t requests = 0;
+    // Of those, how many had a body of which the proxy's buffer held only the beginning.
+    uint64_t requests_cut = 0;
     // Connections that were ended since what came was not of the protocol. `last_error` says what
     // was wrong and from which peer.
     uint64_t errors = 0;

@@ -25,6 +25,8 @@ class CopySession {
   virtual void Close() = 0;
   // Requests answered so far.
   virtual uint64_t requests() const = 0;
+  // Of those, how many had a body of which the peer had only the beginning.
+  virtual uint64_t requests_cut() const { return 0; }
 };
 
 }  // namespace skimwatch::traffic

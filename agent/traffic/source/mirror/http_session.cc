@@ -2,6 +2,7 @@
 
 #include <nghttp2/nghttp2.h>
 
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -9,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "agent/memory/wipe.h"
+#include "agent/traffic/source/mirror/spoe_session.h"
 #include "boost/beast/http/basic_parser.hpp"
 
 namespace skimwatch::traffic {
@@ -170,11 +172,16 @@ class Http2Session final : public CopySession {
 // Takes the connection until its first bytes show the version.
 class HttpSession final : public CopySession {
  public:
-  HttpSession(CopyQueue& queue, ByteFlow info)
-      : queue_(queue), flow_(queue.Open(std::move(info))) {}
+  HttpSession(CopyQueue& queue, ByteFlow info) : queue_(queue), info_(std::move(info)) {}
 
   absl::Status Receive(std::string_view bytes, std::string& answer) override {
-    queue_.Data(flow_, /*from_client=*/true, bytes);
+    if (bytes.empty()) return absl::OkStatus();
+    if (session_ == nullptr && start_.empty() && bytes.front() == kSpopBegin) {
+      session_ = CreateSpoeSession(queue_, info_);
+    } else if (session_ == nullptr && !flow_.has_value()) {
+      flow_ = queue_.Open(info_);
+    }
+    if (flow_.has_value()) queue_.Data(*flow_, /*from_client=*/true, bytes);
     if (session_ != nullptr) return session_->Receive(bytes, answer);
     start_ += bytes;
     if (start_.size() < kHttp2Preface.size() && kHttp2Preface.starts_with(start_)) {
@@ -188,12 +195,20 @@ class HttpSession final : public CopySession {
     return session_->Receive(std::exchange(start_, std::string()), answer);
   }
   bool done() const override { return session_ != nullptr && session_->done(); }
-  void Close() override { queue_.End(flow_); }
+  void Close() override {
+    if (flow_.has_value()) queue_.End(*flow_);
+    if (session_ != nullptr) session_->Close();
+  }
   uint64_t requests() const override { return session_ == nullptr ? 0 : session_->requests(); }
+  uint64_t requests_cut() const override {
+    return session_ == nullptr ? 0 : session_->requests_cut();
+  }
 
  private:
   CopyQueue& queue_;
-  const uint64_t flow_;
+  const ByteFlow info_;
+  // Of all that comes in HTTP.
+  std::optional<uint64_t> flow_;
   std::string start_;
   std::unique_ptr<CopySession> session_;
 };

@@ -10,9 +10,9 @@
 namespace skimwatch::traffic {
 
 // A connection over which a web server or proxy sends copies of requests, in HTTP/1.1 (nginx
-// `mirror`, HAProxy) or in HTTP/2 with prior knowledge (Envoy). All that comes is passed on as it
-// is, to be decoded like any other traffic; each request is answered with 204 as soon as it is
-// complete.
+// `mirror`), in HTTP/2 with prior knowledge (Envoy), or by SPOE (HAProxy; see spoe_session.h), as
+// its first bytes show. All that comes in HTTP is passed on as it is, to be decoded like any other
+// traffic; each request is answered with 204 as soon as it is complete.
 //
 // `queue` must outlive the session. `info` describes the flow that the connection is passed on as.
 std::unique_ptr<CopySession> CreateHttpSession(CopyQueue& queue, ByteFlow info);

@@ -14,6 +14,7 @@
 #include "absl/strings/str_split.h"
 #include "agent/memory/wipe.h"
 #include "agent/traffic/source/mirror/chunk_decoder.h"
+#include "agent/traffic/source/mirror/http_head.h"
 #include "agent/traffic/source/mirror/icap_head.h"
 
 namespace skimwatch::traffic {
@@ -30,25 +31,8 @@ constexpr std::string_view kLastChunk = "0\r\n\r\n";
 // Empty lines between requests are let go by, as in HTTP.
 bool IsLineBreak(char c) { return c == '\r' || c == '\n'; }
 
-// An encapsulated head with the framing of its body replaced: the body comes in chunks, or there is
-// none.
-std::string WithFraming(std::string_view head, bool has_body) {
-  std::string out;
-  out.reserve(head.size() + 32);
-  bool keeps = true;
-  for (absl::string_view line : absl::StrSplit(absl::string_view(head.data(), head.size()), '\n')) {
-    absl::ConsumeSuffix(&line, "\r");
-    if (line.empty()) break;
-    const bool continues = line.front() == ' ' || line.front() == '\t';
-    if (!continues) {
-      keeps = !absl::StartsWithIgnoreCase(line, "content-length:") &&
-              !absl::StartsWithIgnoreCase(line, "transfer-encoding:");
-    }
-    if (keeps) absl::StrAppend(&out, line, "\r\n");
-  }
-  absl::StrAppend(&out, has_body ? "Transfer-Encoding: chunked\r\n\r\n" : "\r\n");
-  return out;
-}
+// The body comes in chunks, whatever the head says, or there is none.
+std::string_view FramingOf(bool has_body) { return has_body ? "Transfer-Encoding: chunked" : ""; }
 
 // What a response needs of its request: method, path and host. The rest of it is REQMOD's to show,
 // and would be seen twice.
@@ -193,11 +177,11 @@ class IcapSession final : public CopySession {
     if (head_.request_head_bytes > 0) {
       const std::string_view head = heads.substr(0, head_.request_head_bytes);
       queue_.Data(*flow_, /*from_client=*/true,
-                  of_request ? WithFraming(head, head_.has_body) : RequestInShort(head));
+                  of_request ? WithFraming(head, FramingOf(head_.has_body)) : RequestInShort(head));
     }
     if (head_.response_head_bytes > 0) {
       queue_.Data(*flow_, /*from_client=*/false,
-                  WithFraming(heads.substr(head_.request_head_bytes), head_.has_body));
+                  WithFraming(heads.substr(head_.request_head_bytes), FramingOf(head_.has_body)));
     }
   }
 
