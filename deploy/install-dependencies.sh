@@ -59,6 +59,7 @@ test|strace|makes disk faults
 test|squid|an egress proxy that hands over requests by ICAP
 test|python3|a web server under test that is not nginx; a writer of samples
 test|systemd-journal-remote|makes journal files
+test|haproxy|a proxy that tells of requests by SPOE
 test|nghttp2-client|HTTP/2 as its reference client speaks it
 test|nghttp2-server|HTTP/2 as its reference server speaks it
 test|tcpdump|makes capture files to compare with

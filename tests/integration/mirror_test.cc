@@ -1,14 +1,21 @@
+#include <signal.h>
+#include <unistd.h>
+
 #include <fstream>
+#include <memory>
 #include <string>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/integration/support/cards.h"
 #include "tests/integration/support/deployment.h"
 #include "tests/integration/support/squid.h"
 #include "tests/integration/support/web_server.h"
+#include "tests/support/child_process.h"
+#include "tests/support/daemon.h"
 
 namespace skimwatch::integration {
 namespace {
@@ -106,6 +113,118 @@ TEST_F(Mirror, TakesWhatSquidHandsOver) {
   EXPECT_EQ(provenance.path_template(), "/copied/long");
   EXPECT_EQ(provenance.client().address(), "127.0.0.1");
   deployment_.ExpectNoNumberKept(kCount);
+}
+
+// A real HAProxy before the shop, with what deploy/mirror has for it.
+class HaproxyMirror : public Mirror {
+ protected:
+  void SetUp() override {
+    if (access("/usr/sbin/haproxy", X_OK) != 0) GTEST_SKIP() << "needs haproxy";
+    ASSERT_NO_FATAL_FAILURE(Mirror::SetUp());
+    deployment_.agent_yaml = absl::StrCat("sources: { http_mirrors: [{ listen: \"unix:", socket_,
+                                          "\", direction: inbound, scan_inbound: true }] }\n",
+                                          "scan: { fold_window_seconds: 1 }\n");
+  }
+  void TearDown() override {
+    if (haproxy_ == nullptr) return;
+    haproxy_->Signal(SIGTERM);
+    haproxy_->Wait();
+  }
+
+  void StartHaproxy(bool is_patient) {
+    const std::string snippets = std::string(SKIMWATCH_SOURCE_DIR) + "/deploy/mirror/";
+    const std::string folder = deployment_.site_folder();
+    std::string spoe = testing::ReadFile(snippets + "haproxy-spoe.conf");
+    // This machine has other things to do, and a message that comes too late is none.
+    if (is_patient) {
+      absl::StrReplaceAll({{"processing 20ms", "processing 5s"}, {"hello 100ms", "hello 5s"}},
+                          &spoe);
+    }
+    std::ofstream(folder + "/spoe.conf") << spoe;
+    std::ofstream(folder + "/haproxy.cfg")
+        << absl::StrReplaceAll(
+               testing::ReadFile(snippets + "haproxy.cfg"),
+               {{"/etc/haproxy/haproxy-spoe.conf", folder + "/spoe.conf"},
+                {"unix@/run/skimwatch/mirror.sock", "unix@" + socket_},
+                {"frontend shop\n", absl::StrCat("frontend shop\n    bind 127.0.0.1:", port_,
+                                                 "\n    bind 127.0.0.1:", http2_port_,
+                                                 " proto h2\n    default_backend application\n")}})
+        << "\ndefaults\n    mode http\n    timeout client 10s\n    timeout server 10s\n"
+           "    timeout connect 1s\nbackend application\n    server nginx 127.0.0.1:"
+        << web_.shop_port() << "\n";
+    // What a section takes from `defaults` must stand before it.
+    const std::string all = testing::ReadFile(folder + "/haproxy.cfg");
+    const size_t defaults = all.find("\ndefaults");
+    std::ofstream(folder + "/haproxy.cfg") << all.substr(defaults) << all.substr(0, defaults);
+    haproxy_ = std::make_unique<testing::ChildProcess>(testing::ChildProcess::Options{
+        .command = {"/usr/sbin/haproxy", "-db", "-f", folder + "/haproxy.cfg"}});
+    ASSERT_TRUE(testing::WaitUntil([&] {
+      return testing::HttpGet(port_, "/api/checkout").starts_with("HTTP/1.1 200 ");
+    })) << testing::ReadFile(folder + "/haproxy.cfg");
+  }
+  double Metric(const std::string& name) const {
+    return deployment_.AgentMetric(
+        absl::StrCat(name, "{listen=\"unix:", socket_, "\",source=\"http_mirrors\"}"));
+  }
+
+  const std::string socket_ = deployment_.root() + "/mirror.sock";
+  const int port_ = FreePort();
+  const int http2_port_ = FreePort();
+  std::unique_ptr<testing::ChildProcess> haproxy_;
+};
+
+TEST_F(HaproxyMirror, TellsOfEachRequestBeforeItGoesOn) {
+  enum Planted : size_t { kForm, kLongBody, kQuery, kChunked, kGzipped, kHttp2, kCut, kCount };
+  ASSERT_NO_FATAL_FAILURE(deployment_.StartAgentAndWait());
+  ASSERT_NO_FATAL_FAILURE(StartHaproxy(true));
+  const auto send = [&](const std::string& request) {
+    EXPECT_THAT(Exchange(port_, request), HasSubstr("thank you"));
+  };
+  const std::string host = "shop.example";
+  send(Post(host, "/api/checkout", "card_number=" + CardNumber(kForm) + "&exp=12%2F29",
+            "Content-Type: application/x-www-form-urlencoded\r\n"));
+  send(Post(host, "/api/checkout", std::string(40'000, 'a') + Json(kLongBody)));
+  send(Get(host, "/api/checkout?card=" + CardNumber(kQuery)));
+  const std::string chunked = Json(kChunked);
+  send(absl::StrCat("POST /api/checkout HTTP/1.1\r\nHost: ", host,
+                    "\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n10\r\n",
+                    chunked.substr(0, 16), "\r\n", absl::Hex(chunked.size() - 16), "\r\n",
+                    chunked.substr(16), "\r\n0\r\n\r\n"));
+  send(Post(host, "/api/checkout", Gzip(Json(kGzipped)),
+            "Content-Type: application/json\r\nContent-Encoding: gzip\r\n"));
+  EXPECT_EQ(testing::RunProgram(
+                {.command = {"/usr/bin/curl", "-s", "--http2-prior-knowledge", "--data-binary",
+                             "@-", "-H", "Host: shop.example",
+                             absl::StrCat("http://127.0.0.1:", http2_port_, "/api/checkout")}},
+                Json(kHttp2))
+                .out,
+            "thank you\n");
+  // Beyond its buffer.
+  send(Post(host, "/api/checkout", Json(kCut) + std::string(200'000, 'a')));
+  deployment_.WaitForCards(kCount, absl::Seconds(15));
+  deployment_.ExpectEachCard(kCount, 1);
+  const std::map<size_t, StoredCard> cards = deployment_.Cards(kCount);
+  for (const size_t card : {kForm, kLongBody, kChunked, kGzipped, kHttp2, kCut}) {
+    const v1::Provenance& provenance = ProvenanceOf(card, cards);
+    EXPECT_EQ(provenance.source(), v1::SOURCE_KIND_MIRROR) << card;
+    EXPECT_EQ(provenance.direction(), v1::DIRECTION_INBOUND_REQUEST) << card;
+    EXPECT_EQ(provenance.method(), "POST") << card;
+    EXPECT_EQ(provenance.host(), "shop.example") << card;
+    EXPECT_EQ(provenance.path_template(), "/api/checkout") << card;
+    EXPECT_EQ(provenance.part(), "request_body") << card;
+    EXPECT_EQ(provenance.client().address(), "127.0.0.1") << card;
+  }
+  EXPECT_EQ(ProvenanceOf(kQuery, cards).part(), "request_target");
+  EXPECT_EQ(Metric("skimwatch_mirror_requests_cut_total"), 1);
+  EXPECT_EQ(Metric("skimwatch_mirror_errors_total"), 0);
+  EXPECT_GE(Metric("skimwatch_mirror_requests_total"), kCount);
+  deployment_.ExpectNoNumberKept(kCount);
+}
+
+TEST_F(HaproxyMirror, GoesOnWhereTheAgentIsAway) {
+  ASSERT_NO_FATAL_FAILURE(StartHaproxy(false));
+  EXPECT_THAT(Exchange(port_, Post("shop.example", "/api/checkout", Json(0))),
+              HasSubstr("thank you"));
 }
 
 }  // namespace

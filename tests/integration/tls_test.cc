@@ -1,6 +1,9 @@
 // What programs send through TLS, seen in the clear: real clients of several TLS libraries, a real
 // nginx at both ends, the whole agent and collector.
 
+#include <grpcpp/generic/async_generic_service.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/grpcpp.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -11,6 +14,7 @@
 #include <fstream>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -49,7 +53,7 @@ http {
   client_max_body_size 0;
   access_log off;
   server {
-    listen 127.0.0.1:@TLS@ ssl;
+    listen 127.0.0.1:@TLS@ ssl http2;
     ssl_certificate own.crt;
     ssl_certificate_key own.key;
     location / { return 200 "taken\n"; }
@@ -249,6 +253,81 @@ TEST_F(TlsProbing, ScansWhatComesInOnlyWhereAsked) {
   EXPECT_EQ(finding.rule(), "card.inbound");
   EXPECT_EQ(finding.provenance().path_template(), "/incoming");
   EXPECT_THAT(finding.provenance().process().executable(), HasSubstr("nginx"));
+}
+
+TEST_F(TlsProbing, FindsHttp2InBothDirectionsOfBothSides) {
+  ASSERT_NO_FATAL_FAILURE(StartAgent("processes: [curl, nginx], scan_inbound: true"));
+  const testing::Result curl =
+      Run({Where("curl"), "-sk", "--http2", "-w", "%{http_version}", "--connect-to",
+           absl::StrCat("api.processor.example:443:127.0.0.1:", tls_port_), "--data-binary", "@-",
+           "https://api.processor.example/receipt"},
+          Body(3));
+  EXPECT_THAT(curl.out, ::testing::EndsWith("\n2"));
+  const auto seen = [&](size_t card) {
+    std::set<std::string> found_of;
+    const std::map<size_t, StoredCard> cards = deployment_.Cards(kCards);
+    if (const auto found = cards.find(card); found != cards.end()) {
+      for (const v1::StoredFinding& stored : found->second.findings) {
+        const v1::Provenance& provenance = stored.finding().provenance();
+        const std::string& executable = provenance.process().executable();
+        EXPECT_EQ(provenance.protocol(), v1::PROTOCOL_HTTP2);
+        EXPECT_EQ(provenance.path_template(), "/receipt") << provenance.ShortDebugString();
+        EXPECT_EQ(provenance.host(), "api.processor.example");
+        found_of.insert(absl::StrCat(executable.substr(executable.rfind('/') + 1), " ",
+                                     stored.finding().rule(), " ", provenance.part()));
+      }
+    }
+    return found_of;
+  };
+  const std::set<std::string> request = {"curl card.outbound request_body",
+                                         "nginx card.inbound request_body"};
+  const std::set<std::string> response = {"curl card.inbound response_body",
+                                          "nginx card.outbound_response response_body"};
+  EXPECT_TRUE(testing::WaitUntil([&] { return seen(3) == request && seen(kReceipt) == response; }))
+      << ::testing::PrintToString(seen(3)) << ::testing::PrintToString(seen(kReceipt));
+  EXPECT_EQ(Metric("skimwatch_tls_probe_gaps_total"), 0);
+}
+
+TEST_F(TlsProbing, FindsWhatGrpcSends) {
+  // The probes look at this program, which is client and server.
+  ASSERT_NO_FATAL_FAILURE(StartAgent("processes: [tls_probing_test]"));
+  grpc::SslServerCredentialsOptions server_options;
+  server_options.pem_key_cert_pairs.push_back(
+      {testing::ReadFile(folder_ + "/own.key"), testing::ReadFile(folder_ + "/own.crt")});
+  grpc::ServerBuilder builder;
+  int port = 0;
+  builder.AddListeningPort("127.0.0.1:0", grpc::SslServerCredentials(server_options), &port);
+  // Knows no method, and reads what it is sent.
+  grpc::CallbackGenericService service;
+  builder.RegisterCallbackGenericService(&service);
+  const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  ASSERT_NE(server, nullptr);
+  grpc::SslCredentialsOptions client_options;
+  client_options.pem_root_certs = testing::ReadFile(folder_ + "/ca.crt");
+  grpc::GenericStub stub(
+      grpc::CreateChannel(absl::StrCat("127.0.0.1:", port), grpc::SslCredentials(client_options)));
+  grpc::ClientContext context;
+  grpc::CompletionQueue queue;
+  const grpc::Slice slice(Body(4));
+  const grpc::ByteBuffer request(&slice, 1);
+  const auto call = stub.PrepareUnaryCall(&context, "/pay.Service/Charge", request, &queue);
+  call->StartCall();
+  grpc::ByteBuffer response;
+  grpc::Status status;
+  call->Finish(&response, &status, nullptr);
+  void* tag = nullptr;
+  bool ok = false;
+  ASSERT_TRUE(queue.Next(&tag, &ok));
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNIMPLEMENTED) << status.error_message();
+  ASSERT_TRUE(Await(4));
+  server->Shutdown();
+  const v1::Finding finding = FindingOf(deployment_.Cards(kCards), 4);
+  const v1::Provenance& provenance = finding.provenance();
+  EXPECT_EQ(finding.rule(), "card.outbound");
+  EXPECT_EQ(provenance.protocol(), v1::PROTOCOL_HTTP2);
+  EXPECT_EQ(provenance.path_template(), "/pay.Service/Charge");
+  EXPECT_EQ(provenance.part(), "request_body");
+  EXPECT_THAT(provenance.process().executable(), ::testing::EndsWith("/tls_probing_test"));
 }
 
 TEST_F(TlsProbing, FindsACardBehindAMegabyte) {
