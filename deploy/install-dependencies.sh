@@ -61,6 +61,8 @@ test|python3|a web server under test that is not nginx; a writer of samples
 test|systemd-journal-remote|makes journal files
 test|haproxy|a proxy that tells of requests by SPOE
 test|nghttp2-client|HTTP/2 as its reference client speaks it
+test|nghttp2-proxy|takes an upgrade to HTTP/2
+test|node-ws|WebSockets as Node.js programs speak them
 test|nghttp2-server|HTTP/2 as its reference server speaks it
 test|tcpdump|makes capture files to compare with
 test|faketime|steps the clock of a program under test

@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <iostream>
 #include <memory>
 #include <set>
 #include <string>
@@ -285,6 +286,7 @@ TEST_F(TlsProbing, FindsHttp2InBothDirectionsOfBothSides) {
                                           "nginx card.outbound_response response_body"};
   EXPECT_TRUE(testing::WaitUntil([&] { return seen(3) == request && seen(kReceipt) == response; }))
       << ::testing::PrintToString(seen(3)) << ::testing::PrintToString(seen(kReceipt));
+  if (HasFailure()) std::cout << deployment_.AgentGet("/metrics");
   EXPECT_EQ(Metric("skimwatch_tls_probe_gaps_total"), 0);
 }
 

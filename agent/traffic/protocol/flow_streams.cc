@@ -142,7 +142,9 @@ void FlowStreams::FeedDetection(int end, std::string_view bytes) {
     bytes = all;
   }
   Side& peer = sides_[static_cast<size_t>(1 - end)];
-  const bool greeted = peer.mode == Mode::kDetect && Detect(peer.prefix) == Detection::kGreeting;
+  // By a greeting that named FTP, or one that did not say of what.
+  const bool greeted = (peer.mode == Mode::kParser && flow_.protocol == Protocol::kFtp) ||
+                       (peer.mode == Mode::kDetect && Detect(peer.prefix) == Detection::kGreeting);
   const Detection detection = side.tls_only ? DetectTls(bytes) : Detect(bytes, greeted);
   const bool waits = detection == Detection::kMore ||
                      // Until the client has spoken.
@@ -250,11 +252,19 @@ void FlowStreams::FeedStream(int end, std::string_view bytes) {
     flow_.Fill(sender, std::string_view(), provenance);
     provenance.protocol = Protocol::kUnknown;
     side.consumer = flow_.decoder.sink.BeginPart(provenance, Part::kStream);
+    side.chunks.Begin();
   } else if (side.after_gap) {
     side.consumer->Gap();
+    side.chunks.End();
   }
   side.after_gap = false;
   side.consumer->Data(bytes);
+  side.chunks.Data(bytes, [&] {
+    Provenance provenance;
+    flow_.Fill(sender, std::string_view(), provenance);
+    provenance.protocol = Protocol::kUnknown;
+    return flow_.decoder.sink.BeginPart(provenance, Part::kStream);
+  });
 }
 
 void FlowStreams::Cut(int end, uint64_t bytes, absl::Time now) {
@@ -337,6 +347,7 @@ void FlowStreams::CloseConsumer(Side& side) {
   if (side.consumer == nullptr) return;
   side.consumer->End();
   side.consumer = nullptr;
+  side.chunks.End();
 }
 
 }  // namespace skimwatch::traffic

@@ -11,6 +11,7 @@
 
 #include "agent/traffic/byte_flow.h"
 #include "agent/traffic/ip_address.h"
+#include "agent/traffic/protocol/chunk_reading.h"
 #include "agent/traffic/protocol/client_hello.h"
 #include "agent/traffic/protocol/flow_context.h"
 #include "agent/traffic/protocol/protocol_detector.h"
@@ -74,6 +75,8 @@ class FlowStreams {
     std::string prefix;
     // The open part of a stream.
     PartConsumer* consumer = nullptr;
+    // Of the bytes that `consumer` is given.
+    ChunkReading chunks;
   };
 
   Sender SenderOf(int end) const { return end == *client_ ? Sender::kClient : Sender::kServer; }

@@ -346,7 +346,13 @@ void Http2Direction::EndFrame() {
       if (frame_.Has(Http2Frame::kEndHeaders)) EndBlock();
       return;
     case Http2FrameType::kRstStream:
-      return streams_.Remove(frame_.stream);
+      // What the other end had sent by then comes still: a server that answered may refuse the rest
+      // of a body that is on its way (RFC 9113 8.1).
+      if (Http2Stream* stream = streams_.Find(frame_.stream); stream != nullptr) {
+        EndHalf(*stream);
+        streams_.Demote(frame_.stream);
+      }
+      return;
     default:
       return;
   }

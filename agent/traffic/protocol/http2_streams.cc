@@ -23,6 +23,11 @@ Http2Stream* Http2Streams::Get(uint32_t id) {
   return &stream;
 }
 
+void Http2Streams::Demote(uint32_t id) {
+  const auto it = by_id_.find(id);
+  if (it != by_id_.end()) by_use_.splice(by_use_.begin(), by_use_, it->second);
+}
+
 void Http2Streams::Remove(uint32_t id) {
   const auto it = by_id_.find(id);
   if (it == by_id_.end()) return;

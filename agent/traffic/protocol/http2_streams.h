@@ -53,6 +53,8 @@ class Http2Streams {
   Http2Stream* Get(uint32_t id);
   // Null where it is not known.
   Http2Stream* Find(uint32_t id);
+  // Makes it the first one to be forgotten.
+  void Demote(uint32_t id);
   void Remove(uint32_t id);
   void Clear();
 

@@ -108,6 +108,12 @@ void HttpPayload::Begin(const Provenance& provenance, Part part, const HttpPaylo
   } else {
     body_.Begin(flow_.decoder.sink.BeginPart(provenance, part), type.content_encoding,
                 type.transfer_encoding);
+    // Of a request alone, and where nothing says that chunks were undone already.
+    if (sender_ == Sender::kClient && flow_.protocol == Protocol::kHttp1 &&
+        type.transfer_encoding.empty()) {
+      provenance_ = provenance;
+      chunks_.Begin();
+    }
   }
 }
 
@@ -119,7 +125,8 @@ PartConsumer* HttpPayload::BeginPart() {
 void HttpPayload::Data(std::string_view bytes) {
   switch (kind_) {
     case Kind::kPlain:
-      return body_.Data(bytes);
+      body_.Data(bytes);
+      return chunks_.Data(bytes, [this] { return BeginPart(); });
     case Kind::kGrpc:
       return GrpcData(bytes);
     case Kind::kTunnel:
@@ -203,6 +210,7 @@ void HttpPayload::Gap(uint64_t bytes) {
   if (!open_) return;
   switch (kind_) {
     case Kind::kPlain:
+      chunks_.End();
       return body_.Gap();
     case Kind::kEncrypted:
       return tls_->Gap(bytes);
@@ -228,6 +236,7 @@ void HttpPayload::End() {
   if (!std::exchange(open_, false)) return;
   if (prefix_bytes_ > 0) BeginPlain();
   body_.End();
+  chunks_.End();
   events_.reset();
   tls_.reset();
   memory::Wipe(provenance_.path);

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "agent/traffic/protocol/chunk_reading.h"
 #include "agent/traffic/protocol/flow_context.h"
 #include "agent/traffic/protocol/http_body.h"
 #include "agent/traffic/protocol/tls_records.h"
@@ -74,6 +75,8 @@ class HttpPayload {
   // Of the gRPC message.
   uint64_t left_ = 0;
   HttpBody body_;
+  // Of a plain body.
+  ChunkReading chunks_;
 };
 
 }  // namespace skimwatch::traffic

@@ -145,7 +145,8 @@ Detection DetectCommand(std::string_view bytes, std::initializer_list<std::strin
   for (const std::string_view word : words) {
     if (!MayBegin(line.text, word)) continue;
     if (!line.is_whole) return line.may_grow ? Detection::kMore : Detection::kUnknown;
-    if (line.text.size() > word.size() && IsPrintable(line.text)) return detection;
+    const size_t bytes_min = word.size() + (word.ends_with(' ') ? 1 : 0);
+    if (line.text.size() >= bytes_min && IsPrintable(line.text)) return detection;
   }
   return Detection::kUnknown;
 }
@@ -156,7 +157,8 @@ Detection DetectSmtp(std::string_view bytes) {
 
 // Others than FTP have such commands.
 Detection DetectFtp(std::string_view bytes) {
-  return DetectCommand(bytes, {"USER ", "AUTH TLS", "AUTH SSL"}, Detection::kFtpClient);
+  return DetectCommand(bytes, {"USER ", "AUTH TLS", "AUTH SSL", "FEAT", "HOST ", "OPTS "},
+                       Detection::kFtpClient);
 }
 
 Detection DetectSyslog(std::string_view bytes) {

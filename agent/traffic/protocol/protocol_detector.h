@@ -47,7 +47,7 @@ std::optional<Sender> SenderOf(Detection detection);
 inline constexpr size_t kDetectionBytesMax = 8192;
 
 // Looks at the first bytes of a direction, or of what follows a tunnel's opening. `greeted` says
-// that the other side has begun with a kGreeting.
+// that the other side has begun with a kGreeting or a kFtpServer.
 //
 // HTTP/1 begins with a method that is registered, or with any token where `HTTP/1.` ends the line;
 // HTTP/2 with the client's preface or the server's SETTINGS (RFC 9113 3.4); TLS with a record's

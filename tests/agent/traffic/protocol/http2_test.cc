@@ -421,6 +421,37 @@ TEST(Http2, EndsWhatAResetCutsOff) {
   ExpectAllScanned(harness, c.tcp);
 }
 
+TEST(Http2, KnowsTheRequestOfABodyThatTheServerDoesNotWantAnyMore) {
+  Connection c;
+  c.Start();
+  c.tcp.Client(c.client.Headers(1, RequestFields("POST", "/early")));
+  // It answered, and resets the stream with NO_ERROR; the body is on its way.
+  c.tcp.Server(c.server.Headers(1, ResponseFields("200"), true) +
+               Http2FrameBytes(NGHTTP2_RST_STREAM, 0, 1, BigEndian32(0)));
+  c.tcp.Client(Http2Sender::Data(1, "card=4111", true));
+  DecoderHarness harness;
+  harness.Run(c.tcp);
+  EXPECT_THAT(harness.sink.descriptions(),
+              Contains("request_body POST pay.example/early: card=4111"));
+  ExpectAllScanned(harness, c.tcp);
+}
+
+TEST(Http2, IsNotMadeToForgetStreamsByAFloodOfResets) {
+  Connection c;
+  c.Start();
+  c.tcp.Client(c.client.Headers(1, RequestFields("POST", "/slow")));
+  for (uint32_t id = 3; id < 2'003; id += 2) {
+    c.tcp.Client(c.client.Headers(id, RequestFields("GET", "/reset")) +
+                 Http2FrameBytes(NGHTTP2_RST_STREAM, 0, id, BigEndian32(0)));
+  }
+  c.tcp.Client(Http2Sender::Data(1, "card=4111", true));
+  DecoderHarness harness;
+  harness.Run(c.tcp);
+  EXPECT_THAT(harness.sink.descriptions(),
+              Contains("request_body POST pay.example/slow: card=4111"));
+  EXPECT_EQ(harness.coverage.seen_bytes(), c.tcp.payload_bytes());
+}
+
 TEST(Http2Limits, CutABombOfReferencesAndGoOn) {
   Connection c;
   c.Start();

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_split.h"
 #include "tests/agent/traffic/protocol/compress.h"
 #include "tests/agent/traffic/protocol/decoder_harness.h"
 
@@ -629,10 +630,13 @@ TEST(HttpLimits, CutABodyToTheByte) {
 }
 
 TEST(HttpLimits, CutABombAndCountTheRest) {
-  for (const std::string coding : {"gzip", "br", "zstd", "gzip, gzip"}) {
+  for (const std::string coding :
+       {"gzip", "br", "zstd", "gzip, gzip", "br, gzip", "zstd, br", "gzip, br, zstd"}) {
     std::string bomb = std::string(64 << 20, '\0');
-    bomb =
-        coding == "gzip, gzip" ? Compress("gzip", Compress("gzip", bomb)) : Compress(coding, bomb);
+    // Applied in the order in which they are listed (RFC 9110 8.4).
+    for (const absl::string_view layer : absl::StrSplit(coding, ", ")) {
+      bomb = Compress(std::string(layer), bomb);
+    }
     TcpConversation tcp = OpenOutbound();
     tcp.Client(Post("Content-Encoding: " + coding + "\r\n", bomb));
     tcp.Client(kGet);

@@ -107,7 +107,10 @@ TEST(ProtocolDetector, NeverChangesItsMindAboutAPrefix) {
 
 TEST(ProtocolDetector, TakesAUserForFtpOnlyAfterAGreeting) {
   EXPECT_EQ(Detect("USER cards\r\n", /*greeted=*/true), Detection::kFtpClient);
-  EXPECT_EQ(Detect("AUTH TLS\r\n", /*greeted=*/true), Detection::kUnknown);
+  EXPECT_EQ(Detect("AUTH TLS\r\n", /*greeted=*/true), Detection::kFtpClient);
+  EXPECT_EQ(Detect("FEAT\r\n", /*greeted=*/true), Detection::kFtpClient);
+  EXPECT_EQ(Detect("FEATURE\r\n", /*greeted=*/false), Detection::kUnknown);
+  EXPECT_EQ(Detect("USER cards\r\n", /*greeted=*/false), Detection::kUnknown);
   EXPECT_EQ(Detect("GET / HTTP/1.1\r\n", /*greeted=*/true), Detection::kHttpRequest);
 }
 

@@ -127,17 +127,22 @@ TEST(Smtp, GoesOnInAMailAfterAGap) {
 }
 
 TEST(Ftp, PassesCommandsAndRepliesOfTheControlConnection) {
-  TcpConversation tcp = OpenOutbound();
-  tcp.Server("220-Welcome\r\n220 ready\r\n");
-  tcp.Client("USER cards\r\n");
-  tcp.Server("331 password\r\n");
-  tcp.Client("STOR 4111.csv\r\n");
-  DecoderHarness harness;
-  harness.Run(tcp);
-  EXPECT_THAT(Texts(harness, Part::kCommand, Protocol::kFtp),
-              ElementsAre("220-Welcome\r\n", "220 ready\r\n", "USER cards\r\n", "331 password\r\n",
-                          "STOR 4111.csv\r\n"));
-  ExpectAllScanned(harness, tcp);
+  for (const std::string greeting : {"220 ready\r\n", "220 An FTP server\r\n"}) {
+    for (const std::string command : {"USER cards\r\n", "FEAT\r\n", "HOST shop.example\r\n"}) {
+      TcpConversation tcp = OpenOutbound();
+      tcp.Server("220-Welcome\r\n" + greeting);
+      tcp.Client(command);
+      tcp.Server("331 password\r\n");
+      tcp.Client("STOR 4111.csv\r\n");
+      DecoderHarness harness;
+      harness.Run(tcp);
+      EXPECT_THAT(Texts(harness, Part::kCommand, Protocol::kFtp),
+                  ::testing::UnorderedElementsAre("220-Welcome\r\n", greeting, command,
+                                                  "331 password\r\n", "STOR 4111.csv\r\n"));
+      EXPECT_EQ(harness.decoder.stats().raw_streams, 0U) << greeting << command;
+      ExpectAllScanned(harness, tcp);
+    }
+  }
 }
 
 TEST(Ftp, CountsWhatFollowsAuthTlsAsEncrypted) {
@@ -151,6 +156,7 @@ TEST(Ftp, CountsWhatFollowsAuthTlsAsEncrypted) {
   harness.Run(tcp);
   EXPECT_EQ(harness.covered(Reason::kUndecodableEncrypted), record.size());
   EXPECT_EQ(harness.coverage.seen_bytes(), tcp.payload_bytes());
+  EXPECT_THAT(Texts(harness, Part::kCommand, Protocol::kFtp), Contains("AUTH TLS\r\n"));
 }
 
 TEST(Syslog, PassesMessagesByLengthAndByLine) {
@@ -210,6 +216,34 @@ TEST(HttpSmuggling, ScansBothReadings) {
     for (const RecordedPart& part : harness.sink.parts()) scanned += part.bytes;
     EXPECT_NE(scanned.find("c=4111"), std::string::npos) << one.what;
     ExpectAllScanned(harness, tcp);
+  }
+}
+
+// The number is whole in one reading alone: it is cut by chunks that only some readers know to be
+// chunks.
+TEST(HttpSmuggling, ScansANumberThatOnlyOneReadingHoldsInOnePiece) {
+  const std::string body = "4\r\n4111\r\n4\r\n1111\r\n0\r\n\r\n";
+  for (const std::string coding :
+       {"Transfer-Encoding: chunked", "Transfer-Encoding : chunked", "Transfer-Encoding: CHUNKED",
+        "Transfer-Encoding:\tchunked", "Transfer-Encoding: x, chunked",
+        "Transfer-Encoding: chunked, identity",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: x", "Transfer-Encoding:\r\n chunked",
+        "Transfer-Encoding: \x0b"
+        "chunked",
+        "Transfer-Encoding: xchunked", " Transfer-Encoding: chunked"}) {
+    for (const bool length_first : {true, false}) {
+      const std::string length = "Content-Length: " + std::to_string(body.size());
+      TcpConversation tcp = OpenOutbound();
+      tcp.Client("POST /outer HTTP/1.1\r\nHost: outer.example\r\n" +
+                 (length_first ? length + "\r\n" + coding : coding + "\r\n" + length) + "\r\n\r\n" +
+                 body);
+      tcp.Close();
+      DecoderHarness harness;
+      harness.Run(tcp);
+      EXPECT_THAT(harness.sink.descriptions(), Contains(::testing::HasSubstr("41111111")))
+          << coding << (length_first ? ", after the length" : ", before the length");
+      EXPECT_EQ(harness.coverage.seen_bytes(), tcp.payload_bytes()) << coding;
+    }
   }
 }
 

@@ -197,6 +197,39 @@ TEST_F(IcapSession, RefusesWhatIsNoIcap) {
   EXPECT_FALSE(session->Receive("REQMOD " + std::string(100000, 'a'), answer).ok());
 }
 
+// Chunks that announce more than any memory holds, one of a byte after another, and an extension to
+// each: what comes is passed on as it comes, and no more than a line is held.
+TEST_F(IcapSession, IsNotImpressedByWhatChunksSayOfThemselves) {
+  struct Case {
+    std::string what;
+    std::string body;
+    bool is_refused;
+  };
+  std::string crumbs;
+  for (int i = 0; i < 20'000; ++i) crumbs += "1;extension=of-a-chunk\r\nx\r\n";
+  for (const Case& test : {
+           Case{"2^63 bytes", "7fffffffffffffff\r\nbegin", false},
+           Case{"2^64 - 1 bytes", "ffffffffffffffff\r\nbegin", false},
+           Case{"more than 64 bits", "10000000000000000\r\nbegin", true},
+           Case{"crumbs", crumbs + "0\r\n\r\n", false},
+           Case{"a size without an end", std::string(100'000, '0'), true},
+           Case{"an extension without an end", "1;" + std::string(100'000, 'x'), true},
+           Case{"trailers without an end",
+                "0\r\n" + std::string(100'000, 'a') + ": " + std::string(100'000, 'b'), true},
+           Case{"less than a chunk's size", "3\r\nabcdef\r\n0\r\n\r\n", true},
+       }) {
+    const std::unique_ptr<CopySession> session = CreateIcapSession(queue_, ByteFlow());
+    std::string answer;
+    absl::Status status;
+    const std::string request = Reqmod("Allow: 204\r\n", test.body);
+    for (size_t at = 0; at < request.size() && status.ok(); at += 1000) {
+      status = session->Receive(std::string_view(request).substr(at, 1000), answer);
+    }
+    EXPECT_EQ(!status.ok(), test.is_refused) << test.what << ": " << status;
+    session->Close();
+  }
+}
+
 class CopyQueueTest : public ::testing::Test {};
 
 TEST_F(CopyQueueTest, LetsGoAndCountsWhatThereIsNoRoomFor) {
