@@ -14,6 +14,7 @@
 #include "agent/traffic/source/mirror/copy_queue.h"
 #include "agent/traffic/source/mirror/http_session.h"
 #include "agent/traffic/source/mirror/icap_session.h"
+#include "agent/traffic/source/mirror/spoe_session.h"
 
 namespace {
 
@@ -42,15 +43,18 @@ class CountingHandler final : public skimwatch::traffic::ByteFlowHandler {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   namespace traffic = skimwatch::traffic;
   if (size == 0) return 0;
-  const bool is_http = (data[0] & 1) == 0;
+  const uint8_t choice = data[0] % 3;
   ++data;
   --size;
   CountingHandler handler;
   traffic::Coverage coverage;
   traffic::CopyQueue queue(1 << 20, coverage, handler);
   const std::unique_ptr<traffic::CopySession> session =
-      is_http ? traffic::CreateHttpSession(queue, traffic::ByteFlow())
-              : traffic::CreateIcapSession(queue, traffic::ByteFlow());
+      choice == 0   ? traffic::CreateHttpSession(queue, traffic::ByteFlow())
+      : choice == 1 ? traffic::CreateIcapSession(queue, traffic::ByteFlow())
+                    : traffic::CreateSpoeSession(queue, traffic::ByteFlow());
+  // What begins as SPOP goes there from HTTP too.
+  const bool is_http = choice == 0 && (size < 2 || data[1] != 0);
   uint64_t fed = 0;
   std::string answer;
   while (size > 0 && !session->done()) {
