@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <string>
 #include <string_view>
 
 #include "absl/cleanup/cleanup.h"
@@ -19,8 +20,20 @@ namespace skimwatch::traffic {
 namespace {
 
 // Of the key schedule of TLS 1.3 (RFC 8446 7.1). OpenSSL, BoringSSL, GnuTLS, NSS, Go's crypto/tls
-// and rustls have them among their constants; NSS puts the first one's side before it later.
-constexpr std::array<std::string_view, 2> kTlsLabels = {"ap traffic", "exp master"};
+// and rustls have them among their constants; NSS puts the first one's side before it later. In
+// halves, so that the agent's own program does not hold them.
+constexpr std::array<std::array<std::string_view, 2>, 2> kTlsLabels = {
+    {{"ap tra", "ffic"}, {"exp mas", "ter"}}};
+
+absl::StatusOr<bool> HoldsTls(int fd) {
+  std::array<std::string, 2> labels;
+  std::array<std::string_view, 2> wanted;
+  for (size_t i = 0; i < kTlsLabels.size(); ++i) {
+    labels[i] = std::string(kTlsLabels[i][0]).append(kTlsLabels[i][1]);
+    wanted[i] = labels[i];
+  }
+  return ElfConstantsHold(fd, wanted);
+}
 
 int64_t Nanoseconds(const timespec& time) {
   return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
@@ -98,7 +111,7 @@ void ProbedFiles::SearchNext() {
   if (fstat(fd, &info) != 0) return;
   const auto searched = searched_.find(IdOf(fd, info));
   if (searched == searched_.end()) return;
-  const absl::StatusOr<bool> holds = ElfConstantsHold(fd, kTlsLabels);
+  const absl::StatusOr<bool> holds = HoldsTls(fd);
   if (!holds.ok()) return Fail(mapping.path, holds.status());
   searched->second.is_done = true;
   searched->second.holds_tls = *holds;
