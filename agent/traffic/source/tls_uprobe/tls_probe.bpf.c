@@ -30,7 +30,6 @@ struct sock_common {
   __u32 skc_daddr;
   __u32 skc_rcv_saddr;
   __u16 skc_dport;
-  __u16 skc_num;
   unsigned short skc_family;
   struct in6_addr skc_v6_daddr;
   struct in6_addr skc_v6_rcv_saddr;
@@ -39,6 +38,10 @@ struct sock_common {
 struct sock {
   struct sock_common __sk_common;
   __u16 sk_protocol;
+} __attribute__((preserve_access_index));
+
+struct inet_sock {
+  __u16 inet_sport;
 } __attribute__((preserve_access_index));
 
 struct task_struct {
@@ -654,7 +657,8 @@ static __always_inline void set_address(struct skimwatch_connection_key* key, st
   } else {
     return;
   }
-  connection->local_port = BPF_CORE_READ(socket, __sk_common.skc_num);
+  // Not skc_num, which is 0 as soon as the other end has reset the connection.
+  connection->local_port = __builtin_bswap16(BPF_CORE_READ((struct inet_sock*)socket, inet_sport));
   connection->remote_port = __builtin_bswap16(BPF_CORE_READ(socket, __sk_common.skc_dport));
   connection->has_address = 1;
   struct skimwatch_probe_counters* count = counted();
