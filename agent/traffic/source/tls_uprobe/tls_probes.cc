@@ -45,6 +45,8 @@ constexpr absl::Duration kCountInterval = absl::Seconds(1);
 // Silence after which the ring is written over, and the least time between two times.
 constexpr absl::Duration kWipeAfter = absl::Milliseconds(500);
 constexpr absl::Duration kWipeInterval = absl::Seconds(5);
+// Without new files, until one is searched for TLS that has no probes.
+constexpr absl::Duration kQuietBeforeSearch = absl::Milliseconds(200);
 // Between two looks at all processes because notices were lost.
 constexpr absl::Duration kLostRescanInterval = absl::Seconds(5);
 
@@ -259,7 +261,7 @@ void Probes::Watch() {
     std::array<epoll_event, 4> ready{};
     const absl::Duration to_rescan = rescanned_at_ + options_.rescan_interval - absl::Now();
     const absl::Duration wait =
-        files_->has_to_search() ? absl::ZeroDuration()
+        files_->has_to_search() ? kQuietBeforeSearch
                                 : std::clamp(to_rescan, absl::Milliseconds(10), absl::Seconds(1));
     const int count =
         epoll_wait(epoll, ready.data(), static_cast<int>(ready.size()), Milliseconds(wait));
@@ -280,8 +282,8 @@ void Probes::Watch() {
       if (events_ != nullptr) lost_before_ = events_->lost();
       LookAtAll();
     }
-    // One at a time, so that a program that starts meanwhile does not wait for its probes.
-    const bool searches = files_->has_to_search();
+    // One at a time and when nothing starts, so that a program does not wait for its probes.
+    const bool searches = count == 0 && files_->has_to_search();
     if (searches) files_->SearchNext();
     if (count > 0 || searches) ShareFileStats();
   }
