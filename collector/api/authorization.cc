@@ -19,12 +19,16 @@ constexpr MethodRole kMethodRoles[] = {
     {"skimwatch.v1.QueryService.WatchFindings", Role::kViewer},
     {"skimwatch.v1.QueryService.ListScripts", Role::kViewer},
     {"skimwatch.v1.QueryService.GetScript", Role::kViewer},
+    {"skimwatch.v1.QueryService.ListDestinations", Role::kViewer},
+    {"skimwatch.v1.QueryService.GetDestination", Role::kViewer},
     {"skimwatch.v1.QueryService.ListAgents", Role::kViewer},
     {"skimwatch.v1.QueryService.ListDecisions", Role::kViewer},
     {"skimwatch.v1.QueryService.CheckCard", Role::kApprover},
     {"skimwatch.v1.QueryService.GetFingerprintKeys", Role::kApprover},
     {"skimwatch.v1.DecisionService.ApproveScript", Role::kApprover},
     {"skimwatch.v1.DecisionService.RevokeScript", Role::kApprover},
+    {"skimwatch.v1.DecisionService.ApproveDestination", Role::kApprover},
+    {"skimwatch.v1.DecisionService.RevokeDestination", Role::kApprover},
     {"skimwatch.v1.DecisionService.CloseExposure", Role::kApprover},
 };
 

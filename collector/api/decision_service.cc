@@ -50,6 +50,37 @@ class DecisionService final : public v1::DecisionService::CallbackService {
         });
   }
 
+  ServerUnaryReactor* ApproveDestination(Context* context,
+                                         const v1::ApproveDestinationRequest* request,
+                                         v1::ApproveDestinationResponse* response) override {
+    return Answer(on_, context, "skimwatch.v1.DecisionService.ApproveDestination", request,
+                  response, [this, request](const Caller& caller) {
+                    auto answer = on_.inventory->ApproveDestination(*request, caller.identity);
+                    if (answer.ok()) {
+                      spdlog::info(
+                          "{} approved the destination {} of {}", text::Printable(caller.identity),
+                          text::Printable(request->pattern()), text::Printable(request->site()));
+                    }
+                    return answer;
+                  });
+  }
+
+  ServerUnaryReactor* RevokeDestination(Context* context,
+                                        const v1::RevokeDestinationRequest* request,
+                                        v1::RevokeDestinationResponse* response) override {
+    return Answer(on_, context, "skimwatch.v1.DecisionService.RevokeDestination", request, response,
+                  [this, request](const Caller& caller) {
+                    auto answer = on_.inventory->RevokeDestination(*request, caller.identity);
+                    if (answer.ok()) {
+                      spdlog::info("{} revoked the approval of the destination {} of {}",
+                                   text::Printable(caller.identity),
+                                   text::Printable(request->pattern()),
+                                   text::Printable(request->site()));
+                    }
+                    return answer;
+                  });
+  }
+
   ServerUnaryReactor* CloseExposure(Context* context, const v1::CloseExposureRequest* request,
                                     v1::CloseExposureResponse* response) override {
     return Answer(

@@ -80,6 +80,20 @@ class QueryService final : public v1::QueryService::CallbackService {
                   });
   }
 
+  ServerUnaryReactor* ListDestinations(Context* context, const v1::ListDestinationsRequest* request,
+                                       v1::ListDestinationsResponse* response) override {
+    return Answer(on_, context, "skimwatch.v1.QueryService.ListDestinations", request, response,
+                  [this, request](const Caller&) { return on_.store->ListDestinations(*request); });
+  }
+
+  ServerUnaryReactor* GetDestination(Context* context, const v1::GetDestinationRequest* request,
+                                     v1::GetDestinationResponse* response) override {
+    return Answer(on_, context, "skimwatch.v1.QueryService.GetDestination", request, response,
+                  [this, request](const Caller&) {
+                    return on_.store->GetDestination(request->site(), request->name());
+                  });
+  }
+
   ServerUnaryReactor* ListAgents(Context* context, const v1::ListAgentsRequest* request,
                                  v1::ListAgentsResponse* response) override {
     return Answer(on_, context, "skimwatch.v1.QueryService.ListAgents", request, response,

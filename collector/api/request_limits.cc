@@ -28,13 +28,14 @@ struct TextLimit {
   size_t bytes_max;
 };
 constexpr TextLimit kTextLimits[] = {
-    {"site", 0, 63},      {"page_token", 0, 1024},  {"agent", 0, 1024},         {"name", 1, 4096},
-    {"sha256", 32, 32},   {"fingerprints", 32, 32}, {"justification", 1, 4096}, {"reason", 1, 4096},
-    {"subject", 0, 8192},
+    {"site", 0, 63},     {"page_token", 0, 1024},  {"agent", 0, 1024},         {"name", 1, 4096},
+    {"sha256", 32, 32},  {"fingerprints", 32, 32}, {"justification", 1, 4096}, {"reason", 1, 4096},
+    {"pattern", 1, 255}, {"process", 0, 4096},     {"subject", 0, 8192},
 };
-// Requests about one script name its site.
-constexpr absl::string_view kNeedSite[] = {"GetScriptRequest", "ApproveScriptRequest",
-                                           "RevokeScriptRequest"};
+// Requests about one script or destination name its site.
+constexpr absl::string_view kNeedSite[] = {"GetScriptRequest",          "ApproveScriptRequest",
+                                           "RevokeScriptRequest",       "GetDestinationRequest",
+                                           "ApproveDestinationRequest", "RevokeDestinationRequest"};
 
 absl::Status Wrong(absl::string_view field, absl::string_view expected) {
   return absl::InvalidArgumentError(absl::StrCat(field, ": expected ", expected));

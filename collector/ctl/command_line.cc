@@ -14,6 +14,7 @@
 #include "collector/ctl/completion.h"
 #include "collector/ctl/describe.h"
 #include "proto/process/process.h"
+#include "skimwatch/v1/destination.pb.h"
 #include "skimwatch/v1/exposure.pb.h"
 #include "skimwatch/v1/finding.pb.h"
 #include "skimwatch/v1/script.pb.h"
@@ -65,6 +66,7 @@ class Parser {
   void AddExposures();
   void AddFindings();
   void AddScripts();
+  void AddDestinations();
   void AddCard();
   void AddAudit();
   void AddCompletion();
@@ -83,8 +85,11 @@ class Parser {
 };
 
 Parser::Parser()
-    : app_("Asks a Skimwatch collector, and decides: exposures, findings, scripts, agents, cards.",
-           kProgram) {
+    : app_(
+          "Asks a Skimwatch collector, and decides: exposures, findings, scripts, destinations, "
+          "agents,\n"
+          "cards.",
+          kProgram) {
   app_.require_subcommand(1);
   app_.footer(kFooter);
   app_.set_version_flag("--version", absl::StrCat(kProgram, " ", std::string(process::Version()),
@@ -110,6 +115,7 @@ Parser::Parser()
   AddExposures();
   AddFindings();
   AddScripts();
+  AddDestinations();
   CLI::App* const agents = Group("agents", "Agents that the collector knows");
   CLI::App* const list = Leaf(agents, "list", "List the agents and how they are", ListAgents);
   list->add_option("--limit", options_.limit, "Most rows to show, 0 for all")
@@ -248,6 +254,50 @@ void Parser::AddScripts() {
   approve
       ->add_option("--justification", options_.reason,
                    "Why the page needs the script; asked for on a terminal")
+      ->type_name("TEXT");
+  revoke->add_option("--reason", options_.reason, "Why; asked for on a terminal")
+      ->type_name("TEXT");
+}
+
+void Parser::AddDestinations() {
+  CLI::App* const group = Group("destinations", "Where the sites send data, and what is approved");
+  CLI::App* const list =
+      Leaf(group, "list", "List the destinations and their state", ListDestinations);
+  AddFilters(list, /*with_kind=*/false);
+  std::vector<std::string> states = Words(*v1::Destination::State_descriptor());
+  states.push_back("all");
+  AddChoice(list, "--state", &options_.state, states, "In this state only");
+  list->add_option("--limit", options_.limit, "Most rows to show, 0 for all")
+      ->type_name("N")
+      ->check(CheckNumber);
+
+  CLI::App* const show = Leaf(
+      group, "show", "Show a destination: who sends there, and who approved it", ShowDestination);
+  CLI::App* const approve =
+      Leaf(group, "approve", "Approve that data goes somewhere", ApproveDestination);
+  CLI::App* const revoke = Leaf(group, "revoke", "Take an approval back", RevokeDestination);
+  show->add_option("NAME", options_.destination, "The name, as `destinations list` has it")
+      ->required()
+      ->type_name("");
+  for (CLI::App* const command : {approve, revoke}) {
+    command
+        ->add_option(
+            "PATTERN", options_.destination,
+            "A name as `destinations list` has it, `*.example.com` for all names below, an "
+            "address, or a prefix such as 192.0.2.0/24")
+        ->required()
+        ->type_name("");
+    command->add_option("--process", options_.process, "For this executable only (all by default)")
+        ->type_name("PATH");
+  }
+  for (CLI::App* const command : {show, approve, revoke}) AddFilters(command, /*with_kind=*/false);
+  approve
+      ->add_option("--until", options_.expires,
+                   "When it ends: 2026-12-31T12:00:00Z, 2026-12-31, or from now: 24h, 90d")
+      ->type_name("TIME");
+  approve
+      ->add_option("--justification", options_.reason,
+                   "Why data goes there; asked for on a terminal")
       ->type_name("TEXT");
   revoke->add_option("--reason", options_.reason, "Why; asked for on a terminal")
       ->type_name("TEXT");

@@ -108,6 +108,12 @@ std::string What(const v1::Finding& finding) {
                           finding.browser_report().blocked_url());
     case v1::Finding::kCanary:
       return absl::StrCat("canary of ", finding.canary().page());
+    case v1::Finding::kDestinationChange:
+      return absl::StrCat(
+          Word(*v1::DestinationChange::Change_descriptor(), finding.destination_change().change()),
+          " ", finding.destination_change().name(),
+          finding.destination_change().process().empty() ? "" : " from ",
+          finding.destination_change().process());
     case v1::Finding::DETAIL_NOT_SET:
       break;
   }

@@ -44,6 +44,11 @@ struct Options {
   std::string script;
   // Hex digits that a version's SHA-256 begins with.
   std::string hash;
+  // A destination's name, or the pattern of an approval; and the process that it is for.
+  std::string destination;
+  std::string process;
+  // When an approval ends.
+  std::string expires;
   // Justification or reason.
   std::string reason;
   // Hex digits of the seal that the last decision had when it was noted down.

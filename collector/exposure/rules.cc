@@ -41,6 +41,8 @@ std::string ChannelOf(const v1::Finding& finding, v1::FindingKind kind) {
       return absl::StrCat(finding.header_change().page(), " ", finding.header_change().header());
     case v1::FINDING_KIND_BROWSER_REPORT:
       return finding.browser_report().page();
+    case v1::FINDING_KIND_DESTINATION_CHANGE:
+      return finding.destination_change().name();
     default:
       break;
   }
@@ -85,6 +87,8 @@ store::ExposureKey KeyOf(const v1::Finding& finding, v1::FindingKind kind) {
                             .destination = finding.destination()};
   // A script keeps its key whatever the finding says, so that an approval finds what it closes.
   if (kind == v1::FINDING_KIND_SCRIPT_CHANGE) key.destination = finding.script_change().page();
+  // One destination is one exposure, whatever processes send there.
+  if (kind == v1::FINDING_KIND_DESTINATION_CHANGE) key.destination = key.channel;
   return key;
 }
 
@@ -96,7 +100,8 @@ Fold Decide(const v1::Finding& finding, v1::FindingKind kind, const Rules& rules
     return Fold::kNone;
   }
   if (finding.confidence() < rules.open_confidence) return Fold::kNone;
-  if (kind == v1::FINDING_KIND_UNSPECIFIED || kind == v1::FINDING_KIND_SCRIPT_CHANGE) {
+  if (kind == v1::FINDING_KIND_UNSPECIFIED || kind == v1::FINDING_KIND_SCRIPT_CHANGE ||
+      kind == v1::FINDING_KIND_DESTINATION_CHANGE) {
     return Fold::kNone;
   }
   const v1::Card* card = CardOf(finding);

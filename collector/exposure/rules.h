@@ -32,7 +32,7 @@ const v1::Card* CardOf(const v1::Finding& finding);
 
 // What a finding folds by. The channel is what the data left through: `METHOD path_template` of a
 // request or response, the file of data at rest, the script of a script change, the page and header
-// of a header change.
+// of a header change, the destination of a destination change.
 store::ExposureKey KeyOf(const v1::Finding& finding, v1::FindingKind kind);
 
 enum class Fold {
@@ -44,7 +44,8 @@ enum class Fold {
   kOpen,
 };
 
-// What becomes of a finding of any kind but SCRIPT_CHANGE, which the inventory decides.
+// What becomes of a finding of any kind but SCRIPT_CHANGE and DESTINATION_CHANGE, which the
+// inventory decides.
 Fold Decide(const v1::Finding& finding, v1::FindingKind kind, const Rules& rules);
 
 // How grave an exposure with this finding is: what the agent said, and at least HIGH for card

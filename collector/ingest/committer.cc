@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "collector/exposure/exposure_folder.h"
+#include "collector/inventory/destination_recorder.h"
 #include "collector/inventory/script_recorder.h"
 #include "collector/store/timestamp.h"
 #include "proto/validation/finding.h"
@@ -120,6 +121,9 @@ absl::Status Committer::TryCommit(absl::Span<CommitRequest> group, std::vector<O
             kind == v1::FINDING_KIND_SCRIPT_CHANGE
                 ? inventory::RecordScriptChange(transaction, folder, stored.finding(),
                                                 request.agent, now)
+            : kind == v1::FINDING_KIND_DESTINATION_CHANGE
+                ? inventory::RecordDestinationChange(transaction, folder, stored.finding(),
+                                                     request.agent, now)
                 : folder.Add(stored.finding(), kind, request.agent);
         if (!exposure.ok()) return exposure.status();
         stored.set_exposure_id(*exposure);

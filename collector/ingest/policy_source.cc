@@ -67,6 +67,10 @@ absl::StatusOr<std::shared_ptr<const v1::Policy>> PolicySource::Get(
     absl::StatusOr<std::vector<v1::ApprovedScript>> approved = store_->ApprovedScripts(sites);
     if (!approved.ok()) return approved.status();
     policy->mutable_approved_scripts()->Add(approved->begin(), approved->end());
+    absl::StatusOr<std::vector<v1::ApprovedDestination>> destinations =
+        store_->ApprovedDestinations(sites);
+    if (!destinations.ok()) return destinations.status();
+    policy->mutable_approved_destinations()->Add(destinations->begin(), destinations->end());
   }
   absl::MutexLock lock(&mutex_);
   if (policies_.size() >= kPoliciesMax) policies_.clear();

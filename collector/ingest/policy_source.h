@@ -15,8 +15,9 @@
 
 namespace skimwatch::ingest {
 
-// Makes the policy of an agent: the configured keys and expected flows, and the approved scripts of
-// its sites from the store. Thread-safe; agents of the same sites share one message.
+// Makes the policy of an agent: the configured keys and expected flows, and the approved scripts
+// and destinations of its sites from the store. Thread-safe; agents of the same sites share one
+// message.
 class PolicySource {
  public:
   PolicySource(store::Store* store, std::vector<v1::FingerprintKey> keys,

@@ -12,8 +12,9 @@
 
 namespace skimwatch::inventory {
 
-// Decisions about scripts: who said that a version may run, and why (PCI DSS 6.4.3). Each is kept
-// for ever, and changes the policy of every agent that reports for the site.
+// Decisions about scripts and destinations: who said that a version may run (PCI DSS 6.4.3), or
+// that data may go somewhere, and why. Each is kept for ever, and changes the policy of every agent
+// that reports for the site.
 //
 // Thread-safe; the store must outlive it.
 class Inventory {
@@ -34,6 +35,19 @@ class Inventory {
   // INVALID_ARGUMENT: no reason, or not a hash. NOT_FOUND: no such script or version.
   // FAILED_PRECONDITION: the version is not approved.
   absl::StatusOr<v1::Script> Revoke(const v1::RevokeScriptRequest& request, std::string_view who);
+
+  // Approves the destinations that a pattern covers, in place of an approval of the same pattern
+  // and process, and closes the exposures of destinations that are approved for every process by
+  // it. INVALID_ARGUMENT: no site or justification, a bad pattern, or an end that is not in the
+  // future.
+  absl::StatusOr<v1::ApproveDestinationResponse> ApproveDestination(
+      const v1::ApproveDestinationRequest& request, std::string_view who);
+
+  // Takes an approval back, and opens exposures for what it covered alone and what was seen in the
+  // last seven days. INVALID_ARGUMENT: no site or reason, or a bad pattern. NOT_FOUND: no such
+  // approval is in force.
+  absl::StatusOr<v1::RevokeDestinationResponse> RevokeDestination(
+      const v1::RevokeDestinationRequest& request, std::string_view who);
 
  private:
   store::Store* const store_;

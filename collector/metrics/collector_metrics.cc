@@ -16,13 +16,17 @@ namespace {
 using admin::FamilyBuilder;
 using prometheus::MetricType;
 
-constexpr std::array kKinds = {v1::FINDING_KIND_CARD_NUMBER,    v1::FINDING_KIND_TRACK_DATA,
-                               v1::FINDING_KIND_SCRIPT_CHANGE,  v1::FINDING_KIND_HEADER_CHANGE,
-                               v1::FINDING_KIND_BROWSER_REPORT, v1::FINDING_KIND_CANARY};
+constexpr std::array kKinds = {v1::FINDING_KIND_CARD_NUMBER,       v1::FINDING_KIND_TRACK_DATA,
+                               v1::FINDING_KIND_SCRIPT_CHANGE,     v1::FINDING_KIND_HEADER_CHANGE,
+                               v1::FINDING_KIND_BROWSER_REPORT,    v1::FINDING_KIND_CANARY,
+                               v1::FINDING_KIND_DESTINATION_CHANGE};
 constexpr std::array kSeverities = {v1::SEVERITY_INFO, v1::SEVERITY_LOW, v1::SEVERITY_MEDIUM,
                                     v1::SEVERITY_HIGH, v1::SEVERITY_CRITICAL};
 constexpr std::array kScriptStates = {v1::Script::STATE_APPROVED, v1::Script::STATE_UNAPPROVED,
                                       v1::Script::STATE_CHANGED, v1::Script::STATE_MISSING};
+constexpr std::array kDestinationStates = {v1::Destination::STATE_APPROVED,
+                                           v1::Destination::STATE_PROPOSED,
+                                           v1::Destination::STATE_UNAPPROVED};
 constexpr std::array kAgentStates = {v1::Agent::STATE_CONNECTED, v1::Agent::STATE_SILENT,
                                      v1::Agent::STATE_REJECTED};
 
@@ -40,6 +44,9 @@ std::string Name(v1::Confidence confidence) {
   return Short(v1::Confidence_Name(confidence), "CONFIDENCE_");
 }
 std::string Name(v1::Script::State state) { return Short(v1::Script::State_Name(state), "STATE_"); }
+std::string Name(v1::Destination::State state) {
+  return Short(v1::Destination::State_Name(state), "STATE_");
+}
 std::string Name(v1::Agent::State state) { return Short(v1::Agent::State_Name(state), "STATE_"); }
 
 double UnixSeconds(absl::Time time) { return absl::ToDoubleSeconds(time - absl::UnixEpoch()); }
@@ -110,6 +117,12 @@ void CollectorMetrics::AddFindings(const store::Summary& summary,
                         "Scripts by state. Look at unapproved and changed ones with `skimwatchctl "
                         "scripts diff`, then approve them or put them back.",
                         MetricType::Gauge);
+  FamilyBuilder destinations(
+      "skimwatch_destinations",
+      "Destinations that processes send data to, by state. Look at unapproved "
+      "ones with `skimwatchctl destinations show`, then approve them or stop "
+      "what sends there.",
+      MetricType::Gauge);
 
   // Series that alerts read stand at zero before anything happens: for every site an agent names.
   std::set<std::string> sites;
@@ -124,6 +137,9 @@ void CollectorMetrics::AddFindings(const store::Summary& summary,
     }
     for (const v1::Script::State state : kScriptStates) {
       scripts.Add({{"site", site}, {"state", Name(state)}}, 0);
+    }
+    for (const v1::Destination::State state : kDestinationStates) {
+      destinations.Add({{"site", site}, {"state", Name(state)}}, 0);
     }
   }
   for (const store::Summary::FindingTotal& total : summary.finding_totals) {
@@ -145,6 +161,10 @@ void CollectorMetrics::AddFindings(const store::Summary& summary,
     scripts.Add({{"site", sites_.Map(count.site)}, {"state", Name(count.state)}},
                 static_cast<double>(count.scripts));
   }
+  for (const store::Summary::Destinations& count : summary.destinations) {
+    destinations.Add({{"site", sites_.Map(count.site)}, {"state", Name(count.state)}},
+                     static_cast<double>(count.destinations));
+  }
   FamilyBuilder lost("skimwatch_findings_lost_total",
                      "Findings that agents declared lost, for want of spool room or by damage, "
                      "since the store was created. Give the spool more room (spool.size_mib).",
@@ -156,6 +176,7 @@ void CollectorMetrics::AddFindings(const store::Summary& summary,
   families.push_back(std::move(cards).Build());
   families.push_back(std::move(first_seen).Build());
   families.push_back(std::move(scripts).Build());
+  families.push_back(std::move(destinations).Build());
   families.push_back(std::move(lost).Build());
 }
 

@@ -20,6 +20,8 @@ v1::FindingKind KindOf(const v1::Finding& finding) {
       return v1::FINDING_KIND_BROWSER_REPORT;
     case v1::Finding::kCanary:
       return v1::FINDING_KIND_CANARY;
+    case v1::Finding::kDestinationChange:
+      return v1::FINDING_KIND_DESTINATION_CHANGE;
     case v1::Finding::DETAIL_NOT_SET:
       break;
   }

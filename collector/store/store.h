@@ -44,9 +44,15 @@ struct Summary {
     v1::Script::State state;
     uint64_t scripts = 0;
   };
+  struct Destinations {
+    std::string site;
+    v1::Destination::State state;
+    uint64_t destinations = 0;
+  };
   std::vector<FindingTotal> finding_totals;
   std::vector<OpenExposures> open_exposures;
   std::vector<Scripts> scripts;
+  std::vector<Destinations> destinations;
   // Findings that agents declared lost, since the store was created.
   uint64_t lost_findings = 0;
 };
@@ -60,8 +66,9 @@ struct StoreErrors {
   uint64_t retention = 0;
 };
 
-// Everything the collector keeps: findings, exposures, card sightings, scripts with their
-// approvals, agents and decisions. One interface; SQLite behind it (OpenSqliteStore).
+// Everything the collector keeps: findings, exposures, card sightings, scripts and
+// destinations with their approvals, agents and decisions. One interface; SQLite behind it
+// (OpenSqliteStore).
 //
 // Thread-safe. There is one writer at a time: Write() waits its turn and runs its function on the
 // caller's thread. Reads run on connections of their own, beside the writer and beside each other,
@@ -100,6 +107,13 @@ class Store {
       const v1::ListScriptsRequest& request) = 0;
   // With the newest 100 versions and the latest approval of each.
   virtual absl::StatusOr<v1::Script> GetScript(std::string_view site, std::string_view name) = 0;
+  // By site, name and process. States and approvals are as of now.
+  virtual absl::StatusOr<v1::ListDestinationsResponse> ListDestinations(
+      const v1::ListDestinationsRequest& request) = 0;
+  // All processes that send there, at most 1000, and the newest 1000 approvals, revoked or not,
+  // that cover any of them.
+  virtual absl::StatusOr<v1::GetDestinationResponse> GetDestination(std::string_view site,
+                                                                    std::string_view name) = 0;
   // By identity. `state` is as of now: CONNECTED becomes SILENT when nothing was heard for
   // `Options::silent_after`.
   virtual absl::StatusOr<v1::ListAgentsResponse> ListAgents(
@@ -118,6 +132,9 @@ class Store {
   virtual absl::StatusOr<uint64_t> CommittedSequence(std::string_view agent, uint64_t epoch) = 0;
   // Approved versions of the named sites' scripts; all sites when empty.
   virtual absl::StatusOr<std::vector<v1::ApprovedScript>> ApprovedScripts(
+      const std::vector<std::string>& sites) = 0;
+  // Approvals of the named sites' destinations that are in force; all sites when empty.
+  virtual absl::StatusOr<std::vector<v1::ApprovedDestination>> ApprovedDestinations(
       const std::vector<std::string>& sites) = 0;
   virtual absl::StatusOr<uint64_t> PolicyVersion() = 0;
 

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "skimwatch/v1/agent.pb.h"
+#include "skimwatch/v1/destination.pb.h"
 #include "skimwatch/v1/exposure.pb.h"
 #include "skimwatch/v1/finding.pb.h"
 #include "skimwatch/v1/query_service.pb.h"
@@ -52,6 +53,11 @@ struct ServedVersion {
   // Empty when the script is gone there.
   std::string sha256;
   absl::Time since;
+};
+
+struct StoredDestinationApproval {
+  int64_t id = 0;
+  v1::DestinationApproval approval;
 };
 
 // What somebody decided; see v1::Decision.
@@ -138,6 +144,21 @@ class Transaction {
   virtual absl::Status RevokeApproval(std::string_view site, std::string_view name,
                                       std::string_view sha256,
                                       const v1::ScriptApproval& revocation) = 0;
+  // --- Destinations
+
+  // Without `state` and `approval`, which follow from the approvals.
+  virtual absl::StatusOr<std::optional<v1::Destination>> FindDestination(
+      std::string_view site, std::string_view name, std::string_view process) = 0;
+  virtual absl::Status PutDestination(const v1::Destination& destination) = 0;
+  // All of a site, by name and process; the same without `state` and `approval`.
+  virtual absl::StatusOr<std::vector<v1::Destination>> Destinations(std::string_view site) = 0;
+  // A site's approvals that are not revoked, in the order in which they were given.
+  virtual absl::StatusOr<std::vector<StoredDestinationApproval>> DestinationApprovals(
+      std::string_view site) = 0;
+  virtual absl::Status InsertDestinationApproval(const v1::DestinationApproval& approval) = 0;
+  // Replaces an approval's body, which says who revoked it.
+  virtual absl::Status RevokeDestinationApproval(const StoredDestinationApproval& revoked) = 0;
+
   // Grows the policy's version by one and returns it.
   virtual absl::StatusOr<uint64_t> AdvancePolicyVersion() = 0;
 

@@ -88,6 +88,34 @@ function(config)
             |||,
             wait=config.scriptChangedFor
           ),
+          // What was learned opens no exposure, so a new installation pages nobody.
+          alert(
+            'NewCheckoutDestination',
+            config.page,
+            |||
+              sum by (instance, site) (skimwatch_exposures_open{kind="destination_change", severity=~"high|critical"}) > 0
+            |||,
+            'The checkout of {{ $labels.site }} sends data where none went before',
+            |||
+              {{ $value }} destinations of processes that belong to a checkout of site {{ $labels.site }} are new
+              and nobody approved them, or had their approval revoked. `skimwatchctl destinations list --site
+              {{ $labels.site }} --state unapproved` names them, `skimwatchctl destinations show` says who sends
+              there, and whether it can be read.
+            |||
+          ),
+          alert(
+            'NewDestination',
+            config.ticket,
+            |||
+              sum by (instance, site) (skimwatch_exposures_open{kind="destination_change"}) > 0
+            |||,
+            'Processes of {{ $labels.site }} send data where none went before',
+            |||
+              {{ $value }} destinations of site {{ $labels.site }} are new and nobody approved them. Look at each
+              with `skimwatchctl destinations show`, then approve it or stop what sends there.
+            |||,
+            wait=config.newDestinationFor
+          ),
         ],
       },
       {

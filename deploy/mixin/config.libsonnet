@@ -14,6 +14,7 @@
   // How long something must hold before it alerts, where it can pass by itself.
   exposureSuspectedFor: '5m',
   scriptChangedFor: '5m',
+  newDestinationFor: '5m',
   // Agents say that they are there every 10 s by default (ingest.heartbeat_interval_ms).
   agentSilentSeconds: 120,
   agentSilentFor: '1m',

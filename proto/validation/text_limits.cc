@@ -66,6 +66,13 @@ constexpr Entry kEntries[] = {
     {"Canary.page", 4096},
     {"Canary.run_id", 64, Content::kIdentifier},
     {"Canary.encodings", 32, Content::kText, 8},
+    {"DestinationChange.name", 255},
+    {"DestinationChange.process", 4096},
+    {"DestinationChange.addresses", 64, Content::kText, 64},
+    {"DestinationChange.hosts", 255, Content::kText, 64},
+    {"DestinationChange.alpn", 64, Content::kText, 64},
+    {"DestinationChange.ja4", 64, Content::kIdentifier, 64},
+    {"OpaquePayload.form", 32},
 };
 
 using Limits = std::map<const Descriptor*, std::vector<TextLimit>>;

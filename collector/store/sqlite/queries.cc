@@ -381,7 +381,7 @@ absl::StatusOr<std::vector<v1::ApprovedScript>> ApprovedScripts(
   }
 }
 
-absl::StatusOr<Summary> Summarize(Database& db) {
+absl::StatusOr<Summary> Summarize(Database& db, absl::Time now) {
   Summary summary;
   {
     Statement select =
@@ -424,6 +424,9 @@ absl::StatusOr<Summary> Summarize(Database& db) {
                                  .scripts = select.GetUnsigned(2)});
     }
   }
+  absl::StatusOr<std::vector<Summary::Destinations>> destinations = CountDestinations(db, now);
+  if (!destinations.ok()) return destinations.status();
+  summary.destinations = *std::move(destinations);
   absl::StatusOr<uint64_t> lost = GetNumber(db, kLostFindings);
   if (!lost.ok()) return lost.status();
   summary.lost_findings = *lost;

@@ -41,7 +41,15 @@ absl::StatusOr<v1::CheckCardResponse> CheckCard(Database& db, const v1::CheckCar
 absl::StatusOr<uint64_t> CommittedSequence(Database& db, std::string_view agent, uint64_t epoch);
 absl::StatusOr<std::vector<v1::ApprovedScript>> ApprovedScripts(
     Database& db, const std::vector<std::string>& sites);
-absl::StatusOr<Summary> Summarize(Database& db);
+absl::StatusOr<v1::ListDestinationsResponse> ListDestinations(
+    Database& db, const v1::ListDestinationsRequest& request, absl::Time now);
+absl::StatusOr<v1::GetDestinationResponse> GetDestination(Database& db, std::string_view site,
+                                                          std::string_view name, absl::Time now);
+absl::StatusOr<std::vector<v1::ApprovedDestination>> ApprovedDestinations(
+    Database& db, const std::vector<std::string>& sites, absl::Time now);
+// By site and state.
+absl::StatusOr<std::vector<Summary::Destinations>> CountDestinations(Database& db, absl::Time now);
+absl::StatusOr<Summary> Summarize(Database& db, absl::Time now);
 
 }  // namespace skimwatch::store::sqlite
 

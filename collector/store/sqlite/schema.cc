@@ -165,6 +165,27 @@ CREATE TABLE decisions (
 );
 )sql";
 
+// Where the sites' processes send data.
+constexpr char kDestinations[] = R"sql(
+CREATE TABLE destinations (
+  id INTEGER PRIMARY KEY,
+  site TEXT NOT NULL,
+  name TEXT NOT NULL,
+  process TEXT NOT NULL,                  -- empty where not known
+  body BLOB NOT NULL,                     -- Destination without state and approval
+  UNIQUE (site, name, process)
+);
+
+-- Never deleted. Which destinations one covers follows from its pattern.
+CREATE TABLE destination_approvals (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  site TEXT NOT NULL,
+  revoked INTEGER NOT NULL,
+  body BLOB NOT NULL                      -- DestinationApproval
+);
+CREATE INDEX destination_approvals_by_site ON destination_approvals (site, revoked, id);
+)sql";
+
 absl::StatusOr<int64_t> ReadInt(Database& database, std::string_view sql) {
   Statement select = database.Prepare(sql);
   absl::StatusOr<bool> row = select.Step();
@@ -204,7 +225,8 @@ CREATE TABLE coverage_hours (
 
 absl::Status ToVersion2(Database& database) {
   if (absl::Status s = SealDecisions(database); !s.ok()) return s;
-  return AddCoverageHours(database);
+  if (absl::Status s = AddCoverageHours(database); !s.ok()) return s;
+  return database.Execute(kDestinations);
 }
 
 // kMigrations[i] makes schema i + 2 of schema i + 1.

@@ -153,11 +153,26 @@ class SqliteStore : public Store {
       const std::vector<std::string>& sites) override {
     return Read([&](Database& db) { return sqlite::ApprovedScripts(db, sites); });
   }
+  absl::StatusOr<v1::ListDestinationsResponse> ListDestinations(
+      const v1::ListDestinationsRequest& request) override {
+    return Read(
+        [&](Database& db) { return sqlite::ListDestinations(db, request, options_.now()); });
+  }
+  absl::StatusOr<v1::GetDestinationResponse> GetDestination(std::string_view site,
+                                                            std::string_view name) override {
+    return Read(
+        [&](Database& db) { return sqlite::GetDestination(db, site, name, options_.now()); });
+  }
+  absl::StatusOr<std::vector<v1::ApprovedDestination>> ApprovedDestinations(
+      const std::vector<std::string>& sites) override {
+    return Read(
+        [&](Database& db) { return sqlite::ApprovedDestinations(db, sites, options_.now()); });
+  }
   absl::StatusOr<uint64_t> PolicyVersion() override {
     return Read([&](Database& db) { return GetNumber(db, kPolicyVersion); });
   }
   absl::StatusOr<Summary> Summarize() override {
-    return Read([&](Database& db) { return sqlite::Summarize(db); });
+    return Read([&](Database& db) { return sqlite::Summarize(db, options_.now()); });
   }
 
   uint64_t SizeBytes() override {

@@ -65,6 +65,15 @@ class SqliteTransaction : public Transaction {
                               const v1::ScriptApproval& approval) override;
   absl::Status RevokeApproval(std::string_view site, std::string_view name, std::string_view sha256,
                               const v1::ScriptApproval& revocation) override;
+  absl::StatusOr<std::optional<v1::Destination>> FindDestination(std::string_view site,
+                                                                 std::string_view name,
+                                                                 std::string_view process) override;
+  absl::Status PutDestination(const v1::Destination& destination) override;
+  absl::StatusOr<std::vector<v1::Destination>> Destinations(std::string_view site) override;
+  absl::StatusOr<std::vector<StoredDestinationApproval>> DestinationApprovals(
+      std::string_view site) override;
+  absl::Status InsertDestinationApproval(const v1::DestinationApproval& approval) override;
+  absl::Status RevokeDestinationApproval(const StoredDestinationApproval& revoked) override;
   absl::StatusOr<uint64_t> AdvancePolicyVersion() override;
 
   absl::StatusOr<std::optional<v1::Agent>> FindAgent(std::string_view identity) override;

@@ -125,4 +125,28 @@ function(config)
                        h=8,
                        unit='s'
                      ),
+                     panels.row('Where data goes', y=31),
+                     panels.stat(
+                       'Destinations without approval',
+                       'Destinations that are new, or whose approval ended or was revoked: `skimwatchctl destinations show` says who sends there.',
+                       [
+                         { name: 'destinations', expr: 'sum(skimwatch_destinations{site=~"$site", state="unapproved"})' },
+                       ],
+                       x=0,
+                       y=32,
+                       w=6,
+                       h=8,
+                       above='orange'
+                     ),
+                     panels.timeseries(
+                       'Destinations by state',
+                       'Where processes send data: approved, learned and only proposed, and without approval.',
+                       [
+                         { name: '{{state}}', expr: 'sum by (state) (skimwatch_destinations{site=~"$site"})' },
+                       ],
+                       x=6,
+                       y=32,
+                       w=18,
+                       h=8
+                     ),
                    ])

@@ -21,6 +21,7 @@ namespace {
 using nlohmann::json;
 using skimwatch::testing::CardFinding;
 using skimwatch::testing::Ctl;
+using skimwatch::testing::DestinationFinding;
 using skimwatch::testing::HashOf;
 using skimwatch::testing::OperatorServer;
 using skimwatch::testing::Result;
@@ -242,6 +243,58 @@ TEST_F(Commands, ScriptsAreApprovedByTheHashThatWasShown) {
   EXPECT_EQ(script["state"], "STATE_CHANGED");
   EXPECT_EQ(script["current"]["sha256"], HexOf(1));
   EXPECT_EQ(script["history"][0]["approval"]["revoked_by"], "approver");
+}
+
+TEST_F(Commands, DestinationsAreListedShownApprovedAndRevoked) {
+  server_.Add(DestinationFinding(1, v1::DestinationChange::CHANGE_PROPOSED, "stripe.com"));
+  server_.Add(
+      DestinationFinding(2, v1::DestinationChange::CHANGE_NEW, "evil.com", "/usr/bin/php", true));
+  Result result = ctl_.Run({"destinations", "list"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(result.out,
+            "STATE       SITE  NAME        PROCESS       CHECKOUT  FLOWS   SENT  FIRST SEEN        "
+            "    LAST SEEN\n"
+            "unapproved  shop  evil.com    /usr/bin/php  yes           1  100 B  "
+            "2023-11-14T22:13:20Z  2023-11-14T22:13:20Z\n"
+            "proposed    shop  stripe.com  unknown                     1  100 B  "
+            "2023-11-14T22:13:20Z  2023-11-14T22:13:20Z\n");
+  EXPECT_EQ(
+      Lines(ctl_.Run({"destinations", "list", "--state", "unapproved", "--no-headers"})).size(),
+      1u);
+
+  result = ctl_.Run({"destinations", "approve", "evil.com"});
+  EXPECT_EQ(result.code, 2);
+  EXPECT_THAT(result.err, HasSubstr("give it with --justification"));
+  result = ctl_.Run({"destinations", "approve", "*.com", "--justification", "all"});
+  EXPECT_EQ(result.code, 2);
+  EXPECT_THAT(result.err, HasSubstr("covers a whole top-level domain"));
+  result = ctl_.Run(
+      {"destinations", "approve", "evil.com", "--until", "2020-01-01", "--justification", "x"});
+  EXPECT_EQ(result.code, 2);
+  EXPECT_THAT(result.err, HasSubstr("not in the future"));
+
+  result = ctl_.Run(
+      {"destinations", "approve", "evil.com", "--until", "90d", "--justification", "a trial"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(result.out, "Approved; it covers 1 known destinations of shop.\n");
+  result = ctl_.Run({"destinations", "show", "evil.com"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("approved"));
+  EXPECT_THAT(result.out, HasSubstr("www.evil.com"));
+  EXPECT_THAT(result.out, HasSubstr(" by approver, evil.com, until 20"));
+  EXPECT_THAT(result.out, HasSubstr(": a trial\n"));
+
+  result = ctl_.Run({"destinations", "revoke", "evil.com", "--reason", "over"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(result.out, "Revoked; 1 known destinations of shop are without approval by it.\n");
+  result = ctl_.Run({"destinations", "show", "evil.com", "--output", "json"});
+  const json answer = json::parse(result.out);
+  EXPECT_EQ(answer["destinations"][0]["state"], "STATE_UNAPPROVED");
+  EXPECT_EQ(answer["approvals"][0]["revoked_by"], "approver");
+
+  result = ctl_.Run({"destinations", "show", "none.com"});
+  EXPECT_EQ(result.code, 2);
+  EXPECT_THAT(result.err, HasSubstr("no site has a destination none.com"));
 }
 
 TEST_F(Commands, ScriptsAreNotApprovedByAHashThatCouldBeAnother) {

@@ -11,6 +11,7 @@ namespace skimwatch::exposure {
 namespace {
 
 using testing::CardFinding;
+using testing::DestinationFinding;
 using ::testing::ElementsAre;
 
 TEST(Rules, DecideWhatOpens) {
@@ -141,6 +142,17 @@ TEST(Rules, ComeFromTheConfiguration) {
   EXPECT_TRUE(Rules::FromConfig(config)->test_cards);
   config.set_open_confidence("certain");
   EXPECT_EQ(Rules::FromConfig(config).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(Rules, ADestinationIsOneExposureAndTheInventorysToOpen) {
+  const v1::Finding finding =
+      DestinationFinding(1, v1::DestinationChange::CHANGE_NEW, "evil.com", "/usr/bin/php");
+  const v1::Finding other =
+      DestinationFinding(2, v1::DestinationChange::CHANGE_NEW, "evil.com", "/usr/bin/curl");
+  constexpr v1::FindingKind kKind = v1::FINDING_KIND_DESTINATION_CHANGE;
+  EXPECT_EQ(KeyOf(finding, kKind), KeyOf(other, kKind));
+  EXPECT_EQ(KeyOf(finding, kKind).destination, "evil.com");
+  EXPECT_EQ(Decide(finding, kKind, {}), Fold::kNone);
 }
 
 }  // namespace

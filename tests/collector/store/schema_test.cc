@@ -52,6 +52,8 @@ TEST_F(Schema, OfAnOlderProgramIsBroughtUpToDateWithWhatIsInIt) {
       EXPECT_EQ(decision.seal(), seal) << decision.id();
     }
     EXPECT_EQ(decisions->decisions(0).who(), "spiffe://shop/operator/alice");
+    EXPECT_TRUE((*store)->ListDestinations({}).ok());
+    EXPECT_TRUE((*store)->ListCoverage(absl::UnixEpoch(), absl::Now()).ok());
   }
 }
 

@@ -116,6 +116,41 @@ inline v1::StoredFinding Stored(v1::Finding finding, const std::string& agent, u
   return stored;
 }
 
+// A destination change that passes validation.
+inline v1::Finding DestinationFinding(uint64_t sequence, v1::DestinationChange::Change change,
+                                      const std::string& name = "evil.com",
+                                      const std::string& process = "", bool checkout = false,
+                                      absl::Time seen = absl::FromUnixSeconds(1'700'000'000)) {
+  v1::Finding finding;
+  finding.set_sequence(sequence);
+  finding.set_site("shop");
+  finding.set_severity(change == v1::DestinationChange::CHANGE_PROPOSED ? v1::SEVERITY_INFO
+                       : checkout                                       ? v1::SEVERITY_HIGH
+                                                                        : v1::SEVERITY_MEDIUM);
+  finding.set_confidence(v1::CONFIDENCE_HIGH);
+  finding.set_rule("destination.new");
+  *finding.mutable_first_seen() = store::ToTimestamp(seen);
+  *finding.mutable_last_seen() = store::ToTimestamp(seen);
+  finding.set_count(1);
+  finding.set_sampling_probability(1);
+  finding.set_destination(name);
+  finding.mutable_provenance()->set_direction(v1::DIRECTION_OUTBOUND_REQUEST);
+  v1::DestinationChange& detail = *finding.mutable_destination_change();
+  detail.set_change(change);
+  detail.set_name(name);
+  detail.set_process(process);
+  detail.set_checkout(checkout);
+  detail.set_scope(v1::DestinationChange::SCOPE_PUBLIC);
+  *detail.mutable_first_seen() = finding.first_seen();
+  *detail.mutable_last_seen() = finding.last_seen();
+  detail.set_flows(1);
+  detail.set_bytes_out(100);
+  detail.add_hosts("www." + name);
+  detail.add_addresses("198.51.100.7");
+  detail.add_ports(443);
+  return finding;
+}
+
 }  // namespace skimwatch::testing
 
 #endif  // SKIMWATCH_TESTS_COLLECTOR_SUPPORT_FINDINGS_H_
