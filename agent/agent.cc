@@ -24,6 +24,7 @@
 #include "agent/journals.h"
 #include "agent/mirrors.h"
 #include "agent/pipeline/agent_metrics.h"
+#include "agent/pipeline/destination_reporter.h"
 #include "agent/pipeline/expected_flows.h"
 #include "agent/pipeline/finding_builder.h"
 #include "agent/pipeline/finding_writer.h"
@@ -34,6 +35,8 @@
 #include "agent/script/script_monitor.h"
 #include "agent/tls_probing.h"
 #include "agent/traffic/coverage.h"
+#include "agent/traffic/destination/destination_monitor.h"
+#include "agent/traffic/destination/destination_watch.h"
 #include "agent/traffic/local_addresses.h"
 #include "agent/traffic/protocol/traffic_decoder.h"
 #include "agent/traffic/site_map.h"
@@ -59,9 +62,11 @@ class CaptureThread final : public traffic::PacketHandler {
   CaptureThread(const traffic::TrafficDecoderOptions& decoder,
                 std::shared_ptr<const traffic::SiteMap> sites,
                 const MessageScanner::Options& scanner, traffic::Coverage& coverage,
-                const card::BrandTable& brands, FindingWriter& writer)
+                const card::BrandTable& brands, FindingWriter& writer,
+                traffic::DestinationMonitor* destinations)
       : scanner_(scanner, brands, writer),
-        decoder_(decoder, std::move(sites), coverage, scanner_) {}
+        watch_(destinations, scanner_),
+        decoder_(decoder, std::move(sites), coverage, watch_, destinations) {}
 
   void OnPacket(const traffic::PacketView& packet) override {
     scanner_.Advance(packet.time);
@@ -78,6 +83,7 @@ class CaptureThread final : public traffic::PacketHandler {
 
  private:
   MessageScanner scanner_;
+  traffic::DestinationWatch watch_;
   traffic::TrafficDecoder decoder_;
 };
 
@@ -222,6 +228,7 @@ class AgentImpl final : public Agent {
   const config::v1::AgentConfig& config() const { return options_.config; }
 
   absl::Status LoadBrands();
+  absl::Status OpenDestinations();
   absl::Status OpenUplink();
   absl::Status OpenCaptures();
   absl::Status OpenTlsProbes();
@@ -248,6 +255,9 @@ class AgentImpl final : public Agent {
   // Declared in the order of the flow, so that what takes outlives what gives.
   std::unique_ptr<uplink::Uplink> uplink_;
   std::unique_ptr<FindingWriter> writer_;
+  std::unique_ptr<pipeline::DestinationReporter> destination_reporter_;
+  // Null when it is off.
+  std::unique_ptr<traffic::DestinationMonitor> destinations_;
   std::unique_ptr<pipeline::ScriptReporter> script_reporter_;
   std::unique_ptr<script::ScriptMonitor> web_roots_;
   std::vector<Logs> logs_;
@@ -288,9 +298,20 @@ absl::Status AgentImpl::Begin() {
       .fingerprint = config().scan().fingerprint(),
       .fold_window = absl::Seconds(config().scan().fold_window_seconds()),
       .expected_flows = *std::move(flows),
-      .append = [this](std::vector<v1::Finding> findings) {
-        return uplink_->Append(std::move(findings));
-      }});
+      .is_unapproved =
+          [this](const pipeline::SightingOrigin& origin) {
+            const v1::Provenance& provenance = origin.provenance;
+            const v1::Process& process = provenance.process();
+            return destinations_ != nullptr &&
+                   destinations_->IsUnapproved(
+                       origin.site, provenance.host(), provenance.server().address(),
+                       process.executable().empty() ? process.command() : process.executable());
+          },
+      .append =
+          [this](std::vector<v1::Finding> findings) {
+            return uplink_->Append(std::move(findings));
+          }});
+  if (absl::Status s = OpenDestinations(); !s.ok()) return s;
   if (absl::Status s = OpenUplink(); !s.ok()) return s;
   if (absl::Status s = OpenCaptures(); !s.ok()) return s;
   if (absl::Status s = OpenTlsProbes(); !s.ok()) return s;
@@ -314,6 +335,20 @@ absl::Status AgentImpl::LoadBrands() {
     (void)new std::shared_ptr<const card::BrandTable>(brands_);
     card::SetRedactionBrands(*brands_);
   }
+  return absl::OkStatus();
+}
+
+absl::Status AgentImpl::OpenDestinations() {
+  if (config().destinations().mode() == "off") return absl::OkStatus();
+  destination_reporter_ = std::make_unique<pipeline::DestinationReporter>(*writer_);
+  traffic::DestinationMonitor::Options options;
+  options.config = config().destinations();
+  for (const config::v1::Site& site : config().sites()) options.sites.push_back(site.name());
+  options.state_file = absl::StrCat(config().state_directory(), "/destinations");
+  absl::StatusOr<std::unique_ptr<traffic::DestinationMonitor>> monitor =
+      traffic::DestinationMonitor::Open(std::move(options), *destination_reporter_);
+  if (!monitor.ok()) return monitor.status();
+  destinations_ = *std::move(monitor);
   return absl::OkStatus();
 }
 
@@ -349,6 +384,7 @@ absl::Status AgentImpl::OpenUplink() {
 
 void AgentImpl::TakePolicy(const v1::Policy& policy) {
   writer_->SetPolicy(policy);
+  if (destinations_ != nullptr) destinations_->SetPolicy(policy);
   absl::MutexLock lock(&policy_mutex_);
   policy_ = policy;
   if (web_roots_open_) web_roots_->SetApproved(policy.approved_scripts());
@@ -373,8 +409,9 @@ absl::Status AgentImpl::OpenCaptures() {
         wanted, config().sampling(), config().limits(), threads);
     absl::StatusOr<std::unique_ptr<traffic::PacketCapture>> opened = traffic::PacketCapture::Open(
         traffic::PacketCapture::Options::FromConfig(wanted), [&](uint32_t) {
-          capture.threads.push_back(std::make_shared<CaptureThread>(
-              decoder, *sites, ScannerOptions(), coverage_, *brands_, *writer_));
+          capture.threads.push_back(
+              std::make_shared<CaptureThread>(decoder, *sites, ScannerOptions(), coverage_,
+                                              *brands_, *writer_, destinations_.get()));
           return std::make_unique<SharedHandler>(capture.threads.back());
         });
     if (opened.ok()) {
@@ -398,9 +435,11 @@ absl::Status AgentImpl::OpenTlsProbes() {
   absl::StatusOr<std::shared_ptr<const traffic::SiteMap>> sites =
       traffic::SiteMap::Create(config().sites(), std::make_shared<traffic::LocalAddresses>());
   if (!sites.ok()) return sites.status();
-  tls_ = std::make_unique<TlsProbing>(
-      config(), TlsProbing::Options{.scanner = ScannerOptions(), .sites = *std::move(sites)},
-      *brands_, *writer_, coverage_);
+  tls_ = std::make_unique<TlsProbing>(config(),
+                                      TlsProbing::Options{.scanner = ScannerOptions(),
+                                                          .sites = *std::move(sites),
+                                                          .destinations = destinations_.get()},
+                                      *brands_, *writer_, coverage_);
   if (tls_->error().ok()) return absl::OkStatus();
   const bool has_others = !sources.log_files().empty() || !sources.web_roots().empty() ||
                           !sources.http_mirrors().empty() || !sources.icap_servers().empty() ||
@@ -454,8 +493,11 @@ absl::Status AgentImpl::OpenMirrors() {
       traffic::SiteMap::Create(config().sites(), std::make_shared<traffic::LocalAddresses>());
   if (!sites.ok()) return sites.status();
   absl::StatusOr<std::unique_ptr<Mirrors>> mirrors =
-      Mirrors::Start(config(), {.scanner = ScannerOptions(), .sites = *std::move(sites)}, *brands_,
-                     *writer_, coverage_);
+      Mirrors::Start(config(),
+                     {.scanner = ScannerOptions(),
+                      .sites = *std::move(sites),
+                      .destinations = destinations_.get()},
+                     *brands_, *writer_, coverage_);
   if (!mirrors.ok()) return mirrors.status();
   mirrors_ = *std::move(mirrors);
   return absl::OkStatus();
@@ -503,6 +545,7 @@ absl::Status AgentImpl::OpenMetrics() {
 
 void AgentImpl::StartSources() {
   uplink_->Start();
+  if (destinations_ != nullptr) destinations_->Start();
   if (web_roots_ != nullptr) web_roots_->Start();
   for (Logs& logs : logs_) logs.tail->Start();
   for (Capture& capture : captures_) {
@@ -606,6 +649,7 @@ AgentSnapshot AgentImpl::Snapshot() const {
     snapshot.web_roots = web_roots_->GetStats();
     snapshot.scripts = script_reporter_->stats();
   }
+  if (destinations_ != nullptr) snapshot.destinations = destinations_->GetStats();
   for (size_t i = 0; i < snapshot.coverage.size(); ++i) {
     snapshot.coverage[i] = coverage_.bytes(static_cast<traffic::Reason>(i));
   }
@@ -638,6 +682,8 @@ void AgentImpl::Stop(absl::Duration timeout) {
   if (mirrors_ != nullptr) mirrors_->Stop();
   if (samples_ != nullptr) samples_->Stop();
   if (web_roots_ != nullptr) web_roots_->Stop();
+  // Without an uplink nothing takes what it tells.
+  if (destinations_ != nullptr && uplink_ != nullptr) destinations_->Stop();
   if (writer_ != nullptr && uplink_ != nullptr) writer_->Stop();
   if (uplink_ != nullptr) uplink_->Stop(timeout);
   // It asks all of them for their figures.

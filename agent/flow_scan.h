@@ -11,6 +11,8 @@
 #include "agent/pipeline/message_scanner.h"
 #include "agent/traffic/byte_flow.h"
 #include "agent/traffic/coverage.h"
+#include "agent/traffic/destination/destination_monitor.h"
+#include "agent/traffic/destination/destination_watch.h"
 #include "agent/traffic/protocol/byte_flow_decoder.h"
 #include "agent/traffic/site_map.h"
 
@@ -23,14 +25,17 @@ class FlowScan final : public traffic::ByteFlowHandler {
   struct Options {
     pipeline::MessageScanner::Options scanner;
     std::shared_ptr<const traffic::SiteMap> sites;
+    // May be null.
+    traffic::DestinationMonitor* destinations = nullptr;
   };
 
-  // `brands`, `writer` and `coverage` must outlive it.
+  // `brands`, `writer`, `coverage` and `options.destinations` must outlive it.
   FlowScan(const traffic::TrafficDecoderOptions& decoder, const Options& options,
            const card::BrandTable& brands, pipeline::FindingWriter& writer,
            traffic::Coverage& coverage)
       : scanner_(options.scanner, brands, writer),
-        decoder_(decoder, options.sites, coverage, scanner_) {}
+        watch_(options.destinations, scanner_),
+        decoder_(decoder, options.sites, coverage, watch_, options.destinations) {}
 
   void OnOpen(uint64_t flow, const traffic::ByteFlow& info, absl::Time now) override {
     decoder_.OnOpen(flow, info, now);
@@ -58,6 +63,7 @@ class FlowScan final : public traffic::ByteFlowHandler {
 
  private:
   pipeline::MessageScanner scanner_;
+  traffic::DestinationWatch watch_;
   traffic::ByteFlowDecoder decoder_;
 };
 

@@ -400,8 +400,7 @@ void AddSamples(const AgentSnapshot& snapshot, Families& families) {
         open);
     Add(families, "skimwatch_sample_connections_ended_total",
         "Connections that were turned away or ended by the agent, and writers that went away in "
-        "the "
-        "middle of a sample. See the agent's log.",
+        "the middle of a sample. See the agent's log.",
         MetricType::Counter, ended);
   }
   if (!files.empty()) {
@@ -414,6 +413,32 @@ void AddSamples(const AgentSnapshot& snapshot, Families& families) {
         "Files that can't be opened, moved or removed. See the agent's log.", MetricType::Counter,
         errors);
   }
+}
+
+void AddDestinations(const AgentSnapshot& snapshot, Families& families) {
+  if (!snapshot.destinations.has_value()) return;
+  const traffic::DestinationMonitor::Stats& stats = *snapshot.destinations;
+  AddGauge(families, "skimwatch_destinations_known",
+           "Destinations that processes send data to, by site and process.",
+           static_cast<double>(stats.destinations));
+  AddGauge(families, "skimwatch_destinations_new",
+           "Of these, used since the start, not learned and not approved: `skimwatchctl "
+           "destinations list`.",
+           static_cast<double>(stats.destinations_new));
+  AddGauge(families, "skimwatch_destinations_pending",
+           "Destinations that wait to be reported, at most 512 of them a second.",
+           static_cast<double>(stats.pending));
+  AddCounter(families, "skimwatch_destinations_forgotten_total",
+             "Destinations that made room for others; one that comes back is new. Raise "
+             "destinations.entries_max.",
+             static_cast<double>(stats.forgotten));
+  AddCounter(families, "skimwatch_destinations_forgotten_unreported_total",
+             "Of these, forgotten before they were reported.",
+             static_cast<double>(stats.forgotten_untold));
+  AddCounter(families, "skimwatch_destination_save_errors_total",
+             "Times that the inventory of destinations could not be written; what was reported "
+             "since may be reported again after a restart.",
+             static_cast<double>(stats.save_errors));
 }
 
 void AddScripts(const AgentSnapshot& snapshot, Families& families) {
@@ -642,6 +667,7 @@ std::vector<prometheus::MetricFamily> AgentFamilies(const AgentSnapshot& snapsho
   AddMirrors(snapshot, families);
   AddSamples(snapshot, families);
   AddScripts(snapshot, families);
+  AddDestinations(snapshot, families);
   AddWriter(snapshot, families);
   AddUplink(snapshot, families);
   AddProcess(snapshot, families);

@@ -15,6 +15,7 @@
 #include "agent/pipeline/script_reporter.h"
 #include "agent/script/script_monitor.h"
 #include "agent/traffic/coverage.h"
+#include "agent/traffic/destination/destination_monitor.h"
 #include "agent/traffic/protocol/byte_flow_decoder.h"
 #include "agent/traffic/protocol/traffic_decoder.h"
 #include "agent/traffic/source/journal_source.h"
@@ -92,6 +93,7 @@ struct AgentSnapshot {
   std::vector<Scan> scans;
   std::optional<script::ScriptMonitor::Stats> web_roots;
   ScriptReporter::Stats scripts;
+  std::optional<traffic::DestinationMonitor::Stats> destinations;
   std::array<uint64_t, static_cast<size_t>(traffic::Reason::kCount)> coverage{};
   // Of packets that the kernel dropped, by the mean length of those it did not.
   uint64_t dropped_bytes_estimate = 0;

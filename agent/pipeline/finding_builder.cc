@@ -226,7 +226,7 @@ SightingOrigin OriginOf(const traffic::Provenance& provenance, traffic::Part par
   return origin;
 }
 
-v1::Severity SeverityOf(const CardSighting& sighting, bool expected) {
+v1::Severity SeverityOf(const CardSighting& sighting, bool expected, bool unapproved) {
   if (expected || IsInbound(sighting.origin->provenance.direction())) return v1::SEVERITY_INFO;
   if (sighting.test_card) return v1::SEVERITY_LOW;
   const bool authentication_data = sighting.kind != card::MatchKind::kPan;
@@ -234,7 +234,7 @@ v1::Severity SeverityOf(const CardSighting& sighting, bool expected) {
     case card::Confidence::kHigh:
       return v1::SEVERITY_CRITICAL;
     case card::Confidence::kMedium:
-      return authentication_data ? v1::SEVERITY_CRITICAL : v1::SEVERITY_HIGH;
+      return authentication_data || unapproved ? v1::SEVERITY_CRITICAL : v1::SEVERITY_HIGH;
     case card::Confidence::kLow:
       return authentication_data ? v1::SEVERITY_MEDIUM : v1::SEVERITY_LOW;
   }
@@ -242,11 +242,11 @@ v1::Severity SeverityOf(const CardSighting& sighting, bool expected) {
 }
 
 v1::Finding BuildFinding(const CardSighting& sighting, bool expected, card::MaskStyle mask,
-                         const v1::FingerprintKey* key) {
+                         const v1::FingerprintKey* key, bool unapproved) {
   const SightingOrigin& origin = *sighting.origin;
   v1::Finding finding;
   finding.set_site(origin.site);
-  finding.set_severity(SeverityOf(sighting, expected));
+  finding.set_severity(SeverityOf(sighting, expected, unapproved));
   finding.set_confidence(ConfidenceOnWire(sighting.confidence));
   const std::string_view rule = RuleOf(origin.provenance.direction(), origin.provenance.source());
   finding.set_rule(rule.data(), rule.size());
@@ -276,10 +276,12 @@ v1::Finding BuildFinding(const CardSighting& sighting, bool expected, card::Mask
   }
   if (sighting.kind == card::MatchKind::kPan) {
     FillDetail(sighting, std::move(card), *finding.mutable_card_number());
+    if (unapproved) finding.mutable_card_number()->add_evidence("unapproved_destination");
   } else {
     v1::TrackData& track = *finding.mutable_track_data();
     track.set_format(FormatOf(sighting.kind));
     FillDetail(sighting, std::move(card), track);
+    if (unapproved) track.add_evidence("unapproved_destination");
   }
   return finding;
 }

@@ -21,12 +21,14 @@ SightingOrigin OriginOf(const traffic::Provenance& provenance, traffic::Part par
 // How grave a card number is where it was seen. Expected flows and what came in are information;
 // published test numbers are low; sensitive authentication data (PCI DSS 4.0.1, 3.3.1) is critical
 // from medium confidence, and so is a card number of high confidence.
-v1::Severity SeverityOf(const CardSighting& sighting, bool expected);
+// Where data may not go (`unapproved`, see FindingWriter::Options::is_unapproved) it is critical
+// from medium confidence, unless it is a test number.
+v1::Severity SeverityOf(const CardSighting& sighting, bool expected, bool unapproved = false);
 
 // The finding that a sighting makes: mask and fingerprint in the place of the number. Without a
-// `key` (null) the fingerprint is empty.
+// `key` (null) the fingerprint is empty. An `unapproved` destination is among the evidence.
 v1::Finding BuildFinding(const CardSighting& sighting, bool expected, card::MaskStyle mask,
-                         const v1::FingerprintKey* key);
+                         const v1::FingerprintKey* key, bool unapproved = false);
 
 }  // namespace skimwatch::pipeline
 

@@ -151,7 +151,11 @@ void FindingWriter::Report(CardSighting sighting, std::vector<v1::Finding>& out)
   const v1::FingerprintKey* const key =
       options_.fingerprint && !key_.key().empty() ? &key_ : nullptr;
   if (options_.fingerprint && key == nullptr) ++batch_.without_fingerprint;
-  v1::Finding finding = BuildFinding(sighting, expected, options_.mask, key);
+  const bool unapproved =
+      !expected && options_.is_unapproved != nullptr &&
+      sighting.origin->provenance.direction() == v1::DIRECTION_OUTBOUND_REQUEST &&
+      options_.is_unapproved(*sighting.origin);
+  v1::Finding finding = BuildFinding(sighting, expected, options_.mask, key, unapproved);
   const v1::Card& card =
       finding.has_card_number() ? finding.card_number().card() : finding.track_data().card();
   std::string identity = card.fingerprint();

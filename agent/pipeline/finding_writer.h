@@ -49,6 +49,9 @@ class FindingWriter {
     absl::Duration fold_window = absl::Seconds(10);
     // Of the configuration; the policy's are added.
     ExpectedFlows expected_flows;
+    // Whether nobody approved the destination of what goes out; null for never. Called on the
+    // writer's thread.
+    std::function<bool(const SightingOrigin&)> is_unapproved;
     absl::Duration key_wait = absl::Seconds(5);
     size_t queue_max = 8192;
     size_t fold_entries_max = 16384;

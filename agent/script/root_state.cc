@@ -8,8 +8,8 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "agent/script/checked_file.h"
 #include "agent/script/judge/script_version.h"
+#include "agent/storage/checked_file.h"
 
 namespace skimwatch::script {
 namespace {
@@ -27,7 +27,7 @@ std::string RootStatePath(const std::string& state_directory, const config::v1::
 
 absl::StatusOr<LoadedRootState> LoadRootState(const std::string& path) {
   LoadedRootState loaded;
-  absl::StatusOr<std::string> bytes = ReadChecked(path, kStateBytesMax);
+  absl::StatusOr<std::string> bytes = storage::ReadChecked(path, kStateBytesMax);
   if (absl::IsNotFound(bytes.status())) return loaded;
   if (bytes.ok() && loaded.state.ParseFromString(*bytes)) return loaded;
   if (!bytes.ok() && !absl::IsDataLoss(bytes.status())) return bytes.status();
@@ -44,7 +44,7 @@ absl::StatusOr<LoadedRootState> LoadRootState(const std::string& path) {
 }
 
 absl::Status SaveRootState(const std::string& path, const RootState& state) {
-  return WriteChecked(path, state.SerializeAsString(), true);
+  return storage::WriteChecked(path, state.SerializeAsString(), true);
 }
 
 }  // namespace skimwatch::script

@@ -11,9 +11,9 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "agent/script/checked_file.h"
 #include "agent/script/judge/text_diff.h"
 #include "agent/script/script_state.pb.h"
+#include "agent/storage/checked_file.h"
 
 namespace skimwatch::script {
 namespace {
@@ -68,7 +68,7 @@ absl::Status VersionStore::Load() {
     const std::string kind = file->path().extension();
     if (!IsHash(stem) || (kind != kFacts && kind != kText)) {
       // Left by a crash.
-      if (name.ends_with(kUnfinishedSuffix)) RemoveFile(file->path());
+      if (name.ends_with(storage::kUnfinishedSuffix)) RemoveFile(file->path());
       continue;
     }
     std::error_code ignored;
@@ -95,7 +95,7 @@ absl::Status VersionStore::Load() {
 
 uint64_t VersionStore::Write(const std::string& path, std::string_view content) {
   // Not durable: after a loss of power a damaged file is found out, and costs a difference.
-  if (absl::Status status = WriteChecked(path, content, false); !status.ok()) {
+  if (absl::Status status = storage::WriteChecked(path, content, false); !status.ok()) {
     ++stats_.write_errors;
     stats_.last_error = std::string(status.message());
     return 0;
@@ -129,7 +129,7 @@ std::optional<KeptVersion> VersionStore::Get(const std::string& sha256) {
   if (found == entries_.end() || found->second.facts_bytes == 0) return std::nullopt;
   Entry& entry = found->second;
   const std::string facts_path = PathOf(sha256, kFacts);
-  absl::StatusOr<std::string> bytes = ReadChecked(facts_path, kFactsBytesMax);
+  absl::StatusOr<std::string> bytes = storage::ReadChecked(facts_path, kFactsBytesMax);
   VersionFacts facts;
   if (!bytes.ok() || !facts.ParseFromString(*bytes)) {
     ++stats_.damaged;
@@ -141,7 +141,7 @@ std::optional<KeptVersion> VersionStore::Get(const std::string& sha256) {
   KeptVersion version;
   version.facts.assign(facts.facts().begin(), facts.facts().end());
   if (entry.text_bytes == 0) return version;
-  absl::StatusOr<std::string> text = ReadChecked(PathOf(sha256, kText), kDiffTextBytesMax);
+  absl::StatusOr<std::string> text = storage::ReadChecked(PathOf(sha256, kText), kDiffTextBytesMax);
   if (text.ok()) {
     version.text = *std::move(text);
   } else {

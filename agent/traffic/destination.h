@@ -1,7 +1,9 @@
 #ifndef SKIMWATCH_AGENT_TRAFFIC_DESTINATION_H_
 #define SKIMWATCH_AGENT_TRAFFIC_DESTINATION_H_
 
+#include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "agent/traffic/message.h"
@@ -29,6 +31,19 @@ class DestinationSink {
   virtual ~DestinationSink() = default;
   // Once for each flow in which a ClientHello was seen. `observation` is valid during the call.
   virtual void OnDestination(const DestinationObservation& observation) = 0;
+  // `bytes` more were sent in a flow that can't be read, `flow_bytes` in all. Called every so many
+  // bytes, and when the flow ends. `provenance` is as in DestinationObservation and valid during
+  // the call.
+  virtual void OnUnreadable(const Provenance& provenance, uint64_t bytes, uint64_t flow_bytes) {
+    static_cast<void>(provenance);
+    static_cast<void>(bytes);
+    static_cast<void>(flow_bytes);
+  }
+  // A client of the watched host asked for `name` and was told that it leads to `address`.
+  virtual void OnResolved(std::string_view name, std::string_view address) {
+    static_cast<void>(name);
+    static_cast<void>(address);
+  }
 };
 
 }  // namespace skimwatch::traffic

@@ -204,6 +204,21 @@ void CheckSources(const Checker& root, const v1::AgentConfig& config, const IsSi
   CheckSamples(sources, config, is_site);
 }
 
+void CheckDestinations(const Checker& root) {
+  const Checker destinations = root.Message("destinations");
+  destinations.OneOf("mode", "learn", {"off", "learn", "enforce"});
+  destinations.Number("learn_days", 14, 0, 365);
+  destinations.EachValid("checkout_processes", IsGlob, "a glob of executables");
+  destinations.Texts("checkout_paths", {"/checkout", "/cart", "/basket", "/payment", "/pay",
+                                        "/order", "/onepage", "/onestepcheckout"});
+  destinations.EachValid(
+      "checkout_paths", [](std::string_view path) { return !path.empty() && path[0] == '/'; },
+      "the beginning of a path, with a `/`");
+  destinations.Number("entropy_min_bytes", 4096, 4096, 1073741824);
+  destinations.Number("encrypted_min_bytes", 65536, 0, 1099511627776);
+  destinations.Number("entries_max", 8192, 16, 1048576);
+}
+
 void CheckSampling(const Checker& root, v1::AgentConfig& config) {
   const Checker sampling = root.Message("sampling");
   if (!sampling.Given("flow_ratio")) return config.mutable_sampling()->set_flow_ratio(1);
@@ -278,6 +293,7 @@ absl::StatusOr<v1::AgentConfig> Effective(std::string_view text, std::string_vie
       "the path of a file with brands, or `built-in`");
   scan.Switch("fingerprint", true);
 
+  CheckDestinations(root);
   CheckMetricsEndpoint(root, "127.0.0.1:9465");
   CheckLogging(root);
   CheckExpectedFlows(root, is_site, "the name of one of `sites`, or none for all");

@@ -43,6 +43,7 @@ DatagramFlows::Flow& DatagramFlows::FlowOf(const UdpDatagram& datagram) {
     return *it->second;
   }
   if (by_age_.size() >= context_.options.flows_max) {
+    by_age_.front().context.TellEncrypted();
     by_key_.erase(by_age_.front().key);
     by_age_.pop_front();
   }
@@ -127,25 +128,32 @@ void DatagramFlows::TakePayload(Flow& flow, const UdpDatagram& datagram) {
 
 void DatagramFlows::TakeQuic(Flow& flow, const UdpDatagram& datagram) {
   FlowContext& context = flow.context;
-  context.Count(Reason::kUndecodableEncrypted, datagram.payload.size());
   if (!flow.is_quic) {
     flow.is_quic = true;
     flow.hello = std::make_unique<QuicInitialReader>();
     context.counters(Protocol::kQuic).streams.Add();
   }
+  // Who is the client may show only now, with the ClientHello; until then there is not much.
+  const auto count = [&] {
+    context.CountEncrypted(flow.has_client ? SenderOf(flow, datagram) : Sender::kServer,
+                           datagram.payload.size(), Protocol::kQuic);
+  };
   // Either end may be the first that is seen; only the client's packets can be read with its keys.
   if (flow.hello == nullptr || (flow.has_client && datagram.source != flow.client) ||
       !flow.hello->Take(datagram.payload)) {
-    return;
+    return count();
   }
   const std::unique_ptr<QuicInitialReader> hello = std::move(flow.hello);
-  if (hello->message().empty()) return;
-  SetClient(flow, datagram.source, datagram.destination);
-  context.Observe(hello->message(), Protocol::kQuic);
+  if (!hello->message().empty()) {
+    SetClient(flow, datagram.source, datagram.destination);
+    context.Observe(hello->message(), Protocol::kQuic);
+  }
+  count();
 }
 
 void DatagramFlows::Expire(absl::Time before) {
   while (!by_age_.empty() && by_age_.front().last_seen < before) {
+    by_age_.front().context.TellEncrypted();
     by_key_.erase(by_age_.front().key);
     by_age_.pop_front();
   }

@@ -6,6 +6,7 @@
 
 #include "absl/hash/hash.h"
 #include "agent/memory/wipe.h"
+#include "agent/traffic/ip_address.h"
 #include "agent/traffic/protocol/decoder_context.h"
 #include "agent/traffic/protocol/flow_context.h"
 
@@ -27,6 +28,25 @@ bool IsAddress(uint16_t type) {
          type == static_cast<uint16_t>(DnsType::kAaaa);
 }
 
+// Tells where the name that was asked for leads.
+void TellAddresses(const FlowContext& flow, Sender sender, const DnsMessage& message) {
+  if (flow.decoder.destinations == nullptr || !message.is_response || message.questions.empty() ||
+      flow.DirectionOf(sender) != Direction::kInboundResponse) {
+    return;
+  }
+  for (const DnsRecord& record : message.records) {
+    if (!IsAddress(record.type)) continue;
+    const auto* const bytes = reinterpret_cast<const uint8_t*>(record.data.data());
+    if (record.type == static_cast<uint16_t>(DnsType::kA) && record.data.size() == 4) {
+      flow.decoder.destinations->OnResolved(message.questions[0].text,
+                                            IpAddress::V4(bytes).ToString());
+    } else if (record.type == static_cast<uint16_t>(DnsType::kAaaa) && record.data.size() == 16) {
+      flow.decoder.destinations->OnResolved(message.questions[0].text,
+                                            IpAddress::V6(bytes).ToString());
+    }
+  }
+}
+
 }  // namespace
 
 bool DnsNames::Take(FlowContext& flow, Sender sender, std::string_view message) {
@@ -34,6 +54,7 @@ bool DnsNames::Take(FlowContext& flow, Sender sender, std::string_view message) 
   if (!parsed.has_value()) return false;
   flow.Count(flow.ReasonOf(sender), message.size());
   flow.counters(Protocol::kDns).messages.Add();
+  TellAddresses(flow, sender, *parsed);
   if (!flow.Scans(sender)) return true;
   if (registered_ == nullptr) registered_ = std::make_unique<RegisteredDomains>();
   std::string_view asked;

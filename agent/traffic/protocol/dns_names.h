@@ -14,7 +14,7 @@
 #include "agent/traffic/message.h"
 #include "agent/traffic/protocol/content_decoder.h"
 #include "agent/traffic/protocol/dns_message.h"
-#include "agent/traffic/protocol/registered_domain.h"
+#include "agent/traffic/registered_domain.h"
 
 namespace skimwatch::traffic {
 

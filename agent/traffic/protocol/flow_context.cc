@@ -36,7 +36,7 @@ void FlowContext::Fill(Sender sender, std::string_view host, Provenance& provena
   provenance.sampling_probability = sampling_probability * decoder.options.flow_ratio;
 }
 
-bool FlowContext::Observe(std::string_view client_hello, Protocol of) const {
+bool FlowContext::Observe(std::string_view client_hello, Protocol of) {
   std::optional<ClientHello> hello = ParseClientHello(client_hello);
   if (!hello.has_value()) {
     counters(of).errors.Add();
@@ -52,15 +52,36 @@ bool FlowContext::Observe(std::string_view client_hello, Protocol of) const {
     consumer->Data(hello->server_name);
     consumer->End();
   }
+  std::string name = HostName(hello->server_name);
   if (decoder.destinations == nullptr) return true;
   DestinationObservation observation;
-  Fill(Sender::kClient, HostName(hello->server_name), observation.provenance);
+  Fill(Sender::kClient, name, observation.provenance);
   observation.provenance.protocol = of;
   observation.ja4 = Ja4(*hello, of == Protocol::kQuic ? Ja4Transport::kQuic : Ja4Transport::kTcp);
   observation.alpn = std::move(hello->alpn);
   observation.has_encrypted_hello = hello->has_encrypted_hello;
   decoder.destinations->OnDestination(observation);
+  if (server_name.empty()) server_name = std::move(name);
   return true;
+}
+
+void FlowContext::CountEncrypted(Sender sender, uint64_t bytes, Protocol of) {
+  Count(Reason::kUndecodableEncrypted, bytes);
+  if (decoder.destinations == nullptr || to_service || sender != Sender::kClient) return;
+  // Large enough to be told rarely, and for the ClientHello to come first.
+  constexpr uint64_t kTellEveryBytes = uint64_t{16} << 10;
+  encrypted_by = of;
+  encrypted_bytes += bytes;
+  if (encrypted_bytes - encrypted_told >= kTellEveryBytes) TellEncrypted();
+}
+
+void FlowContext::TellEncrypted() {
+  if (encrypted_bytes == encrypted_told) return;
+  Provenance provenance;
+  Fill(Sender::kClient, std::string_view(), provenance);
+  provenance.protocol = encrypted_by;
+  decoder.destinations->OnUnreadable(provenance, encrypted_bytes - encrypted_told, encrypted_bytes);
+  encrypted_told = encrypted_bytes;
 }
 
 }  // namespace skimwatch::traffic

@@ -36,6 +36,10 @@ struct FlowContext {
   double sampling_probability = 1.0;
   // Of the packet that is looked at.
   absl::Time now;
+  // Bytes from the client that CountEncrypted counted, and those that were told of.
+  uint64_t encrypted_bytes = 0;
+  uint64_t encrypted_told = 0;
+  Protocol encrypted_by = Protocol::kUnknown;
 
   // Which way bytes from `sender` go, seen from the watched host: a service is on it, and so is the
   // client of everything that is no service.
@@ -53,9 +57,13 @@ struct FlowContext {
   DecoderCounters::PerProtocol& counters(Protocol of) const { return decoder.counters.of(of); }
   // Sets all that does not depend on a message; `host` decides on the site, besides the service.
   void Fill(Sender sender, std::string_view host, Provenance& provenance) const;
-  // Tells the decoder's DestinationSink of a handshake message that should be a ClientHello. False
-  // when it is none.
-  bool Observe(std::string_view client_hello, Protocol of) const;
+  // Tells the decoder's DestinationSink of a handshake message that should be a ClientHello, and
+  // remembers the server name. False when it is none.
+  bool Observe(std::string_view client_hello, Protocol of);
+  // Counts bytes from `sender` that are encrypted by `of`, and tells the DestinationSink of those
+  // that go out: now and then, and with TellEncrypted of the rest.
+  void CountEncrypted(Sender sender, uint64_t bytes, Protocol of);
+  void TellEncrypted();
 };
 
 }  // namespace skimwatch::traffic

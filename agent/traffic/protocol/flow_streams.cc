@@ -120,7 +120,7 @@ void FlowStreams::Feed(int end, std::string_view bytes) {
 void FlowStreams::FeedEncrypted(int end, std::string_view bytes) {
   Side& side = sides_[static_cast<size_t>(end)];
   const size_t taken = side.tls.Follow(bytes);
-  flow_.Count(Reason::kUndecodableEncrypted, taken);
+  flow_.CountEncrypted(SenderOf(end), taken, Protocol::kTls);
   if (side.hello != nullptr && side.hello->Take(bytes.substr(0, taken))) {
     if (const std::string_view hello = side.hello->message(); !hello.empty()) {
       flow_.Observe(hello, Protocol::kTls);
@@ -305,9 +305,9 @@ void FlowStreams::EndDetection(int end) {
 
 void FlowStreams::Counted(int end, uint64_t bytes) {
   const Side& side = sides_[static_cast<size_t>(end)];
-  flow_.Count(
-      side.mode == Mode::kEncrypted ? Reason::kUndecodableEncrypted : flow_.ReasonOf(SenderOf(end)),
-      bytes);
+  const Sender sender = SenderOf(end);
+  if (side.mode == Mode::kEncrypted) return flow_.CountEncrypted(sender, bytes, Protocol::kTls);
+  flow_.Count(flow_.ReasonOf(sender), bytes);
 }
 
 bool FlowStreams::WantsBytes(int end) const {
@@ -340,6 +340,7 @@ void FlowStreams::End(int end, absl::Time now) {
     // What comes yet comes out of order.
     side.mode = Mode::kStream;
   }
+  flow_.TellEncrypted();
   CloseConsumer(side);
 }
 

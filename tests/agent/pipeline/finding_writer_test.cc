@@ -1,7 +1,9 @@
 #include "agent/pipeline/finding_writer.h"
 
+#include <algorithm>
 #include <atomic>
 #include <future>
+#include <memory>
 #include <set>
 #include <string>
 #include <thread>
@@ -186,6 +188,52 @@ TEST(FindingWriter, MarksFlowsThatThePolicyExpects) {
   EXPECT_FALSE(findings[1].expected());
   EXPECT_EQ(Sightings(writer.GetStats(), FindingWriter::Outcome::kExpected), 1u);
   EXPECT_EQ(Sightings(writer.GetStats(), FindingWriter::Outcome::kReported), 1u);
+}
+
+TEST(FindingWriter, RaisesWhatGoesToADestinationWithoutApproval) {
+  Spooled spooled;
+  FindingWriter::Options options = spooled.Options();
+  std::atomic<int> asked = 0;
+  options.is_unapproved = [&](const SightingOrigin& origin) {
+    ++asked;
+    return origin.provenance.host() == "evil.example";
+  };
+  FindingWriter writer(options);
+  v1::Policy policy = PolicyWithKey();
+  policy.add_expected_flows()->set_host("processor.example");
+  writer.SetPolicy(policy);
+  const auto add = [&](uint64_t card, const std::string& host, card::Confidence confidence,
+                       v1::Direction direction = v1::DIRECTION_OUTBOUND_REQUEST) {
+    CardSighting sighting = SightingOf(card);
+    auto origin = std::make_shared<SightingOrigin>(*sighting.origin);
+    origin->provenance.set_host(host);
+    origin->provenance.set_direction(direction);
+    sighting.origin = origin;
+    sighting.confidence = confidence;
+    writer.Add(std::move(sighting));
+  };
+  add(1, "evil.example", card::Confidence::kMedium);
+  add(2, "evil.example", card::Confidence::kLow);
+  add(3, "partner.example", card::Confidence::kMedium);
+  writer.Flush();
+  EXPECT_EQ(asked, 3);
+  // Neither what is expected nor what does not go out is asked about.
+  add(4, "processor.example", card::Confidence::kMedium);
+  add(5, "evil.example", card::Confidence::kMedium, v1::DIRECTION_OUTBOUND_RESPONSE);
+  writer.Flush();
+  EXPECT_EQ(asked, 3);
+  const std::vector<v1::Finding> findings = spooled.Get();
+  ASSERT_EQ(findings.size(), 5U);
+  const auto has_evidence = [](const v1::Finding& finding) {
+    const auto& evidence = finding.card_number().evidence();
+    return std::find(evidence.begin(), evidence.end(), "unapproved_destination") != evidence.end();
+  };
+  EXPECT_EQ(findings[0].severity(), v1::SEVERITY_CRITICAL);
+  EXPECT_TRUE(has_evidence(findings[0]));
+  EXPECT_EQ(findings[1].severity(), v1::SEVERITY_LOW);
+  EXPECT_TRUE(has_evidence(findings[1]));
+  EXPECT_EQ(findings[2].severity(), v1::SEVERITY_HIGH);
+  for (int i = 2; i < 5; ++i) EXPECT_FALSE(has_evidence(findings[static_cast<size_t>(i)])) << i;
 }
 
 TEST(FindingWriter, CountsWhatTheConfigurationDoesNotWant) {

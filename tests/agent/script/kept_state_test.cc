@@ -3,7 +3,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "agent/script/checked_file.h"
+#include "agent/storage/checked_file.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "spdlog/spdlog.h"
@@ -94,7 +94,7 @@ TEST_F(KeptStateTest, HoldsNoCardNumber) {
   EXPECT_THAT(sink_.Last("a.js").change.diff(), Not(HasSubstr("4111")));
   for (const auto& entry : std::filesystem::recursive_directory_iterator(state_.path())) {
     if (!entry.is_regular_file()) continue;
-    const auto content = ReadChecked(entry.path(), 1 << 20);
+    const auto content = storage::ReadChecked(entry.path(), 1 << 20);
     if (!content.ok()) continue;
     EXPECT_THAT(*content, Not(HasSubstr("41111111"))) << entry.path();
   }

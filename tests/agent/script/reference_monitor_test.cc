@@ -2,10 +2,10 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "agent/script/checked_file.h"
 #include "agent/script/script_monitor.h"
 #include "agent/script/script_name.h"
 #include "agent/script/script_state.pb.h"
+#include "agent/storage/checked_file.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "proto/validation/finding.h"
@@ -166,12 +166,12 @@ TEST_F(ReferenceMonitorTest, RestartSaysNothingAndAnOlderStateProposesWhatItDidN
   for (const auto& entry : std::filesystem::directory_iterator(state_.path())) {
     if (entry.path().extension() != ".root") continue;
     RootState state;
-    ASSERT_TRUE(state.ParseFromString(*ReadChecked(entry.path(), 1 << 20)));
+    ASSERT_TRUE(state.ParseFromString(*storage::ReadChecked(entry.path(), 1 << 20)));
     for (FileState& file : *state.mutable_files()) {
       file.clear_reading();
       file.mutable_scripts()->RemoveLast();
     }
-    ASSERT_TRUE(WriteChecked(entry.path(), state.SerializeAsString(), true).ok());
+    ASSERT_TRUE(storage::WriteChecked(entry.path(), state.SerializeAsString(), true).ok());
   }
   Start();
   EXPECT_THAT(sink_.Said(2), ElementsAre(absl::StrCat("PROPOSED ", kName)));

@@ -146,7 +146,14 @@ class Recorder final : public DestinationSink {
   void OnDestination(const DestinationObservation& observation) override {
     seen.push_back(observation);
   }
+  void OnUnreadable(const Provenance& provenance, uint64_t bytes, uint64_t flow_bytes) override {
+    unreadable.push_back(provenance);
+    unreadable_bytes += bytes;
+    EXPECT_EQ(flow_bytes, unreadable_bytes);
+  }
   std::vector<DestinationObservation> seen;
+  std::vector<Provenance> unreadable;
+  uint64_t unreadable_bytes = 0;
 };
 
 // What a stock OpenSSL client sends first.
@@ -190,6 +197,32 @@ TEST(Destinations, AreToldOfTlsClients) {
     EXPECT_EQ(harness.sink.only(Part::kName), "Pay.Example");
     EXPECT_EQ(harness.covered(Reason::kUndecodableEncrypted), tcp.payload_bytes());
     EXPECT_EQ(harness.coverage.seen_bytes(), tcp.payload_bytes());
+  }
+}
+
+TEST(Destinations, AreToldHowMuchIsSentThatCantBeRead) {
+  const std::string hello = OpenSslHello("Pay.Example", std::string_view("\2h2", 3));
+  const std::string record = std::string("\x17\x03\x03\x40\x00", 5) + std::string(0x4000, 'e');
+  TcpConversation tcp = OpenOutbound();
+  tcp.Client(hello);
+  for (int i = 0; i < 5; ++i) tcp.Client(record);
+  // What comes in is nobody's destination.
+  tcp.Server(record);
+  DecoderHarness harness;
+  Recorder recorder;
+  {
+    TrafficDecoder decoder(DecoderHarness::OutboundOnly(), TestSites(), harness.coverage,
+                           harness.sink, &recorder);
+    for (const Packet& packet : tcp.packets()) decoder.OnPacket(packet.view());
+    // Told on the way, not only at the end.
+    EXPECT_GE(recorder.unreadable.size(), 4U);
+    decoder.Flush();
+  }
+  EXPECT_EQ(recorder.unreadable_bytes, hello.size() + 5 * record.size());
+  for (const Provenance& provenance : recorder.unreadable) {
+    EXPECT_EQ(provenance.host, "pay.example");
+    EXPECT_EQ(provenance.protocol, Protocol::kTls);
+    EXPECT_EQ(provenance.direction, Direction::kOutboundRequest);
   }
 }
 

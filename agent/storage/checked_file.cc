@@ -1,4 +1,4 @@
-#include "agent/script/checked_file.h"
+#include "agent/storage/checked_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +15,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 
-namespace skimwatch::script {
+namespace skimwatch::storage {
 namespace {
 
 constexpr std::string_view kMagic("SKWC\x01\0\0\0", 8);
@@ -146,4 +146,4 @@ absl::StatusOr<std::string> ReadChecked(const std::string& path, size_t content_
   return content;
 }
 
-}  // namespace skimwatch::script
+}  // namespace skimwatch::storage

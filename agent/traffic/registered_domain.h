@@ -1,5 +1,5 @@
-#ifndef SKIMWATCH_AGENT_TRAFFIC_PROTOCOL_REGISTERED_DOMAIN_H_
-#define SKIMWATCH_AGENT_TRAFFIC_PROTOCOL_REGISTERED_DOMAIN_H_
+#ifndef SKIMWATCH_AGENT_TRAFFIC_REGISTERED_DOMAIN_H_
+#define SKIMWATCH_AGENT_TRAFFIC_REGISTERED_DOMAIN_H_
 
 #include <memory>
 #include <string>
@@ -22,7 +22,13 @@ class RegisteredDomains {
   // In lower case. The whole name where it is no more than a public suffix.
   std::string Of(std::string_view name) const;
 
+  // Whether the name ends in a top-level domain that there is, so that it can be anybody's: not
+  // `db.internal`, `shop.test` or `localhost`.
+  bool IsPublic(std::string_view name) const;
+
  private:
+  const psl_ctx_st* List() const;
+
   struct Deleter {
     void operator()(psl_ctx_st* list) const;
   };
@@ -31,4 +37,4 @@ class RegisteredDomains {
 
 }  // namespace skimwatch::traffic
 
-#endif  // SKIMWATCH_AGENT_TRAFFIC_PROTOCOL_REGISTERED_DOMAIN_H_
+#endif  // SKIMWATCH_AGENT_TRAFFIC_REGISTERED_DOMAIN_H_

@@ -1,5 +1,5 @@
-#ifndef SKIMWATCH_AGENT_SCRIPT_CHECKED_FILE_H_
-#define SKIMWATCH_AGENT_SCRIPT_CHECKED_FILE_H_
+#ifndef SKIMWATCH_AGENT_STORAGE_CHECKED_FILE_H_
+#define SKIMWATCH_AGENT_STORAGE_CHECKED_FILE_H_
 
 #include <string>
 #include <string_view>
@@ -7,7 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
-namespace skimwatch::script {
+namespace skimwatch::storage {
 
 // Files that hold what was written or are known to be damaged: the magic `SKWC`, a format version
 // (1, one byte), three zero bytes, the CRC-32 of the rest (little-endian), the size of the content
@@ -24,6 +24,6 @@ absl::StatusOr<std::string> ReadChecked(const std::string& path, size_t content_
 // The suffix of what a crash may leave behind while a file is replaced.
 inline constexpr std::string_view kUnfinishedSuffix = ".new";
 
-}  // namespace skimwatch::script
+}  // namespace skimwatch::storage
 
-#endif  // SKIMWATCH_AGENT_SCRIPT_CHECKED_FILE_H_
+#endif  // SKIMWATCH_AGENT_STORAGE_CHECKED_FILE_H_

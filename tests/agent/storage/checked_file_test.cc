@@ -1,4 +1,4 @@
-#include "agent/script/checked_file.h"
+#include "agent/storage/checked_file.h"
 
 #include <fstream>
 #include <iterator>
@@ -7,7 +7,7 @@
 #include "gtest/gtest.h"
 #include "tests/agent/script/support/tree.h"
 
-namespace skimwatch::script {
+namespace skimwatch::storage {
 namespace {
 
 using ::skimwatch::testing::Tree;
@@ -65,4 +65,4 @@ TEST(CheckedFile, FailedWriteLeavesTheOldContentAndNothingBeside) {
 }
 
 }  // namespace
-}  // namespace skimwatch::script
+}  // namespace skimwatch::storage
