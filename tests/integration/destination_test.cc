@@ -251,7 +251,8 @@ TEST_F(Destinations, ACardToOneThatIsNotApprovedIsCritical) {
   Configure("learn_days: 0");
   ASSERT_NO_FATAL_FAILURE(deployment_.StartAgentAndWait());
   const uint64_t version = PolicyVersion();
-  Ctl({"destinations", "approve", "partner.com", "--justification", "a partner"});
+  // Nothing was seen yet that would tell the site.
+  Ctl({"destinations", "approve", "partner.com", "--site", "shop", "--justification", "a partner"});
   AwaitPolicy(version);
   const auto post = [&](const std::string& host, size_t card) {
     EXPECT_THAT(Exchange(plain_port_, Post(host, "/collect", "cardNumber=" + CardNumber(card))),
