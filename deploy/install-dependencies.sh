@@ -18,7 +18,8 @@ build|libabsl-dev|status values, time, hashing, synchronization
 build|prometheus-cpp-dev|/metrics
 build|libssl-dev|HMAC fingerprints, hashes, certificates
 build|libsqlite3-dev|the embedded store
-build|zlib1g-dev|CRC of spool segments; gzip and deflate bodies
+build|zlib1g-dev|CRC of spool segments; what WebSocket compresses
+build|libisal-dev|gzip and deflate bodies
 build|libbrotli-dev|br bodies
 build|libzstd-dev|zstd bodies
 build|libarchive-dev|zip, tar, 7z and cpio in the offline scanner
@@ -73,6 +74,9 @@ test|libcap2-bin|takes rights away from a program under test
 test|wrk|load of the TLS benchmark
 test|iproute2|network namespaces of capture tests
 test|debootstrap|a fresh Debian that the packages are installed into
+test|ethtool|turns offloads off in the traffic benchmark
+test|tshark|peer that replay of captures is measured beside
+test|tcpflow|the same
 '
 
 usage() {

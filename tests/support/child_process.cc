@@ -161,6 +161,10 @@ Result ChildProcess::Wait() {
   pid_ = -1;
   result_.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   result_.resident_bytes_max = int64_t{1024} * usage.ru_maxrss;
+  for (const timeval& time : {usage.ru_utime, usage.ru_stime}) {
+    result_.cpu_seconds +=
+        static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
+  }
   return std::move(result_);
 }
 

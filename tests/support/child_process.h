@@ -22,6 +22,8 @@ struct Result {
   std::string err;
   // The most memory it had, from wait4(2).
   int64_t resident_bytes_max = 0;
+  // Processor time of all its threads, its own and the kernel's for it.
+  double cpu_seconds = 0;
 };
 
 // `NAME=value` for a program under test: the sanitizers' settings of the test but for the look for
