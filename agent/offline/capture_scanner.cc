@@ -153,8 +153,8 @@ class CaptureScanner::PartScan final : public traffic::PartConsumer, public card
   }
 
   void OnMatch(const card::CardMatch& match) override {
-    if (!place_.has_value()) {
-      place_ = owner_.file_->Shown();
+    if (place_ == nullptr) {
+      place_ = std::make_unique<Place>(owner_.file_->Shown());
       place_->flow = FlowOf(provenance_, part_);
     }
     owner_.findings_->Found(*place_, offset_ + match.offset, match, std::nullopt, std::nullopt);
@@ -167,7 +167,7 @@ class CaptureScanner::PartScan final : public traffic::PartConsumer, public card
   // The end of the list while there is nothing to scan.
   Slots::iterator slot_;
   // Made with the first match.
-  std::optional<Place> place_;
+  std::unique_ptr<Place> place_;
   // Bytes of the part before the piece that the stream is fed, and of that.
   uint64_t offset_ = 0;
   uint64_t piece_bytes_ = 0;
@@ -232,6 +232,8 @@ absl::Status CaptureScanner::Scan(ByteStream& stream, const FilePlace& file,
   options.source = traffic::SourceKind::kPcapFile;
   options.scan_inbound = true;
   options.body_bytes_max = 0;
+  // Some 400 bytes each, most of the time.
+  options.flows_max = 1u << 20;
   traffic::Coverage coverage;
   traffic::TrafficDecoder decoder(options, *sites, coverage, *this);
   absl::Status status;

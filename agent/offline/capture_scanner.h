@@ -24,7 +24,7 @@ namespace skimwatch::offline {
 class CaptureScanner final : public traffic::MessageSink {
  public:
   // Of about 70 KiB each.
-  static constexpr size_t kStreamsMax = 1024;
+  static constexpr size_t kStreamsMax = 256;
 
   // `services` must outlive it.
   explicit CaptureScanner(const ScanServices& services);

@@ -55,7 +55,7 @@ std::vector<std::string> SanitizerEnvironment() {
   return environment;
 }
 
-ChildProcess::ChildProcess(const Options& options) {
+ChildProcess::ChildProcess(const Options& options) : patience_(options.patience) {
   std::vector<std::string> command = options.command;
   std::vector<std::string> variables = options.environment;
   const std::vector<char*> arguments = Pointers(command);
@@ -136,7 +136,7 @@ bool ChildProcess::ReadSome(absl::Duration timeout) {
 }
 
 bool ChildProcess::ReadUntil(const std::function<bool(const std::string& out)>& done) {
-  const absl::Time deadline = absl::Now() + kPatience;
+  const absl::Time deadline = absl::Now() + patience_;
   while (!done(result_.out)) {
     if (absl::Now() > deadline || !ReadSome(absl::Milliseconds(100))) return false;
   }
@@ -144,7 +144,7 @@ bool ChildProcess::ReadUntil(const std::function<bool(const std::string& out)>& 
 }
 
 Result ChildProcess::Wait() {
-  const absl::Time deadline = absl::Now() + kPatience;
+  const absl::Time deadline = absl::Now() + patience_;
   while (absl::Now() < deadline && ReadSome(absl::Milliseconds(100))) {
   }
   int status = 0;

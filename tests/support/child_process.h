@@ -36,6 +36,7 @@ std::vector<std::string> SanitizerEnvironment();
 class ChildProcess {
  public:
   static constexpr int kColumnsUntold = -1;
+  static constexpr absl::Duration kPatience = absl::Seconds(60);
 
   struct Options {
     // The program's path, and its arguments.
@@ -45,6 +46,8 @@ class ChildProcess {
     int terminal_columns = 0;
     // To run as, when the test runs as root; 0 for the same.
     uid_t user = 0;
+    // How long its end is waited for.
+    absl::Duration patience = kPatience;
   };
 
   explicit ChildProcess(const Options& options);
@@ -66,8 +69,6 @@ class ChildProcess {
   // Reads all output and waits for the end.
   Result Wait();
 
-  static constexpr absl::Duration kPatience = absl::Seconds(60);
-
  private:
   // Reads what comes within `timeout`; false when both ends are closed.
   bool ReadSome(absl::Duration timeout);
@@ -76,6 +77,7 @@ class ChildProcess {
   int in_ = -1;
   int out_ = -1;
   int err_ = -1;
+  const absl::Duration patience_;
   Result result_;
 };
 

@@ -28,6 +28,10 @@ struct DecoderContext {
   static constexpr uint64_t kParserBytesMax = uint64_t{64} << 20;
   DecoderMemory parser_memory{kParserBytesMax};
   DnsNames dns_names;
+  // Of the packet that is looked at.
+  absl::Time now;
+  // Of a part that is about to begin, filled anew for each; kept for its strings' memory.
+  Provenance part_provenance;
 };
 
 }  // namespace skimwatch::traffic

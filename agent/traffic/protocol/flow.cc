@@ -1,6 +1,7 @@
 #include "agent/traffic/protocol/flow.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace skimwatch::traffic {
 namespace {
@@ -24,7 +25,7 @@ Flow::Flow(DecoderContext& context, SegmentPool& pool, const FlowKey& key, bool 
 }
 
 bool Flow::Take(const TcpSegment& segment, absl::Time now) {
-  now_ = now;
+  context_.now = now;
   const int end = segment.source == key_.low ? 0 : 1;
   if (BeginsAnew(end, segment)) return false;
   Side& side = sides_[static_cast<size_t>(end)];
@@ -116,7 +117,7 @@ void Flow::ResumePeer(int end) {
 }
 
 void Flow::GiveUp(absl::Time now) {
-  now_ = now;
+  context_.now = now;
   const bool by_client = sides_[0].stream.held_segments() < sides_[1].stream.held_segments();
   const int end = by_client ? 1 : 0;
   sides_[static_cast<size_t>(end)].stream.GiveUp(sides_[static_cast<size_t>(end)]);
@@ -124,7 +125,7 @@ void Flow::GiveUp(absl::Time now) {
 }
 
 void Flow::Close(absl::Time now) {
-  now_ = now;
+  context_.now = now;
   const int first = streams_ == nullptr ? 0 : streams_->client().value_or(0);
   for (int end : {first, 1 - first}) {
     Side& side = sides_[static_cast<size_t>(end)];
@@ -134,7 +135,7 @@ void Flow::Close(absl::Time now) {
 }
 
 void Flow::Evict(absl::Time now) {
-  now_ = now;
+  context_.now = now;
   for (Side& side : sides_) {
     const uint64_t bytes = side.stream.waiting_bytes();
     if (bytes > 0) {
@@ -149,15 +150,28 @@ void Flow::EndStreams() {
   state_ = State::kClosed;
   if (streams_ == nullptr) return;
   const int first = streams_->client().value_or(0);
-  streams_->End(first, now_);
-  streams_->End(1 - first, now_);
+  streams_->End(first, context_.now);
+  streams_->End(1 - first, context_.now);
   streams_.reset();
+}
+
+bool Flow::Rest() {
+  if (streams_ == nullptr || waiting() || !client_.has_value() || !streams_->IsAtRest()) {
+    return false;
+  }
+  streams_.reset();
+  is_at_rest_ = true;
+  return true;
 }
 
 FlowStreams& Flow::Streams() {
   if (streams_ == nullptr) {
     streams_ = std::make_unique<FlowStreams>(context_, key_.low, key_.high);
-    if (client_.has_value()) streams_->SetClient(*client_);
+    if (std::exchange(is_at_rest_, false)) {
+      streams_->Resume(*client_);
+    } else if (client_.has_value()) {
+      streams_->SetClient(*client_);
+    }
   }
   return *streams_;
 }
@@ -165,7 +179,7 @@ FlowStreams& Flow::Streams() {
 void Flow::Side::OnData(std::string_view bytes) {
   if (!flow_.sampled_) return flow_.context_.coverage.Add(Reason::kSampledOutFlow, bytes.size());
   FlowStreams& streams = flow_.Streams();
-  streams.Data(end_, bytes, flow_.now_);
+  streams.Data(end_, bytes, flow_.context_.now);
   if (!streams.WantsBytes(end_)) stream.CountOnly();
 }
 
@@ -176,13 +190,13 @@ void Flow::Side::OnCounted(uint64_t bytes) {
 
 void Flow::Side::OnCut(uint64_t bytes) {
   if (!flow_.sampled_) return flow_.context_.coverage.Add(Reason::kSampledOutFlow, bytes);
-  flow_.Streams().Cut(end_, bytes, flow_.now_);
+  flow_.Streams().Cut(end_, bytes, flow_.context_.now);
 }
 
 void Flow::Side::OnGap(uint64_t bytes) {
   flow_.context_.counters.gaps.Add();
   flow_.context_.counters.gap_bytes.Add(bytes);
-  if (flow_.sampled_) flow_.Streams().Gap(end_, bytes, flow_.now_);
+  if (flow_.sampled_) flow_.Streams().Gap(end_, bytes, flow_.context_.now);
 }
 
 void Flow::Side::OnLate(uint64_t bytes) {
@@ -193,7 +207,7 @@ void Flow::Side::OnLate(uint64_t bytes) {
 
 void Flow::Side::OnEnd() {
   ended = true;
-  if (flow_.streams_ != nullptr) flow_.streams_->End(end_, flow_.now_);
+  if (flow_.streams_ != nullptr) flow_.streams_->End(end_, flow_.context_.now);
 }
 
 }  // namespace skimwatch::traffic

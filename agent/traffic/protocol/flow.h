@@ -39,6 +39,12 @@ class Flow {
   // Ends both directions; what waits for missing data is counted as shed.
   void Evict(absl::Time now);
 
+  // Whether there is anything that follows its bytes.
+  bool has_streams() const { return streams_ != nullptr; }
+  // Forgets what follows its bytes, if the next ones need none of it. A connection that is kept
+  // open for its next request takes a tenth of the memory so.
+  bool Rest();
+
   const FlowKey& key() const { return key_; }
   bool sampled() const { return sampled_; }
   State state() const { return state_; }
@@ -54,6 +60,7 @@ class Flow {
   // For the lists of the flow table, which alone changes them.
   FlowLink age_link{this};
   FlowLink waiting_link{this};
+  FlowLink awake_link{this};
   // It is not among the flows followed any more.
   bool counted_as_closed = false;
   absl::Time last_seen;
@@ -64,8 +71,8 @@ class Flow {
   // One direction, and where its data goes.
   class Side final : public StreamReceiver {
    public:
-    Side(Flow& flow, int end, SegmentPool& pool, DecoderCounters& counters)
-        : stream(pool, counters), flow_(flow), end_(end) {}
+    Side(Flow& flow, uint8_t end, SegmentPool& pool, DecoderCounters& counters)
+        : stream(pool, counters), end_(end), flow_(flow) {}
 
     void OnData(std::string_view bytes) override;
     void OnCounted(uint64_t bytes) override;
@@ -75,15 +82,15 @@ class Flow {
     void OnEnd() override;
 
     StreamReassembler stream;
-    bool ended = false;
     // A SYN's sequence number, and one of a SYN that would begin a new connection: believed when
     // the other side or the data agrees, for anyone can send a SYN.
     std::optional<uint32_t> syn;
     std::optional<uint32_t> next_syn;
+    bool ended = false;
 
    private:
+    const uint8_t end_;
     Flow& flow_;
-    const int end_;
   };
 
   // Whether the segment begins a new connection.
@@ -101,10 +108,10 @@ class Flow {
   const FlowKey key_;
   const bool sampled_;
   State state_ = State::kWithoutData;
-  absl::Time now_;
   std::array<Side, 2> sides_;
-  // From the first data on.
+  // From the first data on, but while the flow rests.
   std::unique_ptr<FlowStreams> streams_;
+  bool is_at_rest_ = false;
   std::optional<int> client_;
 };
 

@@ -331,6 +331,22 @@ bool FlowStreams::AnswersNeedRequests() const {
   return parser_ == nullptr || parser_->follows();
 }
 
+bool FlowStreams::IsAtRest() const {
+  for (const Side& side : sides_) {
+    if (side.mode != Mode::kParser || side.may_resume) return false;
+  }
+  return flow_.protocol == Protocol::kHttp1 && parser_->IsAtRest();
+}
+
+void FlowStreams::Resume(int client) {
+  SetClient(client);
+  ParserOf(Protocol::kHttp1);
+  for (int end : {0, 1}) {
+    parser_->Begin(SenderOf(end));
+    sides_[static_cast<size_t>(end)].mode = Mode::kParser;
+  }
+}
+
 void FlowStreams::End(int end, absl::Time now) {
   flow_.now = now;
   Side& side = sides_[static_cast<size_t>(end)];

@@ -54,6 +54,12 @@ class FlowStreams {
   // Whether data from the server must not be delivered before what it acknowledges.
   bool AnswersNeedRequests() const;
 
+  // Whether the flow, which was seen from its beginning, is between the messages of a protocol that
+  // keeps nothing from one to the next: new streams go on as these after Resume.
+  bool IsAtRest() const;
+  // Goes on with a flow that was at rest and whose client is `client`. On new streams only.
+  void Resume(int client);
+
  private:
   enum class Mode : uint8_t { kDetect, kParser, kStream, kEncrypted };
 

@@ -137,8 +137,6 @@ class Http2Direction {
   std::string fields_;
   size_t field_bytes_ = 0;
   PartConsumer* fields_consumer_ = nullptr;
-  // Kept for its strings' memory.
-  Provenance provenance_;
 };
 
 size_t Http2Direction::Data(std::string_view bytes) {
@@ -454,8 +452,9 @@ void Http2Direction::EndBlock() {
   if (fields_consumer_ != nullptr) fields_consumer_->End();
   fields_consumer_ = nullptr;
   block_stream_ = promised_stream_ = 0;
-  for (std::string* text : {&head_.target, &head_.referer, &head_.request.path, &provenance_.path,
-                            &provenance_.referrer}) {
+  for (std::string* text :
+       {&head_.target, &head_.referer, &head_.request.path, &flow_.decoder.part_provenance.path,
+        &flow_.decoder.part_provenance.referrer}) {
     memory::Wipe(*text);
   }
   if (fields_.capacity() > 2 * kFieldsHeldMax) fields_.shrink_to_fit();
@@ -506,7 +505,8 @@ void Http2Direction::EndResponse(Http2Stream& stream) {
 void Http2Direction::BeginBody(Http2Stream& stream) {
   const bool scans = flow_.Scans(sender_);
   stream.half(sender_).payload.Begin(
-      scans ? PartProvenance(stream.request, head_.content_type) : provenance_, BodyPart(),
+      scans ? PartProvenance(stream.request, head_.content_type) : flow_.decoder.part_provenance,
+      BodyPart(),
       {.content_type = head_.content_type,
        .content_encoding = head_.content_encoding,
        .grpc_encoding = head_.grpc_encoding,
@@ -545,12 +545,13 @@ void Http2Direction::EndHalf(Http2Stream& stream) {
 
 const Provenance& Http2Direction::PartProvenance(const HttpRequest& request,
                                                  std::string_view content_type) {
-  flow_.Fill(sender_, request.host, provenance_);
-  provenance_.method = request.method;
-  provenance_.path = request.path;
-  provenance_.referrer = request.referrer;
-  provenance_.content_type = MediaType(content_type);
-  return provenance_;
+  Provenance& provenance = flow_.decoder.part_provenance;
+  flow_.Fill(sender_, request.host, provenance);
+  provenance.method = request.method;
+  provenance.path = request.path;
+  provenance.referrer = request.referrer;
+  provenance.content_type = MediaType(content_type);
+  return provenance;
 }
 
 void Http2Direction::Deliver(Part part, std::string_view bytes, const HttpRequest& request) {

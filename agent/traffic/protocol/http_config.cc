@@ -20,7 +20,6 @@ HttpStream& StreamOf(const htp_tx_t* tx) {
 
 int OnLine(htp_tx_t* tx) { return StreamOf(tx).OnLine(tx); }
 int OnHead(htp_tx_t* tx) { return StreamOf(tx).OnHead(tx); }
-int OnBody(htp_tx_data_t* data) { return StreamOf(data->tx).OnBody(*data); }
 int OnComplete(htp_tx_t* tx) { return StreamOf(tx).OnComplete(tx); }
 
 htp_cfg_t* Create() {
@@ -39,22 +38,52 @@ htp_cfg_t* Create() {
   return config;
 }
 
+htp_cfg_t* OfRequests() {
+  htp_cfg_t* config = Create();
+  htp_config_register_request_line(config, &OnLine);
+  htp_config_register_request_headers(config, &OnHead);
+  htp_config_register_request_complete(config, &OnComplete);
+  return config;
+}
+
+htp_cfg_t* OfResponses() {
+  htp_cfg_t* config = Create();
+  htp_config_register_response_line(config, &OnLine);
+  htp_config_register_response_headers(config, &OnHead);
+  htp_config_register_response_complete(config, &OnComplete);
+  return config;
+}
+
 }  // namespace
 
-HttpConfig::HttpConfig() : requests_(Create()), responses_(Create()) {
-  htp_config_register_request_line(requests_, &OnLine);
-  htp_config_register_request_headers(requests_, &OnHead);
-  htp_config_register_request_body_data(requests_, &OnBody);
-  htp_config_register_request_complete(requests_, &OnComplete);
-  htp_config_register_response_line(responses_, &OnLine);
-  htp_config_register_response_headers(responses_, &OnHead);
-  htp_config_register_response_body_data(responses_, &OnBody);
-  htp_config_register_response_complete(responses_, &OnComplete);
+HttpParserPool::~HttpParserPool() {
+  for (htp_connp_t* parser : free_) htp_connp_destroy_all(parser);
+  htp_config_destroy(config_);
 }
 
-HttpConfig::~HttpConfig() {
-  htp_config_destroy(requests_);
-  htp_config_destroy(responses_);
+htp_connp_t* HttpParserPool::Take() {
+  if (!free_.empty()) {
+    htp_connp_t* parser = free_.back();
+    free_.pop_back();
+    return parser;
+  }
+  htp_connp_t* parser = htp_connp_create(config_);
+  if (parser == nullptr) throw std::bad_alloc();
+  htp_connp_open(parser, nullptr, 0, nullptr, 0, nullptr);
+  return parser;
 }
+
+void HttpParserPool::Return(htp_connp_t* parser) {
+  // A parser keeps an entry for every message that it has seen.
+  constexpr size_t kMessagesMax = 256;
+  if (free_.size() < kFreeMax &&
+      htp_list_size(htp_connp_get_connection(parser)->transactions) < kMessagesMax) {
+    free_.push_back(parser);
+  } else {
+    htp_connp_destroy_all(parser);
+  }
+}
+
+HttpConfig::HttpConfig() : requests_(OfRequests()), responses_(OfResponses()) {}
 
 }  // namespace skimwatch::traffic

@@ -1,27 +1,50 @@
 #ifndef SKIMWATCH_AGENT_TRAFFIC_PROTOCOL_HTTP_CONFIG_H_
 #define SKIMWATCH_AGENT_TRAFFIC_PROTOCOL_HTTP_CONFIG_H_
 
-// libhtp's type, so that its headers stay in the sources.
+#include <cstddef>
+#include <vector>
+
+// libhtp's types, so that its headers stay in the sources.
 struct htp_cfg_t;
+struct htp_connp_t;
 
 namespace skimwatch::traffic {
 
+// libhtp's parsers of one kind, of which a flow has one only while a head is in progress: what a
+// parser has taken for one flow it does not know for the next.
+class HttpParserPool {
+ public:
+  // Owns `config`.
+  explicit HttpParserPool(htp_cfg_t* config) : config_(config) {}
+  ~HttpParserPool();
+  HttpParserPool(const HttpParserPool&) = delete;
+  HttpParserPool& operator=(const HttpParserPool&) = delete;
+
+  // Its user data is yet to be set.
+  htp_connp_t* Take();
+  // Takes back a parser that is between two messages.
+  void Return(htp_connp_t* parser);
+
+ private:
+  static constexpr size_t kFreeMax = 4;
+
+  htp_cfg_t* const config_;
+  std::vector<htp_connp_t*> free_;
+};
+
 // How libhtp is to parse, for all flows of a decoder: everything off that decodes, extracts or
-// keeps what this module does itself or has no use for.
+// keeps what this module does itself or has no use for. Parsers are for what clients send, or for
+// what servers send.
 class HttpConfig {
  public:
   HttpConfig();
-  ~HttpConfig();
-  HttpConfig(const HttpConfig&) = delete;
-  HttpConfig& operator=(const HttpConfig&) = delete;
 
-  // Of parsers for what clients send, and for what servers send.
-  htp_cfg_t* requests() const { return requests_; }
-  htp_cfg_t* responses() const { return responses_; }
+  HttpParserPool& requests() { return requests_; }
+  HttpParserPool& responses() { return responses_; }
 
  private:
-  htp_cfg_t* requests_;
-  htp_cfg_t* responses_;
+  HttpParserPool requests_;
+  HttpParserPool responses_;
 };
 
 }  // namespace skimwatch::traffic

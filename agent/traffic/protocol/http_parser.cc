@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <new>
 #include <string>
 #include <utility>
 #include <vector>
@@ -56,12 +55,6 @@ std::string LowerCase(std::string_view text) {
   std::string lower(text.substr(0, kMethodBytesMax));
   absl::AsciiStrToLower(&lower);
   return lower;
-}
-
-htp_connp_t* CreateConnectionParser(htp_cfg_t* config) {
-  htp_connp_t* parser = htp_connp_create(config);
-  if (parser == nullptr) throw std::bad_alloc();
-  return parser;
 }
 
 class HttpRequests final : public HttpStream {
@@ -126,9 +119,7 @@ class HttpRequests final : public HttpStream {
   }
 
  private:
-  htp_connp_t* CreateParser() override {
-    return CreateConnectionParser(flow().decoder.http.requests());
-  }
+  HttpParserPool& Parsers() override { return flow().decoder.http.requests(); }
   int Feed(htp_connp_t* parser, std::string_view bytes) override {
     return htp_connp_req_data(parser, nullptr, bytes.data(), bytes.size());
   }
@@ -189,9 +180,7 @@ class HttpResponses final : public HttpStream {
   }
 
  private:
-  htp_connp_t* CreateParser() override {
-    return CreateConnectionParser(flow().decoder.http.responses());
-  }
+  HttpParserPool& Parsers() override { return flow().decoder.http.responses(); }
   int Feed(htp_connp_t* parser, std::string_view bytes) override {
     return htp_connp_res_data(parser, nullptr, bytes.data(), bytes.size());
   }
@@ -246,6 +235,10 @@ class HttpParser final : public StreamParser {
     return is_upgraded(sender) ? upgraded_->TakeHeld(sender) : StreamOf(sender).TakeHeld();
   }
   bool follows() const override { return !exchange_.tunnel || upgraded_ != nullptr; }
+  bool IsAtRest() const override {
+    return upgraded_ == nullptr && !exchange_.tunnel && !exchange_.answers_lost &&
+           exchange_.unanswered.empty() && requests_.IsAtRest() && responses_.IsAtRest();
+  }
 
  private:
   HttpStream& StreamOf(Sender sender) {

@@ -96,13 +96,13 @@ void HttpPayload::Begin(const Provenance& provenance, Part part, const HttpPaylo
   const std::string media_type = MediaType(type.content_type);
   if (type.is_tunnel) {
     kind_ = Kind::kTunnel;
-    provenance_ = provenance;
+    provenance_ = std::make_unique<Provenance>(provenance);
   } else if (media_type.starts_with("application/grpc")) {
     kind_ = Kind::kGrpc;
-    provenance_ = provenance;
+    provenance_ = std::make_unique<Provenance>(provenance);
     grpc_encoding_ = type.grpc_encoding.substr(0, kGrpcEncodingBytesMax);
   } else if (media_type == "text/event-stream") {
-    provenance_ = provenance;
+    provenance_ = std::make_unique<Provenance>(provenance);
     events_ = std::make_unique<Events>(*this);
     body_.Begin(events_.get(), type.content_encoding, type.transfer_encoding);
   } else {
@@ -118,8 +118,8 @@ void HttpPayload::Begin(const Provenance& provenance, Part part, const HttpPaylo
 }
 
 PartConsumer* HttpPayload::BeginPart() {
-  provenance_.seen_at = flow_.now;
-  return flow_.decoder.sink.BeginPart(provenance_, part_);
+  provenance_->seen_at = flow_.now;
+  return flow_.decoder.sink.BeginPart(*provenance_, part_);
 }
 
 void HttpPayload::Data(std::string_view bytes) {
@@ -239,7 +239,8 @@ void HttpPayload::End() {
   chunks_.End();
   events_.reset();
   tls_.reset();
-  memory::Wipe(provenance_.path);
+  if (provenance_ != nullptr) memory::Wipe(provenance_->path);
+  provenance_.reset();
 }
 
 }  // namespace skimwatch::traffic

@@ -65,7 +65,8 @@ class HttpPayload {
   bool open_ = false;
   Kind kind_ = Kind::kPlain;
   Part part_ = Part::kRequestBody;
-  Provenance provenance_;
+  // Of payloads that may be more than one part.
+  std::unique_ptr<Provenance> provenance_;
   std::string grpc_encoding_;
   std::unique_ptr<Events> events_;
   std::unique_ptr<TlsRecords> tls_;

@@ -1,9 +1,9 @@
 #include "agent/traffic/protocol/http_stream.h"
 
 #include <algorithm>
-#include <array>
 #include <limits>
 #include <optional>
+#include <utility>
 
 #include "agent/memory/wipe.h"
 
@@ -14,8 +14,6 @@ namespace {
 constexpr size_t kHeadBytesMax = size_t{256} << 10;
 // A buffer that grew beyond this for one message is not kept for the next.
 constexpr size_t kHeldBytesKept = size_t{16} << 10;
-// A libhtp parser keeps an entry for every message that it has seen.
-constexpr uint32_t kMessagesPerParser = 256;
 
 // The number that begins a chunk-size line, as libhtp reads it; nothing where there is none.
 std::optional<uint64_t> ChunkSize(std::string_view line) {
@@ -57,7 +55,6 @@ HttpStream::~HttpStream() { DropParser(); }
 void HttpStream::DropParser() {
   if (parser_ != nullptr) htp_connp_destroy_all(parser_);
   parser_ = nullptr;
-  messages_ = 0;
 }
 
 void HttpStream::Begin() {
@@ -81,14 +78,15 @@ size_t HttpStream::Data(std::string_view bytes) {
         break;
       case Expect::kLength:
       case Expect::kChunkLength: {
-        const size_t bytes_now = std::min<uint64_t>(rest.size(), left_);
-        taken += bytes_now;
-        ParseBody(rest.substr(0, bytes_now));
+        const std::string_view piece = rest.substr(0, left_);
+        taken += piece.size();
+        body_.Data(piece);
+        Advance(piece.size());
         break;
       }
       case Expect::kUntilEnd:
         taken = bytes.size();
-        ParseBody(rest);
+        body_.Data(rest);
         break;
       case Expect::kStopped:
         return taken;
@@ -99,27 +97,26 @@ size_t HttpStream::Data(std::string_view bytes) {
 
 bool HttpStream::Parse(std::string_view bytes) {
   if (parser_ == nullptr) {
-    parser_ = CreateParser();
+    parser_ = Parsers().Take();
     htp_connp_set_user_data(parser_, this);
-    htp_connp_open(parser_, nullptr, 0, nullptr, 0, nullptr);
   }
-  body_bytes_ = 0;
-  settled_ = false;
+  settled_ = is_complete_ = false;
   const int status = Feed(parser_, bytes);
-  if (settled_) {
-    memory::Wipe(held_);
-    line_begin_ = headers_begin_ = 0;
-    if (held_.capacity() > kHeldBytesKept) held_.shrink_to_fit();
-  }
+  if (settled_) Release();
   if (expect_ == Expect::kStopped) {
     DropParser();
     return false;
+  }
+  if (expect_ != Expect::kHead) {
+    // A body has begun.
+    DropParser();
+    return true;
   }
   if (status != HTP_STREAM_DATA) {
     Fail();
     return false;
   }
-  if (expect_ == Expect::kHead && held_.empty() && messages_ >= kMessagesPerParser) DropParser();
+  if (held_.empty() && is_complete_) Parsers().Return(std::exchange(parser_, nullptr));
   return true;
 }
 
@@ -151,29 +148,30 @@ void HttpStream::ParseLine(std::string_view line) {
     case Expect::kChunkSize:
       return ParseChunkSize(line);
     case Expect::kChunkEnd:
-      if (!Parse(line)) return;
       expect_ = Expect::kChunkSize;
       return TakeFraming(line, !TrimFront(line).empty());
+    case Expect::kTrailers:
+      if (line == "\r\n" || line == "\n") CompleteMessage();
+      return;
     default:
       Parse(line);
   }
 }
 
 void HttpStream::ParseChunkSize(std::string_view line) {
-  if (!Parse(line)) return;
-  if (body_bytes_ > 0) {
-    // libhtp takes it for a body that is not chunked, and the line for a part of it.
-    memory::WipeFrom(held_, held_.size() - line.size());
-    line_begin_ = held_.size();
-    expect_ = Expect::kUntilEnd;
-    return;
-  }
   const std::string_view size_text = TrimFront(line);
   if (size_text.empty()) return TakeFraming(line, false);
   const std::optional<uint64_t> size = ChunkSize(size_text);
   if (!size.has_value()) {
+    if (sender_ == Sender::kClient) return Fail();
+    // As browsers do, it is taken for a body that is not chunked, and the line for a part of it.
     expect_ = Expect::kUntilEnd;
-  } else if (*size == 0) {
+    body_.Data(line);
+    memory::WipeFrom(held_, held_.size() - line.size());
+    line_begin_ = held_.size();
+    return;
+  }
+  if (*size == 0) {
     expect_ = Expect::kTrailers;
   } else {
     expect_ = Expect::kChunkLength;
@@ -191,42 +189,36 @@ void HttpStream::TakeFraming(std::string_view line, bool scan) {
   line_begin_ = held_.size();
 }
 
-void HttpStream::ParseBody(std::string_view bytes) {
-  if (!Parse(bytes)) {
-    held_.append(bytes.substr(std::min<uint64_t>(body_bytes_, bytes.size())));
-    return;
-  }
-  Advance(bytes.size());
-}
-
 void HttpStream::Advance(uint64_t bytes) {
-  if (expect_ != Expect::kLength && expect_ != Expect::kChunkLength) return;
   left_ -= bytes;
   if (left_ > 0) return;
-  // The end of a body with a length was already reported.
-  expect_ = expect_ == Expect::kChunkLength ? Expect::kChunkEnd : Expect::kStopped;
-}
-
-int HttpStream::OnBody(const htp_tx_data_t& data) {
-  // The end of the body.
-  if (data.data == nullptr) return HTP_OK;
-  if (!body_.open()) return HTP_ERROR;
-  body_bytes_ += data.len;
-  if (!in_gap_) body_.Data({reinterpret_cast<const char*>(data.data), data.len});
-  return HTP_OK;
+  if (expect_ == Expect::kChunkLength) {
+    expect_ = Expect::kChunkEnd;
+  } else {
+    CompleteMessage();
+  }
 }
 
 int HttpStream::OnComplete(htp_tx_t* /*tx*/) {
+  is_complete_ = true;
+  ForgetRequest();
+  return HTP_OK;
+}
+
+void HttpStream::CompleteMessage() {
   body_.End();
   // Trailers and what was kept of chunk framing; `0 CRLF CRLF` leaves an empty line.
-  if (!settled_) {
-    if (!TrimFront(held_).empty()) Deliver(HeaderPart(), held_);
-    Settle();
-  }
-  ++messages_;
+  if (!TrimFront(held_).empty()) Deliver(HeaderPart(), held_);
+  Settle();
+  Release();
   ForgetRequest();
   expect_ = Expect::kHead;
-  return HTP_OK;
+}
+
+void HttpStream::Release() {
+  memory::Wipe(held_);
+  line_begin_ = headers_begin_ = 0;
+  if (held_.capacity() > kHeldBytesKept) held_.shrink_to_fit();
 }
 
 void HttpStream::BeginBody(htp_transfer_coding_t coding, int64_t length,
@@ -242,7 +234,8 @@ void HttpStream::BeginBody(htp_transfer_coding_t coding, int64_t length,
     return;
   }
   const std::string_view content_type = HeaderValue(headers, "content-type");
-  body_.Begin(flow_.Scans(sender_) ? PartProvenance(content_type) : provenance_, BodyPart(),
+  body_.Begin(flow_.Scans(sender_) ? PartProvenance(content_type) : flow_.decoder.part_provenance,
+              BodyPart(),
               {.content_type = content_type,
                .content_encoding = HeaderValue(headers, "content-encoding"),
                .transfer_encoding = HeaderValue(headers, "transfer-encoding"),
@@ -250,12 +243,13 @@ void HttpStream::BeginBody(htp_transfer_coding_t coding, int64_t length,
 }
 
 const Provenance& HttpStream::PartProvenance(std::string_view content_type) {
-  flow_.Fill(sender_, request_.host, provenance_);
-  provenance_.method = request_.method;
-  provenance_.path = request_.path;
-  provenance_.referrer = request_.referrer;
-  provenance_.content_type = MediaType(content_type);
-  return provenance_;
+  Provenance& provenance = flow_.decoder.part_provenance;
+  flow_.Fill(sender_, request_.host, provenance);
+  provenance.method = request_.method;
+  provenance.path = request_.path;
+  provenance.referrer = request_.referrer;
+  provenance.content_type = MediaType(content_type);
+  return provenance;
 }
 
 void HttpStream::Deliver(Part part, std::string_view bytes) {
@@ -278,16 +272,8 @@ bool HttpStream::Gap(uint64_t bytes) {
   }
   if (of_known_length && bytes > 0 && bytes <= left_) {
     body_.Gap(bytes);
-    // libhtp takes a gap in bodies with a length, but not in chunks; these bytes go nowhere.
-    static constexpr std::array<char, 4096> kNothing{};
-    in_gap_ = true;
-    while (bytes > 0 && expect_ != Expect::kStopped) {
-      const uint64_t bytes_now = std::min<uint64_t>(bytes, kNothing.size());
-      if (Parse({kNothing.data(), bytes_now})) Advance(bytes_now);
-      bytes -= bytes_now;
-    }
-    in_gap_ = false;
-    return expect_ != Expect::kStopped;
+    Advance(bytes);
+    return true;
   }
   body_.End();
   DropParser();
@@ -308,8 +294,9 @@ void HttpStream::End() {
 
 void HttpStream::ForgetRequest() {
   // Assignment would keep the strings' memory as it is.
-  for (std::string* text : {&request_.method, &request_.host, &request_.path, &request_.referrer,
-                            &provenance_.path, &provenance_.referrer}) {
+  for (std::string* text :
+       {&request_.method, &request_.host, &request_.path, &request_.referrer,
+        &flow_.decoder.part_provenance.path, &flow_.decoder.part_provenance.referrer}) {
     memory::Wipe(*text);
   }
 }

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "agent/traffic/protocol/flow_context.h"
+#include "agent/traffic/protocol/http_config.h"
 #include "agent/traffic/protocol/http_payload.h"
 #include "agent/traffic/protocol/http_request.h"
 
@@ -33,8 +34,11 @@ class HttpStream {
   // Called by libhtp; see http_config.cc.
   virtual int OnLine(htp_tx_t* tx) = 0;
   virtual int OnHead(htp_tx_t* tx) = 0;
-  int OnBody(const htp_tx_data_t& data);
+  // Of a message without a body: libhtp does not see those.
   virtual int OnComplete(htp_tx_t* tx);
+
+  // Nothing of this direction is in progress.
+  bool IsAtRest() const { return expect_ == Expect::kHead && held_.empty(); }
 
  protected:
   // What the next bytes are.
@@ -61,7 +65,8 @@ class HttpStream {
   // All that is held was passed on: counts it.
   void Settle();
   // The message in progress has a body of `coding` and, if that is identity, `length` bytes, where
-  // -1 means all to the end of the stream.
+  // -1 means all to the end of the stream. It is followed without libhtp, whose parser would be
+  // kept, at some kilobytes, for nothing but to count its bytes.
   void BeginBody(htp_transfer_coding_t coding, int64_t length, const htp_table_t* headers);
   // From here on it is not HTTP.
   void Stop() { expect_ = Expect::kStopped; }
@@ -70,7 +75,7 @@ class HttpStream {
   HttpRequest request_;
 
  private:
-  virtual htp_connp_t* CreateParser() = 0;
+  virtual HttpParserPool& Parsers() = 0;
   virtual int Feed(htp_connp_t* parser, std::string_view bytes) = 0;
   virtual Part HeaderPart() const = 0;
   virtual Part BodyPart() const = 0;
@@ -82,8 +87,11 @@ class HttpStream {
   size_t TakeLine(std::string_view bytes);
   void ParseLine(std::string_view line);
   void ParseChunkSize(std::string_view line);
-  void ParseBody(std::string_view bytes);
+  // `bytes` of a body have come, or are missing.
   void Advance(uint64_t bytes);
+  void CompleteMessage();
+  // Forgets what is held, which is counted.
+  void Release();
   // Framing is counted at once, unless it carries more than it must: then it is scanned as headers.
   void TakeFraming(std::string_view line, bool scan);
   // Of a part that begins here; valid until the next call.
@@ -94,6 +102,7 @@ class HttpStream {
 
   FlowContext& flow_;
   const Sender sender_;
+  // While a head is in progress.
   htp_connp_t* parser_ = nullptr;
   Expect expect_ = Expect::kHead;
   uint64_t left_ = 0;
@@ -104,12 +113,8 @@ class HttpStream {
   size_t line_begin_ = 0;
   size_t headers_begin_ = 0;
   bool settled_ = false;
-  bool in_gap_ = false;
-  // What libhtp took for body of what it was given last.
-  uint64_t body_bytes_ = 0;
-  uint32_t messages_ = 0;
-  // Kept for its strings' memory.
-  Provenance provenance_;
+  // libhtp has come to the end of a message in what it was given last.
+  bool is_complete_ = false;
   HttpPayload body_;
 };
 

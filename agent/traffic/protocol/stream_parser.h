@@ -35,6 +35,9 @@ class StreamParser {
   virtual std::string_view TakeHeld(Sender sender) = 0;
   // False when the flow has left the protocol for good, for a tunnel.
   virtual bool follows() const = 0;
+  // Whether a parser that begins anew, in both directions, would go on as this one: between
+  // messages, with nothing kept of those before.
+  virtual bool IsAtRest() const { return false; }
 };
 
 }  // namespace skimwatch::traffic

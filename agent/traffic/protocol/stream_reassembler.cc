@@ -66,7 +66,7 @@ void StreamReassembler::Push(uint32_t sequence, std::string_view payload, uint32
   if (end + kRetransmissionBytesMax < next_) {
     while (first_ != nullptr) GiveUp(receiver);
     receiver.OnGap(0);
-    skipped_.clear();
+    skipped_.reset();
     next_ = begin;
   }
   if (begin < next_) {
@@ -118,37 +118,45 @@ void StreamReassembler::GiveUp(StreamReceiver& receiver) {
 
 void StreamReassembler::Late(uint64_t begin, uint64_t end, StreamReceiver& receiver) {
   uint64_t late = 0;
-  for (size_t i = 0; i < skipped_.size();) {
-    const Range range = skipped_[i];
+  if (skipped_ != nullptr) late = TakeSkipped(begin, end);
+  counters_.retransmitted_bytes.Add(end - begin - late);
+  if (late > 0) receiver.OnLate(late);
+}
+
+uint64_t StreamReassembler::TakeSkipped(uint64_t begin, uint64_t end) {
+  std::vector<Range>& skipped = *skipped_;
+  uint64_t taken = 0;
+  for (size_t i = 0; i < skipped.size();) {
+    const Range range = skipped[i];
     const uint64_t from = std::max(begin, range.begin);
     const uint64_t to = std::min(end, range.end);
     if (from >= to) {
       ++i;
       continue;
     }
-    late += to - from;
+    taken += to - from;
     if (range.begin < from && to < range.end) {
-      skipped_[i].end = from;
-      skipped_.insert(skipped_.begin() + static_cast<ptrdiff_t>(i) + 1, {to, range.end});
+      skipped[i].end = from;
+      skipped.insert(skipped.begin() + static_cast<ptrdiff_t>(i) + 1, {to, range.end});
       i += 2;
     } else if (range.begin < from) {
-      skipped_[i++].end = from;
+      skipped[i++].end = from;
     } else if (to < range.end) {
-      skipped_[i++].begin = to;
+      skipped[i++].begin = to;
     } else {
-      skipped_.erase(skipped_.begin() + static_cast<ptrdiff_t>(i));
+      skipped.erase(skipped.begin() + static_cast<ptrdiff_t>(i));
     }
   }
-  if (skipped_.size() > kSkippedRangesMax) {
-    skipped_.erase(skipped_.begin(), skipped_.end() - kSkippedRangesMax);
+  if (skipped.size() > kSkippedRangesMax) {
+    skipped.erase(skipped.begin(), skipped.end() - kSkippedRangesMax);
   }
-  counters_.retransmitted_bytes.Add(end - begin - late);
-  if (late > 0) receiver.OnLate(late);
+  return taken;
 }
 
 void StreamReassembler::Skip(uint64_t begin, uint64_t end) {
-  if (skipped_.size() == kSkippedRangesMax) skipped_.erase(skipped_.begin());
-  skipped_.push_back({begin, end});
+  if (skipped_ == nullptr) skipped_ = std::make_unique<std::vector<Range>>();
+  if (skipped_->size() == kSkippedRangesMax) skipped_->erase(skipped_->begin());
+  skipped_->push_back({begin, end});
 }
 
 void StreamReassembler::Deliver(uint64_t begin, std::string_view payload, uint64_t end,

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string_view>
 #include <vector>
 
@@ -84,6 +85,8 @@ class StreamReassembler {
 
   // Reports [begin, end), which lies before next_, as late or as retransmitted.
   void Late(uint64_t begin, uint64_t end, StreamReceiver& receiver);
+  // How much of [begin, end) was given up before, which is forgotten.
+  uint64_t TakeSkipped(uint64_t begin, uint64_t end);
   void Skip(uint64_t begin, uint64_t end);
   void Deliver(uint64_t begin, std::string_view payload, uint64_t end, StreamReceiver& receiver);
   void Hold(uint64_t begin, uint64_t end, const char* data, HeldSegment::Kind kind, uint64_t after);
@@ -97,15 +100,15 @@ class StreamReassembler {
   bool started_ = false;
   bool count_only_ = false;
   bool finish_known_ = false;
+  uint32_t held_ = 0;
   uint64_t next_ = 0;
   uint64_t finish_ = 0;
   // The other direction was waited for up to here, in vain.
   uint64_t not_after_ = 0;
   HeldSegment* first_ = nullptr;
   HeldSegment* last_ = nullptr;
-  uint64_t held_ = 0;
-  // What was given up and is remembered, the oldest first.
-  std::vector<Range> skipped_;
+  // What was given up and is remembered, the oldest first; null where nothing was.
+  std::unique_ptr<std::vector<Range>> skipped_;
 };
 
 }  // namespace skimwatch::traffic

@@ -5,7 +5,8 @@
 #include <memory>
 #include <utility>
 
-#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/hash/hash.h"
 #include "agent/traffic/protocol/datagram_flows.h"
 #include "agent/traffic/protocol/decoder_context.h"
 #include "agent/traffic/protocol/decoder_counters.h"
@@ -23,6 +24,28 @@ constexpr absl::Duration kClosedWait = absl::Seconds(30);
 
 // How long two endpoints are remembered that have nothing more to say to each other.
 constexpr absl::Duration kDatagramsWait = absl::Seconds(60);
+
+// Flows that are followed without a look whether they could do without.
+constexpr size_t kAwakeMax = 1024;
+
+const FlowKey& KeyOf(const FlowKey& key) { return key; }
+const FlowKey& KeyOf(const std::unique_ptr<Flow>& flow) { return flow->key(); }
+
+// A table of flows by the key that is in them.
+struct HashByKey {
+  using is_transparent = void;
+  template <typename T>
+  size_t operator()(const T& one) const {
+    return absl::Hash<FlowKey>()(KeyOf(one));
+  }
+};
+struct EqualByKey {
+  using is_transparent = void;
+  template <typename T, typename U>
+  bool operator()(const T& one, const U& other) const {
+    return KeyOf(one) == KeyOf(other);
+  }
+};
 
 // Time since `then`; a clock that was set back must not keep flows for ever.
 absl::Duration Age(absl::Time then, absl::Time now) { return absl::AbsDuration(now - then); }
@@ -83,7 +106,7 @@ class TrafficDecoder::Impl {
   }
 
   void Flush() {
-    while (!flows_.empty()) Remove(*flows_.begin()->second);
+    while (!flows_.empty()) Remove(**flows_.begin());
     datagrams_.Clear();
     context_.dns_names.Clear();
     counters_.reassembly_bytes.Set(pool_.used_bytes());
@@ -131,7 +154,7 @@ class TrafficDecoder::Impl {
     // What carries nothing begins nothing.
     const bool begins = segment.payload_wire_bytes > 0 || (segment.syn && !segment.rst);
     if (it == flows_.end() && !begins) return;
-    Flow* flow = it == flows_.end() ? &Create(key) : it->second.get();
+    Flow* flow = it == flows_.end() ? &Create(key) : it->get();
     if (!flow->Take(segment, now_)) {
       Remove(*flow);
       flow = &Create(key);
@@ -155,7 +178,7 @@ class TrafficDecoder::Impl {
     counters_.flows_active.Add();
     if (!sampled) counters_.flows_sampled_out.Add();
     Flow& created = *flow;
-    flows_.emplace(key, std::move(flow));
+    flows_.insert(std::move(flow));
     return created;
   }
 
@@ -176,8 +199,29 @@ class TrafficDecoder::Impl {
   void Remove(Flow& flow) {
     if (flow.state() != Flow::State::kClosed) flow.Close(now_);
     if (!flow.counted_as_closed) counters_.flows_active.Subtract(1);
-    const FlowKey key = flow.key();
-    flows_.erase(key);
+    StopFollowing(flow);
+    flows_.erase(flows_.find(flow.key()));
+  }
+
+  void StopFollowing(Flow& flow) {
+    if (!flow.awake_link.linked()) return;
+    flow.awake_link.Unlink();
+    --awake_count_;
+  }
+
+  // Keeps the number of flows that take memory between their messages within kAwakeMax, where they
+  // can do without. One look at a time: what is looked at in vain waits for all the others.
+  void ListAwake(Flow& flow) {
+    if (!flow.has_streams()) return StopFollowing(flow);
+    if (flow.awake_link.linked()) return;
+    awake_.Append(flow.awake_link);
+    if (++awake_count_ <= kAwakeMax) return;
+    Flow& oldest = *awake_.front();
+    if (oldest.Rest()) {
+      StopFollowing(oldest);
+    } else {
+      awake_.Append(oldest.awake_link);
+    }
   }
 
   void GiveUp(Flow& flow) {
@@ -192,6 +236,7 @@ class TrafficDecoder::Impl {
       flow.counted_as_closed = true;
       counters_.flows_active.Subtract(1);
     }
+    ListAwake(flow);
     ListWaiting(flow);
   }
 
@@ -220,7 +265,10 @@ class TrafficDecoder::Impl {
   std::array<FlowList, 3> by_age_;
   // Of data waiting for something missing, the longest first.
   FlowList waiting_;
-  absl::flat_hash_map<FlowKey, std::unique_ptr<Flow>> flows_;
+  // Flows whose bytes are being followed, those at rest left out.
+  FlowList awake_;
+  size_t awake_count_ = 0;
+  absl::flat_hash_set<std::unique_ptr<Flow>, HashByKey, EqualByKey> flows_;
 };
 
 TrafficDecoder::TrafficDecoder(TrafficDecoderOptions options, std::shared_ptr<const SiteMap> sites,

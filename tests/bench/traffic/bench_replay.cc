@@ -141,7 +141,8 @@ constexpr char kNoFiles[] = "no files to make captures of: run tests/data/gather
 Result Scan(const Capture& capture) {
   return RunProgram({.command = {SKIMWATCH_SCAN_PROGRAM, "scan", "--format", "json",
                                  "--no-progress", capture.path},
-                     .environment = {}});
+                     .environment = {},
+                     .patience = absl::Minutes(5)});
 }
 
 // Findings with a planted number; of those only the ones whose line has `also`.
