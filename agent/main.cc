@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "agent/agent.h"
+#include "agent/memory/startup_pages.h"
 #include "agent/offline/scan.h"
 #include "agent/offline/scan_command.h"
 #include "agent/offline/scan_options.h"
@@ -24,6 +25,8 @@ namespace {
 
 // For the collector to take what was found last; the rest stays in the spool.
 constexpr absl::Duration kStopTimeout = absl::Seconds(10);
+// After this long, a start has reached the collector and has its policy.
+constexpr absl::Duration kStartTime = absl::Seconds(2);
 constexpr int kExitError = 1;
 constexpr int kExitUsage = 2;
 
@@ -66,7 +69,10 @@ int Watch(const config::v1::AgentConfig& config, const Flags& flags) {
     }
   }
   process::NotifyServiceManager("READY=1");
-  process::WaitForTerminationSignal(absl::InfiniteDuration());
+  if (!process::WaitForTerminationSignal(kStartTime)) {
+    memory::ReleaseStartupPages();
+    process::WaitForTerminationSignal(absl::InfiniteDuration());
+  }
   spdlog::info("stopping: what was found is made durable and offered to the collector");
   process::NotifyServiceManager("STOPPING=1");
   (*agent)->Stop(kStopTimeout);

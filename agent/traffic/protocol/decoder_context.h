@@ -30,6 +30,8 @@ struct DecoderContext {
   DnsNames dns_names;
   // Of the packet that is looked at.
   absl::Time now;
+  // Memory for a head, for the flow that has one next.
+  std::string spare_head;
   // Of a part that is about to begin, filled anew for each; kept for its strings' memory.
   Provenance part_provenance;
 };

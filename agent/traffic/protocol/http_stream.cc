@@ -12,7 +12,7 @@ namespace {
 
 // Of one message: what browsers and servers accept is a fraction of it.
 constexpr size_t kHeadBytesMax = size_t{256} << 10;
-// A buffer that grew beyond this for one message is not kept for the next.
+// A buffer that grew beyond this for one head is not kept for another.
 constexpr size_t kHeldBytesKept = size_t{16} << 10;
 
 // The number that begins a chunk-size line, as libhtp reads it; nothing where there is none.
@@ -131,6 +131,9 @@ void HttpStream::Fail() {
 size_t HttpStream::TakeLine(std::string_view bytes) {
   const size_t feed = bytes.find('\n');
   const size_t taken = feed == std::string_view::npos ? bytes.size() : feed + 1;
+  if (held_.empty() && held_.capacity() < flow_.decoder.spare_head.capacity()) {
+    held_.swap(flow_.decoder.spare_head);
+  }
   held_.append(bytes.substr(0, taken));
   if (held_.size() > kHeadBytesMax) {
     Fail();
@@ -218,7 +221,9 @@ void HttpStream::CompleteMessage() {
 void HttpStream::Release() {
   memory::Wipe(held_);
   line_begin_ = headers_begin_ = 0;
-  if (held_.capacity() > kHeldBytesKept) held_.shrink_to_fit();
+  std::string& spare = flow_.decoder.spare_head;
+  if (held_.capacity() > spare.capacity() && held_.capacity() <= kHeldBytesKept) held_.swap(spare);
+  std::string().swap(held_);
 }
 
 void HttpStream::BeginBody(htp_transfer_coding_t coding, int64_t length,

@@ -32,6 +32,10 @@ constexpr uint32_t kSnapshotBytesMax = 262144;
 constexpr uint32_t kLinkBytesMax = 18;
 
 constexpr absl::Duration kIdleAfter = absl::Milliseconds(100);
+// After so many times without a packet all that waits on time has had it, and time goes on in
+// longer steps.
+constexpr int kIdleMany = 30;
+constexpr absl::Duration kLongIdle = absl::Milliseconds(500);
 // How often the interface is looked at while nothing says that it changed.
 constexpr absl::Duration kLookInterval = absl::Milliseconds(250);
 // Without a block for this long after the last packet was let in, a ring is empty: the kernel hands
@@ -60,6 +64,8 @@ class Capture : public PacketCapture {
     std::unique_ptr<PacketHandler> handler;
     CaptureRing* ring = nullptr;
     std::atomic<uint64_t> packets = 0;
+    // Waits in a row in which nothing came.
+    int idle_waits = 0;
     std::thread thread;
   };
 
@@ -285,7 +291,9 @@ void Capture::Run(Worker& worker) {
 
 bool Capture::Wait(Worker& worker) {
   pollfd fds[2] = {{worker.ring->fd(), POLLIN, 0}, {stop_fd_, POLLIN, 0}};
-  const int ready = poll(fds, 2, Milliseconds(kIdleAfter));
+  const absl::Duration patience = worker.idle_waits < kIdleMany ? kIdleAfter : kLongIdle;
+  const int ready = poll(fds, 2, Milliseconds(patience));
+  worker.idle_waits = ready == 0 ? std::min(worker.idle_waits + 1, kIdleMany) : 0;
   if (ready == 0) {
     // A little back, for packets that the kernel has but did not hand over.
     worker.handler->OnIdle(absl::Now() - 2 * CaptureRing::kBlockTimeout);
