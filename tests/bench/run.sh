@@ -8,8 +8,10 @@ build=$root/build/release
 # suite | program | what it measures
 suites='
 card|bench_card|scan rate beside RE2, Vectorscan and a plain read, worst cases, stages (tests/data/gather-web-files.sh first)
-traffic|bench_traffic|packets to messages
-tls|bench_tls|what TLS probes cost nginx that proxies over TLS, under wrk, in paired runs
+traffic|bench_replay|capture files of web traffic, beside tshark and tcpflow; memory (gather-web-files.sh first)
+traffic|bench_live|a whole agent on a veth pair: load, idle, delay to the collector, a flood of cards (as root)
+traffic|bench_tls|what TLS probes cost nginx that proxies over TLS, under wrk, in paired runs (as root)
+packets|bench_traffic|packets to messages
 pcap|bench_pcap|capture file to findings, whole path, with recall and memory
 scan|bench_scan|offline scan of folders beside ripgrep, whole programs
 script|bench_script|hashing and judging scripts
@@ -31,7 +33,7 @@ rows to FILE as JSON: one object a row with suite, name, and its figures.
 Suites:
 
 TEXT
-  printf '%s\n' "$suites" | awk -F'|' 'NF == 3 { printf "  %-8s %s\n", $1, $3 }'
+  printf '%s\n' "$suites" | awk -F'|' 'NF == 3 { printf "  %-8s %s\n", $1 == last ? "" : $1, $3; last = $1 }'
 }
 
 wanted=()
@@ -74,8 +76,6 @@ fi
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-arguments=()
-[[ $quick == no ]] || arguments+=(--benchmark_min_time=0.05)
 
 printf 'machine: %s, %s cores, Linux %s\n' \
   "$(awk -F': ' '/model name/ { print $2; exit }' /proc/cpuinfo)" "$(nproc)" "$(uname -r)"
@@ -83,14 +83,21 @@ printf 'source:  %s\n' "$(git -C "$root" describe --always --dirty 2>/dev/null |
 status=0
 for i in "${!names[@]}"; do
   printf '\n== %s\n' "${names[$i]}"
+  arguments=()
+  if [[ $quick == yes ]]; then
+    case ${programs[$i]} in
+      bench_replay | bench_live | bench_tls) arguments=(--quick) ;;
+      *) arguments=(--benchmark_min_time=0.05) ;;
+    esac
+  fi
   "$build/bin/${programs[$i]}" "${arguments[@]}" \
-    --benchmark_out="$work/${names[$i]}.json" --benchmark_out_format=json || status=1
+    --benchmark_out="$work/${programs[$i]}.json" --benchmark_out_format=json || status=1
 done
 
 if [[ -n $json ]]; then
-  for suite in "${names[@]}"; do
-    [[ -s $work/$suite.json ]] || continue
-    jq --arg suite "$suite" '.benchmarks[] | {suite: $suite} + .' "$work/$suite.json"
+  for i in "${!names[@]}"; do
+    [[ -s $work/${programs[$i]}.json ]] || continue
+    jq --arg suite "${names[$i]}" '.benchmarks[] | {suite: $suite} + .' "$work/${programs[$i]}.json"
   done | jq -s . >"$json"
   printf '\nrows written to %s\n' "$json"
 fi
