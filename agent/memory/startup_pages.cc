@@ -14,6 +14,7 @@ namespace {
 // position-independent.
 bool HasTextRelocations(const dl_phdr_info& info, const ElfW(Phdr) & segment) {
   if (segment.p_type != PT_DYNAMIC) return false;
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): dl_iterate_phdr gives numbers.
   const auto* entry = reinterpret_cast<const ElfW(Dyn)*>(info.dlpi_addr + segment.p_vaddr);
   for (; entry->d_tag != DT_NULL; ++entry) {
     if (entry->d_tag == DT_TEXTREL) return true;
@@ -35,6 +36,7 @@ int ReleaseObject(dl_phdr_info* info, size_t /*size*/, void* /*data*/) {
     const uintptr_t begin = info->dlpi_addr + segment.p_vaddr;
     const uintptr_t first = begin / page * page;
     // The kernel refuses for what is locked in memory, which then stays.
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): dl_iterate_phdr gives numbers.
     (void)madvise(reinterpret_cast<void*>(first), begin + segment.p_memsz - first, MADV_DONTNEED);
   }
   return 0;

@@ -201,6 +201,7 @@ class Traffic {
     std::thread reader_;
   };
 
+  // From one thread at a time: the next connection that is accepted is taken for this one.
   std::unique_ptr<Connection> Connect() const {
     return std::make_unique<Connection>(network_, port_, listener_);
   }
@@ -231,9 +232,10 @@ std::string CardResponse(uint64_t number) {
 class Load {
  public:
   Load(const Traffic& traffic, double mbit, const std::vector<std::string>& responses) {
+    for (int i = 0; i < kConnections; ++i) connections_.push_back(traffic.Connect());
     for (int i = 0; i < kConnections; ++i) {
-      threads_.emplace_back([this, &traffic, &responses, mbit, i] {
-        const std::unique_ptr<Traffic::Connection> connection = traffic.Connect();
+      threads_.emplace_back([this, connection = connections_[static_cast<size_t>(i)].get(),
+                             &responses, mbit, i] {
         if (!connection->ok()) return;
         std::mt19937 random(static_cast<uint32_t>(i));
         const double bytes_per_second = mbit * 1e6 / 8 / kConnections;
@@ -266,6 +268,7 @@ class Load {
  private:
   std::atomic<bool> stop_ = false;
   std::atomic<uint64_t> bytes_ = 0;
+  std::vector<std::unique_ptr<Traffic::Connection>> connections_;
   std::vector<std::thread> threads_;
 };
 
@@ -467,35 +470,41 @@ void RunFlood(benchmark::State& state) {
   const auto length = seconds(is_quick ? 3 : 60);
   const uint64_t cards = is_quick ? 5000 : 100'000;
   std::atomic<uint64_t> next = 0;
+  std::atomic<uint64_t> sent = 0;
   for (auto _ : state) {
     const double cpu_before = CpuSeconds(site.agent());
     const Clock::time_point started = Clock::now();
+    std::vector<std::unique_ptr<Traffic::Connection>> connections;
+    for (int i = 0; i < kConnections; ++i) connections.push_back(site.traffic().Connect());
     std::vector<std::thread> threads;
     for (int i = 0; i < kConnections; ++i) {
-      threads.emplace_back([&] {
-        const std::unique_ptr<Traffic::Connection> connection = site.traffic().Connect();
+      threads.emplace_back([&, connection = connections[static_cast<size_t>(i)].get()] {
         for (uint64_t n; connection->ok() && (n = next++) < cards;) {
           std::this_thread::sleep_until(
               started + std::chrono::duration_cast<Clock::duration>(
                             length * (static_cast<double>(n) / static_cast<double>(cards))));
           if (!connection->Exchange(CardResponse(n))) return;
+          ++sent;
         }
       });
     }
     for (std::thread& thread : threads) thread.join();
-    const Clock::time_point sent = Clock::now();
+    const Clock::time_point ended = Clock::now();
+    if (sent != cards) return state.SkipWithError("a connection broke");
     double stored = 0;
     skimwatch::testing::WaitUntil([&] {
       stored = SumOf(site.CollectorPage(), "skimwatch_exposure_distinct_cards");
       return stored >= static_cast<double>(cards);
     });
     const std::string page = site.AgentPage();
-    const double elapsed = std::chrono::duration<double>(sent - started).count();
+    const double elapsed = std::chrono::duration<double>(ended - started).count();
+    state.counters["found"] = SumOf(page, "skimwatch_card_sightings_total");
+    state.counters["findings"] = site.Findings();
     state.counters["cards_per_s"] = static_cast<double>(cards) / elapsed;
     state.counters["stored"] = stored;
     state.counters["missed"] = static_cast<double>(cards) - stored;
     state.counters["folded"] = SumOf(page, "skimwatch_findings_folded_total");
-    state.counters["drain_s"] = std::chrono::duration<double>(Clock::now() - sent).count();
+    state.counters["drain_s"] = std::chrono::duration<double>(Clock::now() - ended).count();
     state.counters["cpu_percent"] = 100 * (CpuSeconds(site.agent()) - cpu_before) / elapsed;
     state.counters["rss_peak_mib"] = StatusMib(site.agent(), "VmHWM");
     state.counters["kernel_drops"] = SumOf(page, "skimwatch_capture_kernel_drops_total");

@@ -247,7 +247,8 @@ void RunPeer(benchmark::State& state, const std::vector<std::string>& command,
   for (auto _ : state) {
     std::vector<std::string> words = command;
     words.push_back(capture->path);
-    const Result result = RunProgram({.command = words, .environment = {"HOME=/nonexistent"}});
+    const Result result = RunProgram(
+        {.command = words, .environment = {"HOME=/nonexistent"}, .patience = absl::Minutes(5)});
     if (result.code != 0) {
       return state.SkipWithError(absl::StrCat(command[0], ": ", result.err.substr(0, 200)).c_str());
     }
