@@ -510,8 +510,11 @@ absl::Status AgentImpl::OpenSamples() {
       traffic::SiteMap::Create(config().sites(), std::make_shared<traffic::LocalAddresses>());
   if (!sites.ok()) return sites.status();
   absl::StatusOr<std::unique_ptr<Samples>> samples =
-      Samples::Start(config(), {.scanner = ScannerOptions(), .sites = *std::move(sites)}, *brands_,
-                     *writer_, coverage_);
+      Samples::Start(config(),
+                     {.scanner = ScannerOptions(),
+                      .sites = *std::move(sites),
+                      .destinations = destinations_.get()},
+                     *brands_, *writer_, coverage_);
   if (!samples.ok()) return samples.status();
   samples_ = *std::move(samples);
   return absl::OkStatus();
