@@ -256,7 +256,7 @@ TEST_F(Commands, DestinationsAreListedShownApprovedAndRevoked) {
             "    LAST SEEN\n"
             "unapproved  shop  evil.com    /usr/bin/php  yes           1  100 B  "
             "2023-11-14T22:13:20Z  2023-11-14T22:13:20Z\n"
-            "proposed    shop  stripe.com  unknown                     1  100 B  "
+            "proposed    shop  stripe.com  unknown       -             1  100 B  "
             "2023-11-14T22:13:20Z  2023-11-14T22:13:20Z\n");
   EXPECT_EQ(
       Lines(ctl_.Run({"destinations", "list", "--state", "unapproved", "--no-headers"})).size(),

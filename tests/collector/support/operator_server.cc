@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "collector/exposure/exposure_folder.h"
+#include "collector/inventory/destination_recorder.h"
 #include "collector/inventory/script_recorder.h"
 #include "gtest/gtest.h"
 #include "proto/tls/credentials.h"
@@ -86,7 +87,9 @@ uint64_t OperatorServer::Add(v1::Finding finding, const std::string& agent) {
     exposure::ExposureFolder folder({}, &tx, now);
     absl::StatusOr<uint64_t> exposure =
         finding.has_script_change() ? inventory::RecordScriptChange(tx, folder, finding, agent, now)
-                                    : folder.Add(finding, kind, agent);
+        : finding.has_destination_change()
+            ? inventory::RecordDestinationChange(tx, folder, finding, agent, now)
+            : folder.Add(finding, kind, agent);
     if (!exposure.ok()) return exposure.status();
     stored.set_exposure_id(*exposure);
     absl::Status inserted = tx.InsertFinding(stored, kind);
