@@ -17,6 +17,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
+#include "agent/budget_keeper.h"
 #include "agent/card/brand_file.h"
 #include "agent/card/brand_table.h"
 #include "agent/card/mask.h"
@@ -30,13 +31,16 @@
 #include "agent/pipeline/finding_writer.h"
 #include "agent/pipeline/message_scanner.h"
 #include "agent/pipeline/process_usage.h"
+#include "agent/pipeline/sampling_key.h"
 #include "agent/pipeline/script_reporter.h"
+#include "agent/rights.h"
 #include "agent/samples.h"
 #include "agent/script/script_monitor.h"
 #include "agent/tls_probing.h"
 #include "agent/traffic/coverage.h"
 #include "agent/traffic/destination/destination_monitor.h"
 #include "agent/traffic/destination/destination_watch.h"
+#include "agent/traffic/flow_sampler.h"
 #include "agent/traffic/local_addresses.h"
 #include "agent/traffic/protocol/traffic_decoder.h"
 #include "agent/traffic/site_map.h"
@@ -229,6 +233,7 @@ class AgentImpl final : public Agent {
 
   absl::Status LoadBrands();
   absl::Status OpenDestinations();
+  absl::Status OpenSampler();
   absl::Status OpenUplink();
   absl::Status OpenCaptures();
   absl::Status OpenTlsProbes();
@@ -238,6 +243,9 @@ class AgentImpl final : public Agent {
   absl::Status OpenSamples();
   absl::Status OpenJournals();
   absl::Status OpenMetrics();
+  absl::Status DropRights() const;
+  // Of the configuration and, where it came, of the policy.
+  void SetClasses(const v1::Policy* policy);
   void StartSources();
   void TakePolicy(const v1::Policy& policy);
   v1::Heartbeat Heartbeat() const;
@@ -252,6 +260,8 @@ class AgentImpl final : public Agent {
   const Options options_;
   std::shared_ptr<const card::BrandTable> brands_;
   traffic::Coverage coverage_;
+  std::shared_ptr<traffic::FlowSampler> sampler_;
+  std::unique_ptr<BudgetKeeper> budget_;
   // Declared in the order of the flow, so that what takes outlives what gives.
   std::unique_ptr<uplink::Uplink> uplink_;
   std::unique_ptr<FindingWriter> writer_;
@@ -288,6 +298,7 @@ MessageScanner::Options AgentImpl::ScannerOptions() const {
 absl::Status AgentImpl::Begin() {
   if (absl::Status s = MakePrivateDirectory(config().state_directory()); !s.ok()) return s;
   if (absl::Status s = LoadBrands(); !s.ok()) return s;
+  if (absl::Status s = OpenSampler(); !s.ok()) return s;
   absl::StatusOr<pipeline::ExpectedFlows> flows =
       pipeline::ExpectedFlows::Create(config().expected_flows());
   if (!flows.ok()) return flows.status();
@@ -321,6 +332,7 @@ absl::Status AgentImpl::Begin() {
   if (absl::Status s = OpenSamples(); !s.ok()) return s;
   if (absl::Status s = OpenJournals(); !s.ok()) return s;
   if (absl::Status s = OpenMetrics(); !s.ok()) return s;
+  if (absl::Status s = DropRights(); !s.ok()) return s;
   StartSources();
   return absl::OkStatus();
 }
@@ -382,7 +394,38 @@ absl::Status AgentImpl::OpenUplink() {
   return absl::OkStatus();
 }
 
+absl::Status AgentImpl::OpenSampler() {
+  absl::StatusOr<traffic::SipKey> key = pipeline::LoadSamplingKey(config().state_directory());
+  if (!key.ok()) return key.status();
+  sampler_ = std::make_shared<traffic::FlowSampler>(*key);
+  SetClasses(nullptr);
+  budget_ = std::make_unique<BudgetKeeper>(config(), sampler_, [this] {
+    uint64_t dropped = 0;
+    for (const Capture& capture : captures_) {
+      if (capture.capture != nullptr) dropped += capture.capture->GetStats().kernel_drops;
+    }
+    return dropped;
+  });
+  return absl::OkStatus();
+}
+
+void AgentImpl::SetClasses(const v1::Policy* policy) {
+  std::vector<const traffic::SamplingClasses::ExpectedFlows*> expected = {
+      &config().expected_flows()};
+  if (policy != nullptr) expected.push_back(&policy->expected_flows());
+  sampler_->SetClasses(traffic::SamplingClasses::Create(config().sampling(), expected));
+}
+
+absl::Status AgentImpl::DropRights() const {
+  if (!options_.drop_rights) return absl::OkStatus();
+  if (absl::Status s = KeepCapabilities(LastingCapabilities(config())); !s.ok()) return s;
+  // What is read again while the agent runs must be readable without them.
+  const config::v1::Tls& tls = config().collector().tls();
+  return tls.plaintext() ? absl::OkStatus() : tls::CheckCertificateFiles(tls, absl::Now());
+}
+
 void AgentImpl::TakePolicy(const v1::Policy& policy) {
+  SetClasses(&policy);
   writer_->SetPolicy(policy);
   if (destinations_ != nullptr) destinations_->SetPolicy(policy);
   absl::MutexLock lock(&policy_mutex_);
@@ -405,8 +448,9 @@ absl::Status AgentImpl::OpenCaptures() {
              !sources.tls_probes().empty() || HasIntake(sources);
   for (const config::v1::PacketCapture& wanted : sources.packet_captures()) {
     Capture capture{.interface = wanted.interface()};
-    const traffic::TrafficDecoderOptions decoder = traffic::TrafficDecoderOptions::FromConfig(
-        wanted, config().sampling(), config().limits(), threads);
+    traffic::TrafficDecoderOptions decoder =
+        traffic::TrafficDecoderOptions::FromConfig(wanted, config().limits(), threads);
+    decoder.sampler = sampler_;
     absl::StatusOr<std::unique_ptr<traffic::PacketCapture>> opened = traffic::PacketCapture::Open(
         traffic::PacketCapture::Options::FromConfig(wanted), [&](uint32_t) {
           capture.threads.push_back(
@@ -438,6 +482,7 @@ absl::Status AgentImpl::OpenTlsProbes() {
   tls_ = std::make_unique<TlsProbing>(config(),
                                       TlsProbing::Options{.scanner = ScannerOptions(),
                                                           .sites = *std::move(sites),
+                                                          .sampler = sampler_,
                                                           .destinations = destinations_.get()},
                                       *brands_, *writer_, coverage_);
   if (tls_->error().ok()) return absl::OkStatus();
@@ -496,6 +541,7 @@ absl::Status AgentImpl::OpenMirrors() {
       Mirrors::Start(config(),
                      {.scanner = ScannerOptions(),
                       .sites = *std::move(sites),
+                      .sampler = sampler_,
                       .destinations = destinations_.get()},
                      *brands_, *writer_, coverage_);
   if (!mirrors.ok()) return mirrors.status();
@@ -549,6 +595,7 @@ absl::Status AgentImpl::OpenMetrics() {
 void AgentImpl::StartSources() {
   uplink_->Start();
   if (destinations_ != nullptr) destinations_->Start();
+  budget_->Start();
   if (web_roots_ != nullptr) web_roots_->Start();
   for (Logs& logs : logs_) logs.tail->Start();
   for (Capture& capture : captures_) {
@@ -614,11 +661,11 @@ v1::Heartbeat AgentImpl::Heartbeat() const {
   if (const uint64_t before = dropped_before_.exchange(dropped_packets); dropped_packets > before) {
     spdlog::warn(
         "packet capture: the kernel dropped {} packets since the last heartbeat, {} in all: nobody "
-        "looked at them; raise ring_mib or threads, narrow the filter, or lower "
-        "sampling.flow_ratio",
+        "looked at them; raise ring_mib or threads, narrow the filter, or set "
+        "budget.cpu_percent",
         dropped_packets - before, dropped_packets);
   }
-  heartbeat.set_sample_ratio(config().sampling().flow_ratio());
+  heartbeat.set_sample_ratio(sampler_->share(traffic::Priority::kNormal));
   return heartbeat;
 }
 
@@ -656,7 +703,7 @@ AgentSnapshot AgentImpl::Snapshot() const {
   for (size_t i = 0; i < snapshot.coverage.size(); ++i) {
     snapshot.coverage[i] = coverage_.bytes(static_cast<traffic::Reason>(i));
   }
-  snapshot.sample_ratio = config().sampling().flow_ratio();
+  snapshot.budget = budget_->GetState();
   snapshot.writer = writer_->GetStats();
   snapshot.uplink = uplink_->GetState();
   if (absl::StatusOr<pipeline::ProcessUsage> usage = pipeline::ReadProcessUsage(); usage.ok()) {
@@ -675,6 +722,7 @@ AgentSnapshot AgentImpl::Snapshot() const {
 void AgentImpl::Stop(absl::Duration timeout) {
   absl::MutexLock lock(&stop_mutex_);
   if (std::exchange(stopped_, true)) return;
+  if (budget_ != nullptr) budget_->Stop();
   // With the flow: each stage delivers what it holds before the next one ends.
   for (Capture& capture : captures_) {
     if (capture.capture != nullptr) capture.capture->Stop();

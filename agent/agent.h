@@ -27,6 +27,9 @@ class Agent {
     config::v1::AgentConfig config;
     std::string version;
     std::string revision;
+    // Once everything is open, give up the rights that no source needs any more, for the whole
+    // process (rights.h).
+    bool drop_rights = false;
   };
 
   // Errors name the setting and what to do. A capture that lacks its rights, TLS probes that lack

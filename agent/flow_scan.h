@@ -25,6 +25,8 @@ class FlowScan final : public traffic::ByteFlowHandler {
   struct Options {
     pipeline::MessageScanner::Options scanner;
     std::shared_ptr<const traffic::SiteMap> sites;
+    // Chooses what is scanned; null for everything.
+    std::shared_ptr<const traffic::FlowSampler> sampler;
     // May be null.
     traffic::DestinationMonitor* destinations = nullptr;
   };

@@ -50,7 +50,8 @@ int Watch(const config::v1::AgentConfig& config, const Flags& flags) {
   absl::StatusOr<std::unique_ptr<Agent>> agent =
       Agent::Start({.config = config,
                     .version = std::string(process::Version()),
-                    .revision = std::string(process::Revision())});
+                    .revision = std::string(process::Revision()),
+                    .drop_rights = true});
   if (!agent.ok()) {
     spdlog::error("{}", agent.status().ToString());
     return kExitError;

@@ -23,6 +23,8 @@ absl::StatusOr<std::unique_ptr<Mirrors>> Mirrors::Start(const config::v1::AgentC
     decoder.source = traffic::SourceKind::kMirror;
     decoder.default_site = wanted.site();
     decoder.scan_inbound = wanted.scan_inbound();
+    decoder.sampler = options.sampler;
+    decoder.sampled_last = true;
     auto scan = std::make_unique<FlowScan>(decoder, options, brands, writer, coverage);
     Mirror mirror{.source = std::string(field), .listen = wanted.listen(), .scan = scan.get()};
     absl::StatusOr<std::unique_ptr<traffic::CopyServer>> server = traffic::CopyServer::Start(

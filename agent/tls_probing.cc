@@ -20,7 +20,7 @@ TlsProbing::TlsProbing(const config::v1::AgentConfig& config, const Options& opt
     decoder.source = traffic::SourceKind::kTlsProbe;
     decoder.default_site = wanted.site();
     decoder.scan_inbound = wanted.scan_inbound();
-    decoder.flow_ratio = config.sampling().flow_ratio();
+    decoder.sampler = options.sampler;
     scans_.push_back(std::make_unique<FlowScan>(decoder, options, brands, writer, coverage));
     handlers.push_back(scans_.back().get());
   }

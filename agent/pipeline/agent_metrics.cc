@@ -64,7 +64,7 @@ void AddCaptures(const AgentSnapshot& snapshot, Families& families) {
               MetricType::Counter, [](const Capture& c) { return c.capture.packets; });
   per_capture("skimwatch_capture_kernel_drops_total",
               "Packets that the kernel dropped because the ring was full: nobody looked at them. "
-              "Raise ring_mib or threads, narrow the filter, or lower sampling.flow_ratio.",
+              "Raise ring_mib or threads, narrow the filter, or set budget.cpu_percent.",
               MetricType::Counter, [](const Capture& c) { return c.capture.kernel_drops; });
   per_capture("skimwatch_capture_ring_freezes_total", "Times that a ring was found full.",
               MetricType::Counter, [](const Capture& c) { return c.capture.ring_freezes; });
@@ -74,7 +74,7 @@ void AddCaptures(const AgentSnapshot& snapshot, Families& families) {
   per_capture("skimwatch_traffic_flows_active", "TCP flows followed now.", MetricType::Gauge,
               [](const Capture& c) { return c.decoder.flows_active; });
   per_capture("skimwatch_traffic_flows_sampled_out_total",
-              "TCP flows that sampling.flow_ratio left out.", MetricType::Counter,
+              "TCP flows that sampling left out as a whole.", MetricType::Counter,
               [](const Capture& c) { return c.decoder.flows_sampled_out; });
   per_capture("skimwatch_traffic_flows_evicted_total",
               "TCP flows given up because limits.flows_max was reached.", MetricType::Counter,
@@ -241,7 +241,7 @@ void AddTlsProbes(const AgentSnapshot& snapshot, Families& families) {
   counter("skimwatch_tls_probe_gaps_total", "Places in connections where bytes were dropped.",
           decoder.gaps);
   counter("skimwatch_tls_probe_connections_sampled_out_total",
-          "TLS connections that sampling.flow_ratio left out.", decoder.flows_sampled_out);
+          "TLS connections that sampling left out as a whole.", decoder.flows_sampled_out);
   counter("skimwatch_tls_probe_bodies_cut_as_bomb_total",
           "Compressed bodies that grew beyond limits.decompression_ratio_max.",
           decoder.bodies_cut_as_bomb);
@@ -511,8 +511,27 @@ void AddScan(const AgentSnapshot& snapshot, Families& families) {
       "but "
       "for shed.kernel_drops: packets that nobody saw count at the mean length of the others.",
       MetricType::Counter, coverage);
-  AddGauge(families, "skimwatch_sample_ratio", "Share of flows that are scanned.",
-           snapshot.sample_ratio);
+  const AgentSnapshot::Budget& budget = snapshot.budget;
+  AddGauge(families, "skimwatch_sample_ratio",
+           "Share of flows of normal priority that are scanned now; lowered to hold the budget.",
+           budget.shares[static_cast<size_t>(traffic::Priority::kNormal)]);
+  Add(families, "skimwatch_priority_sample_ratio",
+      "Share of flows that are scanned now, by priority; see docs/budget.md.", MetricType::Gauge,
+      {{{{"priority", "low"}}, budget.shares[static_cast<size_t>(traffic::Priority::kLow)]},
+       {{{"priority", "normal"}}, budget.shares[static_cast<size_t>(traffic::Priority::kNormal)]},
+       {{{"priority", "high"}}, budget.shares[static_cast<size_t>(traffic::Priority::kHigh)]}});
+  std::vector<Series> used;
+  const auto add_used = [&](const char* resource, const std::optional<double>& ratio) {
+    if (ratio.has_value()) used.push_back({{{"resource", resource}}, *ratio});
+  };
+  add_used("cpu", budget.cpu_used_ratio);
+  add_used("memory", budget.memory_used_ratio);
+  add_used("disk", budget.disk_used_ratio);
+  if (!used.empty()) {
+    Add(families, "skimwatch_budget_used_ratio",
+        "Use of each budget, as a share of it. Above 1 for long, raise it or scan less.",
+        MetricType::Gauge, used);
+  }
 
   std::vector<Series> bytes, seconds, ended, not_decoded;
   for (const AgentSnapshot::Scan& scan : snapshot.scans) {

@@ -16,6 +16,7 @@
 #include "agent/script/script_monitor.h"
 #include "agent/traffic/coverage.h"
 #include "agent/traffic/destination/destination_monitor.h"
+#include "agent/traffic/flow_sampler.h"
 #include "agent/traffic/protocol/byte_flow_decoder.h"
 #include "agent/traffic/protocol/traffic_decoder.h"
 #include "agent/traffic/source/journal_source.h"
@@ -81,6 +82,15 @@ struct AgentSnapshot {
     MessageScanner::Stats scanner;
   };
 
+  struct Budget {
+    // By traffic::Priority.
+    traffic::FlowSampler::Shares shares = {1, 1, 1};
+    // Use, as a share of what is allowed; nothing where there is no budget.
+    std::optional<double> cpu_used_ratio;
+    std::optional<double> memory_used_ratio;
+    std::optional<double> disk_used_ratio;
+  };
+
   // One series a source, however many servers or folders it has.
   void AddScan(const std::string& source, const MessageScanner::Stats& stats);
 
@@ -97,7 +107,7 @@ struct AgentSnapshot {
   std::array<uint64_t, static_cast<size_t>(traffic::Reason::kCount)> coverage{};
   // Of packets that the kernel dropped, by the mean length of those it did not.
   uint64_t dropped_bytes_estimate = 0;
-  double sample_ratio = 1;
+  Budget budget;
   FindingWriter::Stats writer;
   uplink::Uplink::State uplink;
   std::optional<ProcessUsage> process;

@@ -22,7 +22,9 @@ struct SightingOrigin {
   std::string path;
   // How a person names where the data went: `host:port`, `clients`, a file.
   std::string destination;
+  // As in traffic::Provenance.
   double sampling_probability = 1.0;
+  uint64_t sampling_unit = 0;
 };
 
 // A card number as the scan met it, on its way from a source's thread to the FindingWriter. Holds

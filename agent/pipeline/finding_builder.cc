@@ -195,6 +195,7 @@ SightingOrigin OriginOf(const traffic::Provenance& provenance, traffic::Part par
   origin.path = provenance.path;
   origin.destination = ShownName(DestinationOf(provenance));
   origin.sampling_probability = provenance.sampling_probability;
+  origin.sampling_unit = provenance.sampling_unit;
   v1::Provenance& shown = origin.provenance;
   shown.set_source(SourceOf(provenance.source));
   shown.set_direction(DirectionOf(provenance.direction));

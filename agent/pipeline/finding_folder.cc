@@ -55,6 +55,7 @@ void FindingFolder::PassOn(Entry& entry, std::vector<v1::Finding>& out) {
   if (entry.repeats.count() == 0) return;
   out.push_back(entry.repeats);
   entry.repeats.set_count(0);
+  entry.repeats.set_sampling_variance(0);
 }
 
 void FindingFolder::Take(v1::Finding finding, const std::string& card, absl::Time now,
@@ -72,6 +73,7 @@ void FindingFolder::Take(v1::Finding finding, const std::string& card, absl::Tim
       return;
     }
     repeats.set_count(repeats.count() + finding.count());
+    repeats.set_sampling_variance(repeats.sampling_variance() + finding.sampling_variance());
     // Sources of one host need not agree on the order of their packets.
     if (finding.first_seen() < repeats.first_seen()) {
       *repeats.mutable_first_seen() = finding.first_seen();

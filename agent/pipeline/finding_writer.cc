@@ -4,6 +4,7 @@
 #include <random>
 #include <utility>
 
+#include "absl/hash/hash.h"
 #include "agent/memory/wipe.h"
 #include "agent/pipeline/finding_builder.h"
 #include "proto/fingerprint/fingerprint.h"
@@ -25,6 +26,16 @@ v1::FingerprintKey RandomKey() {
     key.mutable_key()->push_back(static_cast<char>(device() & 0xff));
   }
   return key;
+}
+
+// Tells apart what the collector adds up together: at least by what it folds exposures by.
+uint64_t TotalOf(const v1::Finding& finding) {
+  const v1::Provenance& provenance = finding.provenance();
+  return absl::HashOf(finding.site(), static_cast<int>(finding.detail_case()),
+                      finding.destination(), provenance.method(), provenance.path_template(),
+                      provenance.method().empty() && provenance.path_template().empty()
+                          ? provenance.part()
+                          : std::string());
 }
 
 // A clock for windows that nobody sets back.
@@ -61,6 +72,7 @@ FindingWriter::FindingWriter(Options options)
       own_key_(RandomKey()),
       started_(Clock::now()),
       folder_(options_.fold_window, options_.fold_entries_max),
+      ledger_(options_.sampling_units_max),
       thread_([this] { Run(); }) {}
 
 FindingWriter::~FindingWriter() { Stop(); }
@@ -156,6 +168,10 @@ void FindingWriter::Report(CardSighting sighting, std::vector<v1::Finding>& out)
       sighting.origin->provenance.direction() == v1::DIRECTION_OUTBOUND_REQUEST &&
       options_.is_unapproved(*sighting.origin);
   v1::Finding finding = BuildFinding(sighting, expected, options_.mask, key, unapproved);
+  if (const SightingOrigin& origin = *sighting.origin; origin.sampling_probability < 1) {
+    finding.set_sampling_variance(
+        ledger_.Add(origin.sampling_unit, TotalOf(finding), origin.sampling_probability));
+  }
   const v1::Card& card =
       finding.has_card_number() ? finding.card_number().card() : finding.track_data().card();
   std::string identity = card.fingerprint();

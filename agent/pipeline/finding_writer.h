@@ -22,6 +22,7 @@
 #include "agent/pipeline/card_sighting.h"
 #include "agent/pipeline/expected_flows.h"
 #include "agent/pipeline/finding_folder.h"
+#include "agent/pipeline/sampling_ledger.h"
 #include "skimwatch/v1/finding.pb.h"
 #include "skimwatch/v1/policy.pb.h"
 
@@ -55,6 +56,7 @@ class FindingWriter {
     absl::Duration key_wait = absl::Seconds(5);
     size_t queue_max = 8192;
     size_t fold_entries_max = 16384;
+    size_t sampling_units_max = 65536;
     // Appends durably; Uplink::Append.
     std::function<absl::Status(std::vector<v1::Finding>)> append;
   };
@@ -150,6 +152,7 @@ class FindingWriter {
   FindingFolder folder_;
   v1::FingerprintKey key_;
   ExpectedFlows flows_;
+  SamplingLedger ledger_;
   // Of the batch at hand, to be added to stats_.
   Stats batch_;
 

@@ -1,5 +1,6 @@
 #include "agent/pipeline/process_usage.h"
 
+#include <time.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -39,6 +40,20 @@ double BootTime() {
 }
 
 }  // namespace
+
+absl::StatusOr<ProcessLoad> ReadProcessLoad() {
+  const std::vector<std::string> fields = absl::StrSplit(ReadAll("/proc/self/statm"), ' ');
+  uint64_t pages = 0;
+  if (fields.size() < 2 || !absl::SimpleAtoi(fields[1], &pages)) {
+    return absl::UnavailableError("can't read /proc/self/statm");
+  }
+  // /proc/self/stat counts in ticks of 10 ms, which is too coarse for a second.
+  timespec time = {};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return ProcessLoad{
+      .cpu_seconds = static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9,
+      .resident_bytes = pages * static_cast<uint64_t>(sysconf(_SC_PAGESIZE))};
+}
 
 absl::StatusOr<ProcessUsage> ReadProcessUsage() {
   const std::string stat = ReadAll("/proc/self/stat");

@@ -17,6 +17,16 @@ struct ProcessUsage {
   double started_at = 0;
 };
 
+// What a budget is held by; cheap enough to be read every second.
+struct ProcessLoad {
+  // Of all threads, user and system.
+  double cpu_seconds = 0;
+  uint64_t resident_bytes = 0;
+};
+
+// UNAVAILABLE where /proc is not mounted.
+absl::StatusOr<ProcessLoad> ReadProcessLoad();
+
 // Reads /proc/self. UNAVAILABLE where that is not mounted.
 absl::StatusOr<ProcessUsage> ReadProcessUsage();
 

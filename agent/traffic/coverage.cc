@@ -8,6 +8,12 @@ std::string_view ReasonName(Reason reason) {
       return "scanned";
     case Reason::kSampledOutFlow:
       return "sampled_out.flow_hash";
+    case Reason::kSampledOutLow:
+      return "sampled_out.low_priority";
+    case Reason::kSampledOutNormal:
+      return "sampled_out.normal_priority";
+    case Reason::kSampledOutHigh:
+      return "sampled_out.high_priority";
     case Reason::kTruncatedBodyLimit:
       return "truncated.body_limit";
     case Reason::kTruncatedDecompressionLimit:

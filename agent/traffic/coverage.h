@@ -13,8 +13,12 @@ namespace skimwatch::traffic {
 // the file, before any decoding; retransmitted TCP bytes count once.
 enum class Reason : uint8_t {
   kScanned,
-  // The flow was not chosen by the sampling hash.
+  // The flow was not chosen by the sampling hash, whatever its messages might have been.
   kSampledOutFlow,
+  // A message, or a window of a long flow, of a flow that is followed, left out by its priority.
+  kSampledOutLow,
+  kSampledOutNormal,
+  kSampledOutHigh,
   // Beyond the configured bytes of one message's body.
   kTruncatedBodyLimit,
   // Cut off by the decompression limit.

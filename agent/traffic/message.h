@@ -120,8 +120,10 @@ struct Provenance {
   // Null for sources that see no processes.
   std::shared_ptr<const Process> process;
   absl::Time seen_at;
-  // With which the flow was chosen, in (0, 1].
+  // With which it was chosen, in (0, 1], and what was drawn for (SampleDecision in
+  // flow_sampler.h).
   double sampling_probability = 1.0;
+  uint64_t sampling_unit = 0;
 };
 
 // A path fit to be shown and grouped: segments that look variable (digits, UUIDs, hex, base64,

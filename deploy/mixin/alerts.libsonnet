@@ -153,6 +153,20 @@ function(config)
             wait=config.coverageFor
           ),
           alert(
+            'SampleRatioLow',
+            config.ticket,
+            |||
+              min by (instance, agent) (skimwatch_agent_sample_ratio) < %g
+            ||| % config.sampleRatioMin,
+            'Agent {{ $labels.agent }} scans {{ $value | humanizePercentage }} of its flows',
+            |||
+              To hold its budget {{ $labels.agent }} has scanned only a small share of its flows for long. Figures are
+              estimates, and a card that leaves rarely may go unseen. Raise `budget.cpu_percent`, or give it less to
+              look at.
+            |||,
+            wait=config.sampleRatioFor
+          ),
+          alert(
             'SpoolFilling',
             config.ticket,
             |||

@@ -21,6 +21,9 @@
   coverageMin: 0.95,
   coverageWindow: '15m',
   coverageFor: '10m',
+  // An agent that scans less than this share of its flows, for how long.
+  sampleRatioMin: 0.1,
+  sampleRatioFor: '1h',
   spoolFillMax: 0.5,
   spoolFillingFor: '5m',
   findingsDroppedMinutes: 15,

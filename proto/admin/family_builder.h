@@ -30,6 +30,11 @@ class FamilyBuilder {
     if (!inserted) it->second = std::min(it->second, value);
   }
 
+  void Max(const Labels& labels, double value) {
+    const auto [it, inserted] = values_.try_emplace(labels, value);
+    if (!inserted) it->second = std::max(it->second, value);
+  }
+
   // `histogram` has bounds(), count(i) of what is at most bounds()[i] and above the bound before
   // it, the last of what is above all, and sum().
   template <typename Histogram>

@@ -221,14 +221,79 @@ void CheckDestinations(const Checker& root) {
 
 void CheckSampling(const Checker& root, v1::AgentConfig& config) {
   const Checker sampling = root.Message("sampling");
-  if (!sampling.Given("flow_ratio")) return config.mutable_sampling()->set_flow_ratio(1);
-  const double ratio = config.sampling().flow_ratio();
-  if (!(ratio > 0 && ratio <= 1)) {
-    sampling.Error("flow_ratio", absl::StrCat(ratio), "a number above 0 and at most 1");
+  v1::Sampling& given = *config.mutable_sampling();
+  if (!sampling.Given("flow_ratio")) given.set_flow_ratio(1);
+  if (!(given.flow_ratio() > 0 && given.flow_ratio() <= 1)) {
+    sampling.Error("flow_ratio", absl::StrCat(given.flow_ratio()),
+                   "a number above 0 and at most 1");
+  }
+  if (!sampling.Given("flow_ratio_min")) {
+    given.set_flow_ratio_min(std::min(0.001, given.flow_ratio()));
+  } else if (!(given.flow_ratio_min() > 0 && given.flow_ratio_min() <= given.flow_ratio())) {
+    sampling.Error(
+        "flow_ratio_min", absl::StrCat(given.flow_ratio_min()),
+        absl::StrCat("a number above 0 and at most sampling.flow_ratio, ", given.flow_ratio()));
+  }
+  std::map<std::string, std::string> names;
+  sampling.Each("classes", [&](const Checker& one) {
+    one.Required("name", "a name for the class");
+    one.Unique("name", names);
+    one.OneOf("priority", "normal", {"low", "normal", "high"});
+    for (const std::string_view field :
+         {"sites", "hosts", "paths", "destinations", "content_types"}) {
+      one.EachValid(field, IsGlob, "a glob");
+    }
+    one.Valid(
+        "direction",
+        [](std::string_view direction) {
+          return direction == "outbound" || direction == "inbound";
+        },
+        "`outbound` or `inbound`");
+  });
+  sampling.Switch("built_in_classes", true);
+}
+
+// What the agent takes of memory beside what the configuration gives it: programs, tables, streams
+// of the scan.
+constexpr uint64_t kBaseMib = 64;
+
+void CheckBudget(const Checker& root, const v1::AgentConfig& config) {
+  const Checker budget = root.Message("budget");
+  const double percent = config.budget().cpu_percent();
+  if (!(percent >= 0 && percent <= 6400)) {
+    budget.Error("cpu_percent", absl::StrCat(percent), "a number from 0 to 6400");
+  }
+  if (budget.Given("memory_mib") && config.budget().memory_mib() != 0) {
+    budget.Number("memory_mib", 0, 64, UINT32_MAX);
+    uint64_t mib = kBaseMib + config.limits().reassembly_mib();
+    for (const v1::PacketCapture& capture : config.sources().packet_captures()) {
+      mib += uint64_t{capture.threads()} * capture.ring_mib();
+    }
+    for (const v1::HttpMirror& mirror : config.sources().http_mirrors()) mib += mirror.queue_mib();
+    for (const v1::IcapServer& icap : config.sources().icap_servers()) mib += icap.queue_mib();
+    uint64_t probes_mib = 0;
+    for (const v1::TlsProbe& probe : config.sources().tls_probes()) {
+      probes_mib = std::max<uint64_t>(probes_mib, probe.ring_mib());
+    }
+    mib += probes_mib;
+    if (mib > config.budget().memory_mib()) {
+      budget.Error("memory_mib", absl::StrCat(config.budget().memory_mib()),
+                   absl::StrCat("at least ", mib, ": ", kBaseMib,
+                                " for the program, limits.reassembly_mib, and ring_mib and "
+                                "queue_mib of all sources; raise it or lower those"));
+    }
+  }
+  if (budget.Given("disk_mib") && config.budget().disk_mib() != 0) {
+    budget.Number("disk_mib", 0, 16, UINT32_MAX);
+    if (config.spool().size_mib() > config.budget().disk_mib()) {
+      budget.Error("disk_mib", absl::StrCat(config.budget().disk_mib()),
+                   absl::StrCat("at least the room of the spool, ", config.spool().size_mib(),
+                                " (spool.size_mib)"));
+    }
   }
 }
 
-void CheckBudgets(const Checker& root, v1::AgentConfig& config) {
+void CheckLimits(const Checker& root, v1::AgentConfig& config) {
   const Checker limits = root.Message("limits");
   limits.Number("reassembly_mib", 64, 1, 65536);
   limits.Number("flow_reassembly_kib", 1024, 16, 1048576);
@@ -246,7 +311,10 @@ void CheckBudgets(const Checker& root, v1::AgentConfig& config) {
   const Checker spool = root.Message("spool");
   spool.Text("directory", absl::StrCat(config.state_directory(), "/spool"));
   spool.Valid("directory", IsPath, "the path of a folder");
-  spool.Number("size_mib", 256, 1, 1048576);
+  // With a budget for the disk, half of that at most.
+  const uint64_t disk_mib = config.budget().disk_mib();
+  spool.Number("size_mib", disk_mib == 0 ? 256 : std::clamp<uint64_t>(disk_mib / 2, 1, 256), 1,
+               1048576);
   spool.Number("segment_mib", std::min<uint64_t>(8, std::max(1u, config.spool().size_mib())), 1,
                1024);
   if (config.spool().segment_mib() > config.spool().size_mib()) {
@@ -279,7 +347,8 @@ absl::StatusOr<v1::AgentConfig> Effective(std::string_view text, std::string_vie
   CheckSampling(root, config);
   root.Text("state_directory", "/var/lib/skimwatch-agent");
   root.Valid("state_directory", IsPath, "the path of a folder");
-  CheckBudgets(root, config);
+  CheckLimits(root, config);
+  CheckBudget(root, config);
 
   const Checker scan = root.Message("scan");
   scan.Number("decode_depth", 2, 0, 4);

@@ -203,6 +203,8 @@ bool ConfidenceIsValid(v1::Confidence confidence) {
   return confidence >= v1::CONFIDENCE_UNSPECIFIED && confidence <= v1::CONFIDENCE_HIGH;
 }
 
+bool VarianceIsValid(double variance) { return variance >= 0 && std::isfinite(variance); }
+
 bool ProbabilityIsValid(double probability) {
   return probability > 0 && probability <= 1;  // false for NaN
 }
@@ -273,6 +275,9 @@ absl::Status ValidateFinding(const v1::Finding& finding) {
   if (!ProbabilityIsValid(finding.sampling_probability())) {
     return Bad("sampling_probability", "must be above 0 and at most 1");
   }
+  if (!VarianceIsValid(finding.sampling_variance())) {
+    return Bad("sampling_variance", "must be a number from 0");
+  }
   if (finding.provenance().client().port() > kPortMax) {
     return Bad("provenance.client.port", "must be at most 65535");
   }
@@ -327,6 +332,10 @@ absl::StatusOr<std::vector<std::string>> MendFinding(v1::Finding& finding) {
   if (!ProbabilityIsValid(finding.sampling_probability())) {
     finding.set_sampling_probability(1);
     note("sampling_probability");
+  }
+  if (!VarianceIsValid(finding.sampling_variance())) {
+    finding.set_sampling_variance(0);
+    note("sampling_variance");
   }
   if (finding.provenance().client().port() > kPortMax) {
     finding.mutable_provenance()->mutable_client()->clear_port();

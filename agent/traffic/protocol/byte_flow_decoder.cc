@@ -40,8 +40,8 @@ class ByteFlowDecoder::Impl {
        MessageSink& sink, DestinationSink* destinations)
       : options_(std::move(options)),
         sites_(std::move(sites)),
-        sampler_(options_.flow_ratio),
         context_{.options = options_,
+                 .sampler = SamplerOf(options_),
                  .sites = *sites_,
                  .coverage = coverage,
                  .sink = sink,
@@ -58,8 +58,9 @@ class ByteFlowDecoder::Impl {
       End(by_age_.front(), now);
     }
     Entry& entry = flows_[id];
-    if (sampler_.Chooses(KeyOf(id, info))) {
-      entry.streams = std::make_unique<FlowStreams>(context_, info);
+    const FlowKey key = KeyOf(id, info);
+    if (const std::optional<FlowDraw> draw = context_.sampler.Follow(key.low, key.high)) {
+      entry.streams = std::make_unique<FlowStreams>(context_, info, *draw);
     } else {
       counters_.flows_sampled_out.Add();
     }
@@ -144,7 +145,6 @@ class ByteFlowDecoder::Impl {
 
   const TrafficDecoderOptions options_;
   const std::shared_ptr<const SiteMap> sites_;
-  const FlowSampler sampler_;
   DecoderCounters counters_;
   DecoderContext context_;
   // The one that was silent longest first.

@@ -49,7 +49,7 @@ DatagramFlows::Flow& DatagramFlows::FlowOf(const UdpDatagram& datagram) {
   }
   Flow& flow = by_age_.emplace_back(context_);
   flow.key = key;
-  flow.sampled = sampler_.Chooses(key);
+  flow.context.draw.unit = context_.sampler.UnitOf(key.low, key.high);
   by_key_.emplace(key, std::prev(by_age_.end()));
   context_.counters.datagram_flows_active.Set(by_age_.size());
   return flow;
@@ -61,7 +61,8 @@ void DatagramFlows::Take(const UdpDatagram& datagram, absl::Time now) {
   if (datagram.payload_wire_bytes == 0) return;
   Flow& flow = FlowOf(datagram);
   flow.last_seen = flow.context.now = now;
-  if (!flow.sampled) {
+  flow.context.DecideFlow();
+  if (!flow.context.sample[0].chosen) {
     return context_.coverage.Add(Reason::kSampledOutFlow, datagram.payload_wire_bytes);
   }
   flow.context.Count(Reason::kTruncatedSnapshot,

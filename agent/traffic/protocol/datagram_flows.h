@@ -24,8 +24,7 @@ namespace skimwatch::traffic {
 // Thread-compatible.
 class DatagramFlows {
  public:
-  DatagramFlows(DecoderContext& context, const FlowSampler& sampler)
-      : context_(context), sampler_(sampler) {}
+  explicit DatagramFlows(DecoderContext& context) : context_(context) {}
   DatagramFlows(const DatagramFlows&) = delete;
   DatagramFlows& operator=(const DatagramFlows&) = delete;
 
@@ -40,7 +39,6 @@ class DatagramFlows {
 
     FlowKey key;
     FlowContext context;
-    bool sampled = true;
     bool has_client = false;
     Endpoint client;
     // QUIC: whatever comes is encrypted.
@@ -58,7 +56,6 @@ class DatagramFlows {
   Sender SenderOf(const Flow& flow, const UdpDatagram& datagram) const;
 
   DecoderContext& context_;
-  const FlowSampler& sampler_;
   // The one that was silent longest first.
   std::list<Flow> by_age_;
   absl::flat_hash_map<FlowKey, std::list<Flow>::iterator> by_key_;

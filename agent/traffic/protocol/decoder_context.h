@@ -3,6 +3,7 @@
 
 #include "agent/traffic/coverage.h"
 #include "agent/traffic/destination.h"
+#include "agent/traffic/flow_sampler.h"
 #include "agent/traffic/message.h"
 #include "agent/traffic/protocol/content_decoder.h"
 #include "agent/traffic/protocol/decoder_counters.h"
@@ -13,9 +14,16 @@
 
 namespace skimwatch::traffic {
 
+// The sampler of the options, or one that takes all.
+inline const FlowSampler& SamplerOf(const TrafficDecoderOptions& options) {
+  static const FlowSampler kAll(SipKey{});
+  return options.sampler == nullptr ? kAll : *options.sampler;
+}
+
 // What all flows of a decoder share. Thread-compatible.
 struct DecoderContext {
   const TrafficDecoderOptions& options;
+  const FlowSampler& sampler;
   const SiteMap& sites;
   Coverage& coverage;
   MessageSink& sink;

@@ -15,12 +15,14 @@ constexpr uint64_t kSynBeforeDataMax = uint64_t{1} << 20;
 
 }  // namespace
 
-Flow::Flow(DecoderContext& context, SegmentPool& pool, const FlowKey& key, bool sampled)
+Flow::Flow(DecoderContext& context, SegmentPool& pool, const FlowKey& key,
+           const std::optional<FlowDraw>& draw)
     : context_(context),
       key_(key),
-      sampled_(sampled),
+      draw_(draw.value_or(FlowDraw())),
+      sampled_(draw.has_value()),
       sides_{Side(*this, 0, pool, context.counters), Side(*this, 1, pool, context.counters)} {
-  if (sampled) return;
+  if (sampled_) return;
   for (Side& side : sides_) side.stream.CountOnly();
 }
 
@@ -166,7 +168,7 @@ bool Flow::Rest() {
 
 FlowStreams& Flow::Streams() {
   if (streams_ == nullptr) {
-    streams_ = std::make_unique<FlowStreams>(context_, key_.low, key_.high);
+    streams_ = std::make_unique<FlowStreams>(context_, key_.low, key_.high, draw_);
     if (std::exchange(is_at_rest_, false)) {
       streams_->Resume(*client_);
     } else if (client_.has_value()) {

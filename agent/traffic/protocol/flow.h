@@ -26,8 +26,9 @@ class Flow {
   // What is left of a flow, which decides on what goes first when the table is full.
   enum class State : uint8_t { kClosed, kWithoutData, kWithData };
 
-  // `sampled` is false for a flow of which only the bytes are counted.
-  Flow(DecoderContext& context, SegmentPool& pool, const FlowKey& key, bool sampled);
+  // Without a draw only its bytes are counted.
+  Flow(DecoderContext& context, SegmentPool& pool, const FlowKey& key,
+       const std::optional<FlowDraw>& draw);
 
   // Takes a segment of this flow in a packet of time `now`. False when the segment belongs to a new
   // connection between the same endpoints: this one is over.
@@ -106,6 +107,7 @@ class Flow {
 
   DecoderContext& context_;
   const FlowKey key_;
+  const FlowDraw draw_;
   const bool sampled_;
   State state_ = State::kWithoutData;
   std::array<Side, 2> sides_;

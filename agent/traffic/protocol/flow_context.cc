@@ -1,5 +1,6 @@
 #include "agent/traffic/protocol/flow_context.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -15,8 +16,70 @@ Direction FlowContext::DirectionOf(Sender sender) const {
   return sender == Sender::kClient ? Direction::kOutboundRequest : Direction::kInboundResponse;
 }
 
-bool FlowContext::Scans(Sender sender) const {
+bool FlowContext::Wants(Sender sender) const {
   return decoder.options.scan_inbound || to_service == (sender == Sender::kServer);
+}
+
+Reason FlowContext::ReasonOf(Sender sender) const {
+  if (!Wants(sender)) return Reason::kInbound;
+  const SampleDecision& decision = sample_of(sender);
+  if (decision.chosen) return Reason::kScanned;
+  switch (decision.priority) {
+    case Priority::kLow:
+      return Reason::kSampledOutLow;
+    case Priority::kHigh:
+      return Reason::kSampledOutHigh;
+    case Priority::kNormal:
+    case Priority::kCount:
+      break;
+  }
+  return Reason::kSampledOutNormal;
+}
+
+void FlowContext::DecideFlow(Sender sender) {
+  sample_of(sender) =
+      Decide(draw.unit, decoder.options.sampled_last ? Priority::kHigh : Priority::kNormal);
+}
+
+SampleDecision FlowContext::Decide(uint64_t unit, Priority priority) const {
+  SampleDecision decision = decoder.sampler.Decide(unit, priority);
+  // The flow's own draw is below both shares; another one is independent of it.
+  decision.probability = unit == draw.unit ? std::min(decision.probability, draw.followed)
+                                           : decision.probability * draw.followed;
+  return decision;
+}
+
+void FlowContext::DecideMessage(Sender sender, const HttpRequest& request,
+                                std::string_view content_type, uint64_t body_bytes) {
+  SampleDecision& decision = sample_of(sender);
+  if (decoder.sampler.takes_all() && draw.followed >= 1) {
+    decision = {.unit = decision.unit};
+    return;
+  }
+  Priority priority = Priority::kHigh;
+  if (!decoder.options.sampled_last) {
+    const std::string* site = service_site;
+    if (site == nullptr && !request.host.empty()) site = decoder.sites.SiteOfHost(request.host);
+    priority =
+        decoder.sampler.PriorityOf({.site = site == nullptr ? decoder.options.default_site : *site,
+                                    .host = request.host,
+                                    .path = request.path,
+                                    .server_address = server.ip,
+                                    .direction = DirectionOf(sender),
+                                    .content_type = content_type,
+                                    .body_bytes = body_bytes});
+  }
+  decision = Decide(decision.unit, priority);
+}
+
+bool FlowContext::NextWindow(Sender sender) {
+  SampleDecision& decision = sample_of(sender);
+  if (decoder.sampler.takes_all() && decision.chosen && decision.probability >= 1) return false;
+  const size_t index = sender == Sender::kClient ? 0 : 1;
+  const uint64_t next =
+      decoder.sampler.UnitOfWindow(draw.unit, static_cast<int>(index), ++windows[index]);
+  decision = Decide(next, decision.priority);
+  return true;
 }
 
 void FlowContext::Fill(Sender sender, std::string_view host, Provenance& provenance) const {
@@ -33,7 +96,9 @@ void FlowContext::Fill(Sender sender, std::string_view host, Provenance& provena
   if (site == nullptr && !host.empty()) site = decoder.sites.SiteOfHost(host);
   provenance.site = site == nullptr ? decoder.options.default_site : *site;
   provenance.seen_at = now;
-  provenance.sampling_probability = sampling_probability * decoder.options.flow_ratio;
+  const SampleDecision& decision = sample_of(sender);
+  provenance.sampling_probability = sampling_probability * decision.probability;
+  provenance.sampling_unit = decision.unit;
 }
 
 bool FlowContext::Observe(std::string_view client_hello, Protocol of) {

@@ -24,20 +24,6 @@ struct FlowKey {
   }
 };
 
-// Chooses whole flows by a hash that is the same on every agent and after every restart. A flow
-// that is chosen at one ratio is chosen at every greater one.
-class FlowSampler {
- public:
-  // `ratio` is the share of flows to choose, in (0, 1].
-  explicit FlowSampler(double ratio) : ratio_(ratio) {}
-
-  bool Chooses(const FlowKey& key) const;
-  double ratio() const { return ratio_; }
-
- private:
-  double ratio_;
-};
-
 }  // namespace skimwatch::traffic
 
 #endif  // SKIMWATCH_AGENT_TRAFFIC_PROTOCOL_FLOW_KEY_H_

@@ -50,13 +50,19 @@ Address AddressOf(const Endpoint& endpoint) {
 
 }  // namespace
 
-FlowStreams::FlowStreams(DecoderContext& context, const Endpoint& end0, const Endpoint& end1)
-    : flow_(context), ends_{end0, end1} {}
+FlowStreams::FlowStreams(DecoderContext& context, const Endpoint& end0, const Endpoint& end1,
+                         const FlowDraw& draw)
+    : flow_(context), ends_{end0, end1} {
+  flow_.draw = draw;
+  flow_.DecideFlow();
+}
 
-FlowStreams::FlowStreams(DecoderContext& context, const ByteFlow& flow)
+FlowStreams::FlowStreams(DecoderContext& context, const ByteFlow& flow, const FlowDraw& draw)
     : flow_(context),
       ends_{EndpointOf(flow.client), EndpointOf(flow.server)},
       local_end_(flow.is_outbound ? 0 : 1) {
+  flow_.draw = draw;
+  flow_.DecideFlow();
   flow_.process = flow.process;
   flow_.server_name = flow.server_name;
   flow_.sampling_probability = flow.sampling_probability;
@@ -245,8 +251,16 @@ void FlowStreams::FeedStream(int end, std::string_view bytes) {
     if (side.mode != Mode::kStream) return Feed(end, bytes);
   }
   const Sender sender = SenderOf(end);
+  side.window_bytes += bytes.size();
+  if (side.window_bytes > FlowSampler::kWindowBytes && flow_.Wants(sender)) {
+    side.window_bytes = bytes.size();
+    if (flow_.NextWindow(sender)) CloseConsumer(side);
+  }
   flow_.Count(flow_.ReasonOf(sender), bytes.size());
-  if (!flow_.Scans(sender)) return;
+  if (!flow_.Scans(sender)) {
+    side.after_gap = true;
+    return;
+  }
   if (side.consumer == nullptr) {
     Provenance provenance;
     flow_.Fill(sender, std::string_view(), provenance);
@@ -318,7 +332,7 @@ bool FlowStreams::WantsBytes(int end) const {
     case Mode::kEncrypted:
       return true;
     case Mode::kStream:
-      return side.may_resume || flow_.Scans(SenderOf(end));
+      return side.may_resume || flow_.Wants(SenderOf(end));
   }
   return true;
 }

@@ -28,9 +28,10 @@ namespace skimwatch::traffic {
 // not the service, else the one with the higher port.
 class FlowStreams {
  public:
-  FlowStreams(DecoderContext& context, const Endpoint& end0, const Endpoint& end1);
+  FlowStreams(DecoderContext& context, const Endpoint& end0, const Endpoint& end1,
+              const FlowDraw& draw);
   // Of a flow that is known to its source: end 0 is `flow.client`.
-  FlowStreams(DecoderContext& context, const ByteFlow& flow);
+  FlowStreams(DecoderContext& context, const ByteFlow& flow, const FlowDraw& draw);
   ~FlowStreams();
   FlowStreams(const FlowStreams&) = delete;
   FlowStreams& operator=(const FlowStreams&) = delete;
@@ -79,6 +80,8 @@ class FlowStreams {
     std::unique_ptr<ClientHelloReader> hello;
     // What waits for detection.
     std::string prefix;
+    // Of the window that the stream is in.
+    uint64_t window_bytes = 0;
     // The open part of a stream.
     PartConsumer* consumer = nullptr;
     // Of the bytes that `consumer` is given.

@@ -33,6 +33,8 @@ struct Head {
   std::string protocol;
   std::string referer;
   std::string content_type;
+  // 0 where it is not given.
+  uint64_t content_length = 0;
   std::string content_encoding;
   std::string grpc_encoding;
   std::string web_socket_extensions;
@@ -405,6 +407,10 @@ void Http2Direction::NoteField(std::string_view name, std::string_view value) {
     head_.referer = OriginOf(value);
   } else if (name == "content-type") {
     head_.content_type = Cut(value);
+  } else if (name == "content-length") {
+    if (!absl::SimpleAtoi(absl::string_view(value.data(), value.size()), &head_.content_length)) {
+      head_.content_length = 0;
+    }
   } else if (name == "content-encoding") {
     head_.content_encoding = Cut(value);
   } else if (name == "grpc-encoding") {
@@ -467,16 +473,23 @@ void Http2Direction::EndRequest(Http2Stream& stream) {
     half.has_head = true;
     stream.request = head_.request;
     stream.is_web_socket = head_.protocol == "websocket";
+    // What frames and fields weigh was counted before, by what holds for the connection.
+    SampleDecision decision = flow_.sample_of(sender_);
+    {
+      const SampleScope scope(flow_, sender_, decision);
+      flow_.DecideMessage(sender_, stream.request, std::string_view(), 0);
+    }
+    for (Http2Stream::Half& both : stream.halves) both.sample = decision;
     flow_.decoder.counters.requests.Add();
     flow_.counters(Protocol::kHttp2).messages.Add();
   }
-  Deliver(Part::kRequestTarget, head_.target, stream.request);
-  DeliverFields();
-  if (block_ends_stream_) {
-    EndHalf(stream);
-  } else if (is_head && !stream.is_web_socket) {
-    BeginBody(stream);
+  {
+    const SampleScope scope(flow_, sender_, half.sample);
+    Deliver(Part::kRequestTarget, head_.target, stream.request);
+    DeliverFields();
+    if (!block_ends_stream_ && is_head && !stream.is_web_socket) BeginBody(stream);
   }
+  if (block_ends_stream_) EndHalf(stream);
 }
 
 void Http2Direction::EndResponse(Http2Stream& stream) {
@@ -488,7 +501,10 @@ void Http2Direction::EndResponse(Http2Stream& stream) {
     flow_.decoder.counters.responses.Add();
     flow_.counters(Protocol::kHttp2).messages.Add();
   }
-  DeliverFields();
+  {
+    const SampleScope scope(flow_, sender_, half.sample);
+    DeliverFields();
+  }
   if (block_ends_stream_) return EndHalf(stream);
   if (!is_head) return;
   if (stream.is_web_socket && head_.status >= 200 && head_.status < 300) {
@@ -499,15 +515,17 @@ void Http2Direction::EndResponse(Http2Stream& stream) {
     }
     return;
   }
+  const SampleScope scope(flow_, sender_, half.sample);
   BeginBody(stream);
 }
 
 void Http2Direction::BeginBody(Http2Stream& stream) {
-  const bool scans = flow_.Scans(sender_);
+  flow_.DecideMessage(sender_, stream.request, head_.content_type, head_.content_length);
   stream.half(sender_).payload.Begin(
-      scans ? PartProvenance(stream.request, head_.content_type) : flow_.decoder.part_provenance,
+      flow_.Wants(sender_) ? PartProvenance(stream.request, head_.content_type) : flow_.decoder.part_provenance,
       BodyPart(),
       {.content_type = head_.content_type,
+       .body_bytes = head_.content_length,
        .content_encoding = head_.content_encoding,
        .grpc_encoding = head_.grpc_encoding,
        .is_tunnel = stream.request.method == "CONNECT"});
@@ -517,6 +535,7 @@ void Http2Direction::BodyContent(std::string_view bytes) {
   Http2Stream* stream = streams_.Get(frame_.stream);
   if (stream == nullptr) return PassOn(bytes);
   Http2Stream::Half& half = stream->half(sender_);
+  const SampleScope scope(flow_, sender_, half.sample);
   if (half.web_socket != nullptr) {
     const size_t taken = half.web_socket->Data(bytes);
     if (taken == bytes.size()) return;

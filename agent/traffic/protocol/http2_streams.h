@@ -24,13 +24,17 @@ struct Http2Stream {
     // The head, which is not an interim one, was seen.
     bool has_head = false;
     bool ended = false;
+    // On what comes next; the head's until there is a body.
+    SampleDecision sample;
     HttpPayload payload;
     // Instead of `payload`, where the stream is a WebSocket.
     std::unique_ptr<WebSocketStream> web_socket;
   };
 
   Http2Stream(FlowContext& flow, uint32_t number)
-      : id(number), halves{Half(flow, Sender::kClient), Half(flow, Sender::kServer)} {}
+      : id(number), halves{Half(flow, Sender::kClient), Half(flow, Sender::kServer)} {
+    for (Half& half : halves) half.sample = flow.sample_of(Sender::kClient);
+  }
 
   Half& half(Sender sender) { return halves[sender == Sender::kClient ? 0 : 1]; }
 

@@ -46,6 +46,12 @@ void HttpBody::Begin(PartConsumer* consumer, std::string_view content_encoding,
   undecided_ = state_ == State::kDeliver && decoders_.empty();
 }
 
+void HttpBody::Continue(PartConsumer* consumer) {
+  CloseConsumer();
+  consumer_ = consumer;
+  state_ = consumer == nullptr ? State::kNotScanned : State::kDeliver;
+}
+
 void HttpBody::AddCodings(std::string_view list) {
   for (absl::string_view coding : absl::StrSplit(Absl(list), ',')) {
     coding = absl::StripAsciiWhitespace(coding);

@@ -36,6 +36,14 @@ class HttpBody {
   HttpBody& operator=(const HttpBody&) = delete;
 
   bool open() const { return open_; }
+  // It has no coding, and what comes next may go to another consumer.
+  bool may_continue() const {
+    return open_ && !undecided_ && decoders_.empty() &&
+           (state_ == State::kDeliver || state_ == State::kNotScanned);
+  }
+  // What comes next goes to `consumer`, which is null where it is not to be scanned; the one before
+  // is ended. Limits go on.
+  void Continue(PartConsumer* consumer);
   // Begins a body with `codings` in the order in which they were applied: the values of
   // Content-Encoding, then of Transfer-Encoding, where `identity` and `chunked` mean nothing.
   // `consumer` is null where the body is not to be scanned.

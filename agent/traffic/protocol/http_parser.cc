@@ -89,6 +89,8 @@ class HttpRequests final : public HttpStream {
     if (request_.referrer.empty()) {
       request_.referrer = OriginOf(HeaderValue(tx->request_headers, "referer"));
     }
+    flow().DecideMessage(Sender::kClient, request_, std::string_view(), 0);
+    request_.sample = flow().sample_of(Sender::kClient);
     Deliver(Part::kRequestTarget, View(tx->request_uri));
     Deliver(Part::kRequestHeaders, HeaderBytes());
     Settle();
@@ -141,7 +143,13 @@ class HttpResponses final : public HttpStream {
     // interim response.
     tx->request_progress = HTP_REQUEST_COMPLETE;
     tx->seen_100continue = 0;
-    request_ = exchange_.unanswered.empty() ? HttpRequest() : exchange_.unanswered.front();
+    if (exchange_.unanswered.empty()) {
+      request_ = HttpRequest();
+      flow().DecideFlow(Sender::kServer);
+    } else {
+      request_ = exchange_.unanswered.front();
+      flow().sample_of(Sender::kServer) = request_.sample;
+    }
     // RFC 9112 6.3, where libhtp believes a Content-Length that means nothing there.
     const int status = tx->response_status_number;
     const bool interim = status > 101 && status < 200;

@@ -92,8 +92,14 @@ void HttpPayload::Begin(const Provenance& provenance, Part part, const HttpPaylo
   prefix_bytes_ = 0;
   left_ = 0;
   kind_ = Kind::kPlain;
-  if (!flow_.Scans(sender_)) return body_.Begin(nullptr, std::string_view(), std::string_view());
   const std::string media_type = MediaType(type.content_type);
+  const bool is_plain = !type.is_tunnel && !media_type.starts_with("application/grpc") &&
+                        media_type != "text/event-stream";
+  has_windows_ = is_plain && type.content_encoding.empty() && flow_.Wants(sender_) &&
+                 (type.body_bytes == 0 || type.body_bytes > FlowSampler::kWindowBytes);
+  window_bytes_ = 0;
+  if (has_windows_) provenance_ = std::make_unique<Provenance>(provenance);
+  if (!flow_.Scans(sender_)) return body_.Begin(nullptr, std::string_view(), std::string_view());
   if (type.is_tunnel) {
     kind_ = Kind::kTunnel;
     provenance_ = std::make_unique<Provenance>(provenance);
@@ -111,7 +117,7 @@ void HttpPayload::Begin(const Provenance& provenance, Part part, const HttpPaylo
     // Of a request alone, and where nothing says that chunks were undone already.
     if (sender_ == Sender::kClient && flow_.protocol == Protocol::kHttp1 &&
         type.transfer_encoding.empty()) {
-      provenance_ = provenance;
+      provenance_ = std::make_unique<Provenance>(provenance);
       chunks_.Begin();
     }
   }
@@ -125,8 +131,7 @@ PartConsumer* HttpPayload::BeginPart() {
 void HttpPayload::Data(std::string_view bytes) {
   switch (kind_) {
     case Kind::kPlain:
-      body_.Data(bytes);
-      return chunks_.Data(bytes, [this] { return BeginPart(); });
+      return PlainData(bytes);
     case Kind::kGrpc:
       return GrpcData(bytes);
     case Kind::kTunnel:
@@ -139,6 +144,29 @@ void HttpPayload::Data(std::string_view bytes) {
       return body_.Data(bytes.substr(taken));
     }
   }
+}
+
+void HttpPayload::PlainData(std::string_view bytes) {
+  const auto take = [this](std::string_view piece) {
+    body_.Data(piece);
+    chunks_.Data(piece, [this] { return BeginPart(); });
+  };
+  while (has_windows_ && window_bytes_ + bytes.size() > FlowSampler::kWindowBytes) {
+    const std::string_view piece = bytes.substr(0, FlowSampler::kWindowBytes - window_bytes_);
+    take(piece);
+    bytes.remove_prefix(piece.size());
+    window_bytes_ = 0;
+    // A coding that has no label can't be taken up in its middle, and a limit holds to the end.
+    has_windows_ = body_.may_continue();
+    if (!has_windows_ || !flow_.NextWindow(sender_)) continue;
+    const SampleDecision& decision = flow_.sample_of(sender_);
+    provenance_->sampling_probability = decision.probability;
+    provenance_->sampling_unit = decision.unit;
+    if (!decision.chosen) chunks_.End();
+    body_.Continue(decision.chosen ? BeginPart() : nullptr);
+  }
+  window_bytes_ += bytes.size();
+  take(bytes);
 }
 
 void HttpPayload::GrpcData(std::string_view bytes) {

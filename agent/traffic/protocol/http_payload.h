@@ -18,6 +18,8 @@ namespace skimwatch::traffic {
 // What a head says of the body that follows it.
 struct HttpPayloadType {
   std::string_view content_type;
+  // 0 where it is not known.
+  uint64_t body_bytes = 0;
   std::string_view content_encoding;
   std::string_view transfer_encoding;
   std::string_view grpc_encoding;
@@ -33,6 +35,9 @@ struct HttpPayloadType {
 //   event and not with a response that never does; the limit of a body's bytes holds for an event;
 // - a tunnel: TLS in it is counted as encrypted;
 // - anything else: one part.
+//
+// Of a long one without a content coding each window is a part of its own where not everything is
+// scanned (flow_sampler.h).
 //
 // Counts every byte that Data is given, by End at the latest. Thread-compatible.
 class HttpPayload {
@@ -59,11 +64,15 @@ class HttpPayload {
   void BeginGrpcMessage();
   void TunnelData(std::string_view bytes);
   void BeginPlain();
+  void PlainData(std::string_view bytes);
 
   FlowContext& flow_;
   const Sender sender_;
   bool open_ = false;
   Kind kind_ = Kind::kPlain;
+  // It may be longer than a window of the sampler, and each window of it is decided on.
+  bool has_windows_ = false;
+  uint64_t window_bytes_ = 0;
   Part part_ = Part::kRequestBody;
   // Of payloads that may be more than one part.
   std::unique_ptr<Provenance> provenance_;

@@ -4,6 +4,8 @@
 #include <string>
 #include <string_view>
 
+#include "agent/traffic/flow_sampler.h"
+
 namespace skimwatch::traffic {
 
 // What a response has to know of the request that it answers. Its size is bounded: what is longer
@@ -13,6 +15,8 @@ struct HttpRequest {
   std::string host;
   std::string path;
   std::string referrer;
+  // Holds for its answer as well.
+  SampleDecision sample;
 };
 
 // A request's host as Provenance has it: lower case, without port and trailing dot.

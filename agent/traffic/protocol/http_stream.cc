@@ -239,9 +239,12 @@ void HttpStream::BeginBody(htp_transfer_coding_t coding, int64_t length,
     return;
   }
   const std::string_view content_type = HeaderValue(headers, "content-type");
-  body_.Begin(flow_.Scans(sender_) ? PartProvenance(content_type) : flow_.decoder.part_provenance,
+  const uint64_t body_bytes = length > 0 ? static_cast<uint64_t>(length) : 0;
+  flow_.DecideMessage(sender_, request_, content_type, body_bytes);
+  body_.Begin(flow_.Wants(sender_) ? PartProvenance(content_type) : flow_.decoder.part_provenance,
               BodyPart(),
               {.content_type = content_type,
+               .body_bytes = body_bytes,
                .content_encoding = HeaderValue(headers, "content-encoding"),
                .transfer_encoding = HeaderValue(headers, "transfer-encoding"),
                .grpc_encoding = HeaderValue(headers, "grpc-encoding")});

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
@@ -59,8 +60,8 @@ class TrafficDecoder::Impl {
        MessageSink& sink, DestinationSink* destinations)
       : options_(std::move(options)),
         sites_(std::move(sites)),
-        sampler_(options_.flow_ratio),
         context_{.options = options_,
+                 .sampler = SamplerOf(options_),
                  .sites = *sites_,
                  .coverage = coverage,
                  .sink = sink,
@@ -175,11 +176,11 @@ class TrafficDecoder::Impl {
 
   Flow& Create(const FlowKey& key) {
     if (flows_.size() >= options_.flows_max) MakeRoom();
-    const bool sampled = sampler_.Chooses(key);
-    auto flow = std::make_unique<Flow>(context_, pool_, key, sampled);
+    const std::optional<FlowDraw> draw = context_.sampler.Follow(key.low, key.high);
+    auto flow = std::make_unique<Flow>(context_, pool_, key, draw);
     counters_.flows.Add();
     counters_.flows_active.Add();
-    if (!sampled) counters_.flows_sampled_out.Add();
+    if (!draw.has_value()) counters_.flows_sampled_out.Add();
     Flow& created = *flow;
     flows_.insert(std::move(flow));
     return created;
@@ -258,11 +259,10 @@ class TrafficDecoder::Impl {
 
   const TrafficDecoderOptions options_;
   const std::shared_ptr<const SiteMap> sites_;
-  const FlowSampler sampler_;
   DecoderCounters counters_;
   DecoderContext context_;
   SegmentPool pool_;
-  DatagramFlows datagrams_{context_, sampler_};
+  DatagramFlows datagrams_{context_};
   absl::Time now_;
   // By Flow::State, the flow seen longest ago first.
   std::array<FlowList, 3> by_age_;

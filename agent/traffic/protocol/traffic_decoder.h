@@ -10,6 +10,7 @@
 #include "absl/time/time.h"
 #include "agent/traffic/coverage.h"
 #include "agent/traffic/destination.h"
+#include "agent/traffic/flow_sampler.h"
 #include "agent/traffic/message.h"
 #include "agent/traffic/packet.h"
 #include "agent/traffic/site_map.h"
@@ -23,8 +24,10 @@ struct TrafficDecoderOptions {
   std::string default_site;
   // Scan what comes in as well; offline analysis does.
   bool scan_inbound = false;
-  // Share of flows that are scanned, in (0, 1].
-  double flow_ratio = 1.0;
+  // Chooses what is scanned; null for everything.
+  std::shared_ptr<const FlowSampler> sampler;
+  // What the source gives has high priority, whatever its class: it has been chosen before.
+  bool sampled_last = false;
   // Memory for out-of-order data: of this decoder in all, and of one flow.
   uint64_t reassembly_bytes_max = 64u << 20;
   uint64_t flow_reassembly_bytes_max = 1u << 20;
@@ -41,7 +44,6 @@ struct TrafficDecoderOptions {
   // From the configuration. Limits that hold for the agent are divided by `decoders`, the number of
   // decoders that share them. Unset fields take the defaults above.
   static TrafficDecoderOptions FromConfig(const config::v1::PacketCapture& capture,
-                                          const config::v1::Sampling& sampling,
                                           const config::v1::Limits& limits, uint32_t decoders);
   // The same for a source of flows that come as bytes.
   static TrafficDecoderOptions FromConfig(const config::v1::Limits& limits, uint32_t decoders);

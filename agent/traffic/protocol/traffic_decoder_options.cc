@@ -5,13 +5,11 @@
 namespace skimwatch::traffic {
 
 TrafficDecoderOptions TrafficDecoderOptions::FromConfig(const config::v1::PacketCapture& capture,
-                                                        const config::v1::Sampling& sampling,
                                                         const config::v1::Limits& limits,
                                                         uint32_t decoders) {
   TrafficDecoderOptions options = FromConfig(limits, decoders);
   options.default_site = capture.site();
   options.scan_inbound = capture.scan_inbound();
-  if (sampling.flow_ratio() > 0) options.flow_ratio = std::min(sampling.flow_ratio(), 1.0);
   return options;
 }
 

@@ -48,6 +48,21 @@ TEST(FindingFolder, PassesTheFirstOnAndCountsRepeatsToTheWindowsEnd) {
   EXPECT_EQ(folder.NextExpiry(), absl::InfiniteFuture());
 }
 
+TEST(FindingFolder, AddsUpVariances) {
+  FindingFolder folder(kWindow, 100);
+  std::vector<v1::Finding> out;
+  for (const double variance : {2.0, 6.0, 10.0}) {
+    v1::Finding finding = FindingOf(1);
+    finding.set_sampling_probability(0.5);
+    finding.set_sampling_variance(variance);
+    folder.Take(std::move(finding), "card-1", kStart, out);
+  }
+  folder.Flush(out);
+  ASSERT_EQ(out.size(), 2u);
+  EXPECT_EQ(out[0].sampling_variance(), 2);
+  EXPECT_EQ(out[1].sampling_variance(), 16);
+}
+
 TEST(FindingFolder, SpansTheTimesOfWhatItFolds) {
   FindingFolder folder(kWindow, 100);
   std::vector<v1::Finding> out;

@@ -58,6 +58,10 @@ sampling: {}
   EXPECT_EQ(config.collector().reconnect_max_seconds(), 60u);
   EXPECT_EQ(config.collector().tls().reload_interval_seconds(), 60u);
   EXPECT_EQ(config.sampling().flow_ratio(), 1);
+  EXPECT_EQ(config.sampling().flow_ratio_min(), 0.001);
+  EXPECT_TRUE(config.sampling().built_in_classes());
+  EXPECT_EQ(config.budget().cpu_percent(), 0);
+  EXPECT_EQ(config.budget().memory_mib(), 0u);
   EXPECT_EQ(config.limits().reassembly_mib(), 64u);
   EXPECT_EQ(config.limits().flow_reassembly_kib(), 1024u);
   EXPECT_EQ(config.limits().flows_max(), 65536u);
@@ -232,6 +236,15 @@ sampling: {flow_ratio: 0.05}
   EXPECT_EQ(Collector(ToYaml(collector)).SerializeAsString(), collector.SerializeAsString());
 }
 
+TEST(EffectiveConfig, GivesTheSpoolHalfOfTheBudgetForTheDisk) {
+  const auto with = [](std::string_view more) {
+    return Agent(absl::StrCat(std::string(kAgent), std::string(more))).spool().size_mib();
+  };
+  EXPECT_EQ(with("budget: {disk_mib: 100}\n"), 50u);
+  EXPECT_EQ(with("budget: {disk_mib: 4096}\n"), 256u);
+  EXPECT_EQ(with("budget: {disk_mib: 100}\nspool: {size_mib: 90}\n"), 90u);
+}
+
 TEST(EffectiveConfig, TakesTheExamplesOfTheReference) {
   const std::string folder = absl::StrCat(SKIMWATCH_SOURCE_DIR, "/proto/config/reference/");
   EXPECT_EQ(LoadAgentConfig(folder + "agent.example.yaml").status(), absl::OkStatus());
@@ -267,6 +280,25 @@ INSTANTIATE_TEST_SUITE_P(
         BadCase{"RatioAboveOne", "sampling: {flow_ratio: 1.01}",
                 "a.yaml:4:12: sampling.flow_ratio: found 1.01, expected a number above 0 and at "
                 "most 1"},
+        BadCase{"LeastRatioAboveTheGreatest", "sampling: {flow_ratio: 0.1, flow_ratio_min: 0.2}",
+                "a.yaml:4:29: sampling.flow_ratio_min: found 0.2, expected a number above 0 and at "
+                "most sampling.flow_ratio, 0.1"},
+        BadCase{"UnknownPriority", "sampling: {classes: [{name: a, priority: urgent}]}",
+                "a.yaml:4:32: sampling.classes[0].priority: found `urgent`, expected one of: low, "
+                "normal, high"},
+        BadCase{"UnknownDirection", "sampling: {classes: [{name: a, direction: up}]}",
+                "a.yaml:4:32: sampling.classes[0].direction: found `up`, expected `outbound` or "
+                "`inbound`"},
+        BadCase{"NegativeProcessor", "budget: {cpu_percent: -1}",
+                "a.yaml:4:10: budget.cpu_percent: found -1, expected a number from 0 to 6400"},
+        BadCase{"MemoryThatLimitsDoNotFitInto",
+                "budget: {memory_mib: 100}\nlimits: {reassembly_mib: 64}",
+                "a.yaml:4:10: budget.memory_mib: found 100, expected at least 128: 64 for the "
+                "program, limits.reassembly_mib, and ring_mib and queue_mib of all sources; raise "
+                "it or lower those"},
+        BadCase{"DiskThatTheSpoolDoesNotFitInto", "budget: {disk_mib: 64}\nspool: {size_mib: 65}",
+                "a.yaml:4:10: budget.disk_mib: found 64, expected at least the room of the spool, "
+                "65 (spool.size_mib)"},
         BadCase{"NoFlows", "limits:\n  flows_max: 0\n",
                 "a.yaml:5:3: limits.flows_max: found 0, expected 16 to 16777216"},
         BadCase{"TooDeep", "scan: {decode_depth: 5}",

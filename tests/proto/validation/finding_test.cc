@@ -82,6 +82,7 @@ std::vector<Fault> Faults() {
       {"count", [](v1::Finding& f) { f.set_count(0); }},
       {"sampling_probability", [](v1::Finding& f) { f.set_sampling_probability(0); }},
       {"sampling_probability", [](v1::Finding& f) { f.set_sampling_probability(1.5); }},
+      {"sampling_variance", [](v1::Finding& f) { f.set_sampling_variance(-1); }},
       {"sampling_probability",
        [](v1::Finding& f) {
          f.set_sampling_probability(std::numeric_limits<double>::quiet_NaN());

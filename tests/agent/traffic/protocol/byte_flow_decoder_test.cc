@@ -29,7 +29,7 @@ TrafficDecoderOptions Options(bool scan_inbound, double flow_ratio = 1) {
   options.source = SourceKind::kTlsProbe;
   options.default_site = "fallback";
   options.scan_inbound = scan_inbound;
-  options.flow_ratio = flow_ratio;
+  if (flow_ratio < 1) options.sampler = FlowSampler::WithShare(flow_ratio);
   return options;
 }
 

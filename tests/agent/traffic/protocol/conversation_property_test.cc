@@ -211,7 +211,7 @@ TEST(ConversationProperty, CountsEveryCapturedByteOnce) {
     Random random(seed * 7919);
     TrafficDecoderOptions options = DecoderHarness::AllTraffic();
     options.scan_inbound = random.Chance(50);
-    if (random.Chance(50)) options.flow_ratio = 0.5;
+    if (random.Chance(50)) options.sampler = FlowSampler::WithShare(0.5);
     if (random.Chance(50)) options.flow_reassembly_bytes_max = 16 << 10;
     if (random.Chance(30)) options.reassembly_bytes_max = 32 << 10;
     if (random.Chance(30)) options.body_bytes_max = 300;

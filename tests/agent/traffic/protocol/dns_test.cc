@@ -242,7 +242,7 @@ TEST(Udp, CountsWhatIsInboundSampledOutAndCut) {
   cut.bytes.resize(cut.bytes.size() - 4);
   harness.Run({UdpPacket(At("198.51.100.1:900"), At("192.0.2.10:50000"), "in"), cut});
   EXPECT_EQ(harness.CoverageText(), "scanned 6, truncated.snapshot 4, inbound.not_asked 2");
-  options.flow_ratio = 1e-9;
+  options.sampler = FlowSampler::WithShare(1e-9);
   DecoderHarness none(options);
   none.Run({cut});
   EXPECT_EQ(none.CoverageText(), "sampled_out.flow_hash 10");

@@ -158,52 +158,5 @@ TEST(PacketDecode, TakesTheLengthFromTheWireWhereTheCardCutsLater) {
   EXPECT_EQ(segment->payload, "hello");
 }
 
-Endpoint RandomEndpoint(uint32_t i) {
-  const uint8_t address[4] = {10, static_cast<uint8_t>(i >> 16), static_cast<uint8_t>(i >> 8),
-                              static_cast<uint8_t>(i)};
-  return {IpAddress::V4(address), static_cast<uint16_t>(i * 7 + 1024)};
-}
-
-TEST(FlowSampler, ChoosesTheShareThatItIsAskedFor) {
-  for (double ratio : {0.01, 0.1, 0.5, 0.9}) {
-    const FlowSampler sampler(ratio);
-    int chosen = 0;
-    constexpr int kFlows = 100'000;
-    for (int i = 0; i < kFlows; ++i) {
-      chosen += sampler.Chooses(FlowKey(RandomEndpoint(i), At("192.0.2.1:443"))) ? 1 : 0;
-    }
-    // Five standard deviations.
-    EXPECT_NEAR(chosen, kFlows * ratio, 5 * std::sqrt(kFlows * ratio * (1 - ratio)));
-  }
-}
-
-TEST(FlowSampler, ChoosesBothDirectionsAlike) {
-  const FlowSampler sampler(0.5);
-  for (int i = 0; i < 1000; ++i) {
-    const Endpoint a = RandomEndpoint(i);
-    const Endpoint b = RandomEndpoint(i * 31 + 5);
-    EXPECT_EQ(sampler.Chooses(FlowKey(a, b)), sampler.Chooses(FlowKey(b, a)));
-  }
-}
-
-TEST(FlowSampler, KeepsWhatItChoseWhenTheRatioGrows) {
-  for (int i = 0; i < 20'000; ++i) {
-    const FlowKey key(RandomEndpoint(i), At("192.0.2.1:443"));
-    if (FlowSampler(0.1).Chooses(key)) {
-      EXPECT_TRUE(FlowSampler(0.5).Chooses(key));
-    }
-    EXPECT_TRUE(FlowSampler(1).Chooses(key));
-  }
-}
-
-TEST(FlowSampler, AgreesWithAgentsOfOtherVersions) {
-  // A change here means that agents of two versions choose different flows.
-  std::string chosen;
-  for (int i = 0; i < 24; ++i) {
-    chosen += FlowSampler(0.5).Chooses(FlowKey(RandomEndpoint(i), At("192.0.2.1:443"))) ? '1' : '0';
-  }
-  EXPECT_EQ(chosen, "001001010100000101000111");
-}
-
 }  // namespace
 }  // namespace skimwatch::traffic::testing

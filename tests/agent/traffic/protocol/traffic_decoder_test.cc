@@ -465,7 +465,7 @@ TEST(TrafficDecoder, CountsWhatAnEvictionLoses) {
 
 TEST(TrafficDecoder, LeavesOutWholeFlowsAndCountsThem) {
   TrafficDecoderOptions options = DecoderHarness::AllTraffic();
-  options.flow_ratio = 0.5;
+  options.sampler = FlowSampler::WithShare(0.5);
   DecoderHarness harness(options);
   uint64_t sent = 0;
   for (int i = 0; i < 200; ++i) {
@@ -580,8 +580,6 @@ TEST(TrafficDecoderOptions, ComeFromTheConfiguration) {
   config::v1::PacketCapture capture;
   capture.set_site("shop");
   capture.set_scan_inbound(true);
-  config::v1::Sampling sampling;
-  sampling.set_flow_ratio(0.25);
   config::v1::Limits limits;
   limits.set_reassembly_mib(128);
   limits.set_flow_reassembly_kib(512);
@@ -589,10 +587,9 @@ TEST(TrafficDecoderOptions, ComeFromTheConfiguration) {
   limits.set_body_bytes_max(4096);
   limits.set_decompression_ratio_max(50);
   limits.set_flow_idle_seconds(30);
-  const auto options = TrafficDecoderOptions::FromConfig(capture, sampling, limits, 4);
+  const auto options = TrafficDecoderOptions::FromConfig(capture, limits, 4);
   EXPECT_EQ(options.default_site, "shop");
   EXPECT_TRUE(options.scan_inbound);
-  EXPECT_EQ(options.flow_ratio, 0.25);
   EXPECT_EQ(options.reassembly_bytes_max, 32U << 20);
   EXPECT_EQ(options.flow_reassembly_bytes_max, 512U << 10);
   EXPECT_EQ(options.flows_max, 250U);
