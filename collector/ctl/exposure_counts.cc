@@ -1,5 +1,7 @@
 #include "collector/ctl/exposure_counts.h"
 
+#include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -9,9 +11,30 @@
 
 namespace skimwatch::ctl {
 
+namespace {
+
+// `1234567` -> `1,234,567`.
+std::string Grouped(double number) {
+  std::string digits = absl::StrFormat("%.0f", number);
+  for (ptrdiff_t at = static_cast<ptrdiff_t>(digits.size()) - 3; at > 0; at -= 3) {
+    digits.insert(static_cast<size_t>(at), ",");
+  }
+  return digits;
+}
+
+}  // namespace
+
 std::string Occurrences(const v1::Exposure& exposure) {
   if (!exposure.sampled()) return absl::StrCat(exposure.occurrences());
-  return absl::StrFormat("%d (~%.0f)", exposure.occurrences(), exposure.estimated_occurrences());
+  return absl::StrCat("~", Grouped(exposure.estimated_occurrences()), " \u00b1 ",
+                      Grouped(std::sqrt(exposure.estimated_occurrences_variance())), " (sampled)");
+}
+
+std::string CardsInAll(const v1::Exposure& exposure) {
+  if (!exposure.sampled() || exposure.distinct_cards() == 0) return "";
+  return absl::StrCat("at least ", exposure.distinct_cards(), "; about ",
+                      Grouped(exposure.estimated_distinct_cards_max()),
+                      " if each was sent once, fewer if some were sent again (sampled)");
 }
 
 std::string Cards(const v1::Exposure& exposure) {

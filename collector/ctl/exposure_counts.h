@@ -7,10 +7,14 @@
 
 namespace skimwatch::ctl {
 
-// How often it was seen; an estimate beside it when only samples were scanned.
+// How often it was seen; where only samples were scanned, the estimate for all traffic with its
+// standard error.
 std::string Occurrences(const v1::Exposure& exposure);
 
-// How many cards; `<=` where a card may have been counted under several keys, `>=` where some had
+// What to expect of all traffic where only samples were scanned; else empty.
+std::string CardsInAll(const v1::Exposure& exposure);
+
+// How many cards were seen; `<=` where a card may have been counted under several keys, `>=` where some had
 // no fingerprint to count them by, `~` where both hold.
 std::string Cards(const v1::Exposure& exposure);
 

@@ -1,3 +1,4 @@
+#include <cstddef>
 #include <string>
 #include <utility>
 #include <vector>
@@ -35,7 +36,9 @@ void Show(const v1::Exposure& exposure, Output& output) {
       {"Last seen", Describe(exposure.last_seen())},
       {"Distinct cards", Cards(exposure)},
       {"Cards counted", CardsNote(exposure)},
+      {"Cards in all", CardsInAll(exposure)},
       {"Times seen", Occurrences(exposure)},
+      {"Times scanned", exposure.sampled() ? absl::StrCat(exposure.occurrences()) : ""},
       {"Findings", absl::StrCat(exposure.findings())},
       {"Agents", absl::StrJoin(exposure.agents(), ", ")},
       {"Encodings", absl::StrJoin(exposure.encodings(), ", ")},

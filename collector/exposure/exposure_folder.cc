@@ -75,6 +75,7 @@ void ExposureFolder::AddSighting(const store::ExposureKey& key, const v1::Findin
   cards.occurrences = cards.occurrences > std::numeric_limits<uint64_t>::max() - count
                           ? std::numeric_limits<uint64_t>::max()
                           : cards.occurrences + count;
+  cards.weight = std::min(cards.weight, SamplingWeight(finding));
   cards.test_card = card->test_card();
 }
 
@@ -168,6 +169,8 @@ absl::Status ExposureFolder::Flush() {
     if (!*is_new || exposure_id == 0 || fingerprint.empty()) continue;
     Entry& entry = exposures_.at(exposure_id);
     entry.exposure.set_distinct_cards(entry.exposure.distinct_cards() + 1);
+    entry.exposure.set_estimated_distinct_cards_max(entry.exposure.estimated_distinct_cards_max() +
+                                                    cards.weight);
     if (cards.test_card) {
       entry.exposure.set_distinct_test_cards(entry.exposure.distinct_test_cards() + 1);
     }

@@ -2,6 +2,7 @@
 #define SKIMWATCH_COLLECTOR_EXPOSURE_EXPOSURE_FOLDER_H_
 
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -67,6 +68,8 @@ class ExposureFolder {
     absl::Time first_seen = absl::InfiniteFuture();
     absl::Time last_seen = absl::InfinitePast();
     uint64_t occurrences = 0;
+    // The least of its findings, which were most likely to be seen.
+    double weight = std::numeric_limits<double>::infinity();
     bool test_card = false;
   };
   // Ordered by fingerprint, so that a commit walks the sightings' tree once, in order.

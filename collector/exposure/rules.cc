@@ -121,6 +121,11 @@ v1::Severity SeverityOf(const v1::Finding& finding, v1::FindingKind kind) {
   return std::max(finding.severity(), least);
 }
 
+double SamplingWeight(const v1::Finding& finding) {
+  const double probability = finding.sampling_probability();
+  return probability > 0 && probability < 1 ? 1 / probability : 1;
+}
+
 void AddFinding(const v1::Finding& finding, v1::FindingKind kind, const std::string& agent,
                 v1::Exposure& exposure) {
   const absl::Time first_seen = store::FromTimestamp(finding.first_seen());
@@ -139,8 +144,15 @@ void AddFinding(const v1::Finding& finding, v1::FindingKind kind, const std::str
   const double probability = finding.sampling_probability();
   const bool sampled = probability > 0 && probability < 1;
   exposure.set_estimated_occurrences(exposure.estimated_occurrences() +
-                                     static_cast<double>(count) / (sampled ? probability : 1.0));
-  if (sampled) exposure.set_sampled(true);
+                                     static_cast<double>(count) * SamplingWeight(finding));
+  if (sampled) {
+    exposure.set_sampled(true);
+    exposure.set_estimated_occurrences_variance(
+        exposure.estimated_occurrences_variance() +
+        (finding.sampling_variance() > 0
+             ? finding.sampling_variance()
+             : static_cast<double>(count) * (1 - probability) / (probability * probability)));
+  }
   AddToList(agent, *exposure.mutable_agents());
   AddToList(finding.rule(), *exposure.mutable_rules());
   if (const auto* encodings = EncodingsOf(finding); encodings != nullptr) {

@@ -53,6 +53,9 @@ Fold Decide(const v1::Finding& finding, v1::FindingKind kind, const Rules& rules
 // card is a published test number.
 v1::Severity SeverityOf(const v1::Finding& finding, v1::FindingKind kind);
 
+// The inverse of the probability with which the finding was sampled, at least 1.
+double SamplingWeight(const v1::Finding& finding);
+
 // Adds a finding that `agent` reported to an exposure: times, counts, estimates, levels and lists.
 // Distinct cards are counted by the sightings, not here. Sums saturate.
 void AddFinding(const v1::Finding& finding, v1::FindingKind kind, const std::string& agent,

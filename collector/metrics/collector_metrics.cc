@@ -110,6 +110,16 @@ void CollectorMetrics::AddFindings(const store::Summary& summary,
                       "Distinct cards in the open exposures, exact for what was scanned. A card "
                       "that leaves two ways counts twice.",
                       MetricType::Gauge);
+  FamilyBuilder occurrences(
+      "skimwatch_exposure_estimated_occurrences",
+      "How often cards were sent in the open exposures: exact where nothing was sampled, else an "
+      "unbiased estimate; `skimwatchctl exposures show` has the error of each.",
+      MetricType::Gauge);
+  FamilyBuilder sampled(
+      "skimwatch_exposure_sampled",
+      "1 where figures of the open exposures are estimates from samples, 0 where they "
+      "are exact.",
+      MetricType::Gauge);
   FamilyBuilder first_seen("skimwatch_exposure_first_seen_timestamp_seconds",
                            "When the oldest open exposure began; absent when none is open.",
                            MetricType::Gauge);
@@ -131,6 +141,8 @@ void CollectorMetrics::AddFindings(const store::Summary& summary,
     const std::string site = sites_.Map(name);
     for (const v1::FindingKind kind : kKinds) {
       cards.Add({{"site", site}, {"kind", Name(kind)}}, 0);
+      occurrences.Add({{"site", site}, {"kind", Name(kind)}}, 0);
+      sampled.Add({{"site", site}, {"kind", Name(kind)}}, 0);
       for (const v1::Severity severity : kSeverities) {
         open.Add({{"site", site}, {"kind", Name(kind)}, {"severity", Name(severity)}}, 0);
       }
@@ -155,6 +167,8 @@ void CollectorMetrics::AddFindings(const store::Summary& summary,
     open.Add({{"site", site}, {"kind", kind}, {"severity", Name(exposures.severity)}},
              static_cast<double>(exposures.exposures));
     cards.Add({{"site", site}, {"kind", kind}}, static_cast<double>(exposures.distinct_cards));
+    occurrences.Add({{"site", site}, {"kind", kind}}, exposures.estimated_occurrences);
+    sampled.Max({{"site", site}, {"kind", kind}}, exposures.sampled ? 1 : 0);
     first_seen.Min({{"site", site}, {"kind", kind}}, UnixSeconds(exposures.oldest_first_seen));
   }
   for (const store::Summary::Scripts& count : summary.scripts) {
@@ -174,6 +188,8 @@ void CollectorMetrics::AddFindings(const store::Summary& summary,
   families.push_back(std::move(findings).Build());
   families.push_back(std::move(open).Build());
   families.push_back(std::move(cards).Build());
+  families.push_back(std::move(occurrences).Build());
+  families.push_back(std::move(sampled).Build());
   families.push_back(std::move(first_seen).Build());
   families.push_back(std::move(scripts).Build());
   families.push_back(std::move(destinations).Build());

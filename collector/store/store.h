@@ -38,6 +38,10 @@ struct Summary {
     // Sum over the exposures: a card that leaves two ways counts twice.
     uint64_t distinct_cards = 0;
     absl::Time oldest_first_seen;
+    // Sum over the exposures, each occurrence weighed by its sampling.
+    double estimated_occurrences = 0;
+    // Some of it was sampled.
+    bool sampled = false;
   };
   struct Scripts {
     std::string site;

@@ -74,6 +74,7 @@ void AddFacts(const v1::Exposure& exposure, Document& document) {
       {"Last seen", Describe(exposure.last_seen())},
       {"Distinct cards", IsOfCards(exposure) ? Cards(exposure) : ""},
       {"Cards counted", CardsNote(exposure)},
+      {"Cards in all", CardsInAll(exposure)},
       {"Times seen", Occurrences(exposure)},
       {"Brands", absl::StrJoin(exposure.brands(), ", ")},
       {"Encodings", absl::StrJoin(exposure.encodings(), ", ")},

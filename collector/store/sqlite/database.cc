@@ -40,6 +40,11 @@ Statement& Statement::Int(int64_t value) {
   return *this;
 }
 
+Statement& Statement::Double(double value) {
+  Keep(sqlite3_bind_double(statement_, next_parameter_++, value));
+  return *this;
+}
+
 Statement& Statement::Text(std::string_view value) {
   Keep(sqlite3_bind_text64(statement_, next_parameter_++, value.empty() ? "" : value.data(),
                            value.size(), SQLITE_TRANSIENT, SQLITE_UTF8));

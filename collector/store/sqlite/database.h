@@ -36,6 +36,7 @@ class Statement {
   Statement& Int(int64_t value);
   // SQLite has no unsigned integers; the bits are kept.
   Statement& Unsigned(uint64_t value) { return Int(static_cast<int64_t>(value)); }
+  Statement& Double(double value);
   Statement& Text(std::string_view value);
   Statement& Blob(std::string_view value);
   // Microseconds since the Unix epoch.
@@ -52,6 +53,7 @@ class Statement {
   uint64_t GetUnsigned(int column) const { return static_cast<uint64_t>(GetInt(column)); }
   // Valid until the next Step or Reset.
   std::string_view GetBytes(int column) const;
+  double GetDouble(int column) const { return sqlite3_column_double(statement_, column); }
   absl::Time GetTime(int column) const { return absl::FromUnixMicros(GetInt(column)); }
 
  private:

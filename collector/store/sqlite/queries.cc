@@ -399,7 +399,8 @@ absl::StatusOr<Summary> Summarize(Database& db, absl::Time now) {
   }
   {
     Statement select = db.Prepare(
-        "SELECT site, kind, severity, count(*), sum(distinct_cards), min(first_seen)"
+        "SELECT site, kind, severity, count(*), sum(distinct_cards), min(first_seen),"
+        " sum(estimated_occurrences), max(sampled)"
         " FROM exposures WHERE state = 1 GROUP BY site, kind, severity");
     while (true) {
       absl::StatusOr<bool> row = select.Step();
@@ -410,7 +411,9 @@ absl::StatusOr<Summary> Summarize(Database& db, absl::Time now) {
                                         .severity = static_cast<v1::Severity>(select.GetInt(2)),
                                         .exposures = select.GetUnsigned(3),
                                         .distinct_cards = select.GetUnsigned(4),
-                                        .oldest_first_seen = select.GetTime(5)});
+                                        .oldest_first_seen = select.GetTime(5),
+                                        .estimated_occurrences = select.GetDouble(6),
+                                        .sampled = select.GetInt(7) != 0});
     }
   }
   {

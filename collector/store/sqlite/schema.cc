@@ -88,6 +88,8 @@ CREATE TABLE exposures (
   state INTEGER NOT NULL,
   severity INTEGER NOT NULL,
   distinct_cards INTEGER NOT NULL,
+  estimated_occurrences REAL NOT NULL,
+  sampled INTEGER NOT NULL,
   first_seen INTEGER NOT NULL,
   touched_at INTEGER NOT NULL,            -- last added to, by the collector's clock
   body BLOB NOT NULL                      -- Exposure

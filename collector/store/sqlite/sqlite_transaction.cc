@@ -227,7 +227,8 @@ absl::StatusOr<uint64_t> SqliteTransaction::InsertExposure(const v1::Exposure& e
                                                            absl::Time at) {
   Statement insert = db_.Prepare(
       "INSERT INTO exposures (site, kind, channel, destination, state, severity, distinct_cards,"
-      " first_seen, touched_at, body) VALUES (?, ?, ?, ?, ?, ?, 0, 0, 0, x'')");
+      " estimated_occurrences, sampled, first_seen, touched_at, body)"
+      " VALUES (?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 0, x'')");
   insert.Text(exposure.site()).Int(exposure.kind()).Text(exposure.channel());
   insert.Text(exposure.destination()).Int(exposure.state()).Int(exposure.severity());
   if (absl::Status s = insert.Run(); !s.ok()) return s;
@@ -239,9 +240,11 @@ absl::StatusOr<uint64_t> SqliteTransaction::InsertExposure(const v1::Exposure& e
 
 absl::Status SqliteTransaction::UpdateExposure(const v1::Exposure& exposure, absl::Time at) {
   Statement update = db_.Prepare(
-      "UPDATE exposures SET state = ?, severity = ?, distinct_cards = ?, first_seen = ?,"
-      " touched_at = ?, body = ? WHERE id = ?");
+      "UPDATE exposures SET state = ?, severity = ?, distinct_cards = ?,"
+      " estimated_occurrences = ?, sampled = ?, first_seen = ?, touched_at = ?, body = ? WHERE id "
+      "= ?");
   update.Int(exposure.state()).Int(exposure.severity()).Unsigned(exposure.distinct_cards());
+  update.Double(exposure.estimated_occurrences()).Int(exposure.sampled() ? 1 : 0);
   update.Time(FromTimestamp(exposure.first_seen())).Time(at);
   update.Blob(exposure.SerializeAsString()).Unsigned(exposure.id());
   if (absl::Status s = update.Run(); !s.ok()) return s;

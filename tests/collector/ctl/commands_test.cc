@@ -26,6 +26,7 @@ using skimwatch::testing::HashOf;
 using skimwatch::testing::OperatorServer;
 using skimwatch::testing::Result;
 using skimwatch::testing::ScriptFinding;
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::MatchesRegex;
 using ::testing::Not;
@@ -83,6 +84,17 @@ TEST_F(Commands, ExposuresListAnswersInJson) {
     EXPECT_EQ(exposure["first_seen"], "2023-11-14T22:13:20Z");
     EXPECT_FALSE(exposure.contains("closed_at"));
   }
+}
+
+TEST_F(Commands, ExposuresShowAnEstimateWithItsErrorWhereSampled) {
+  v1::Finding finding = CardFinding(1, {.count = 617, .probability = 0.5});
+  finding.set_sampling_variance(56 * 56);
+  server_.Add(finding);
+  const Result result = ctl_.Run({"exposures", "show", "1"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("~1,234 \u00b1 56 (sampled)"));
+  EXPECT_THAT(result.out, ContainsRegex("Times scanned: +617"));
+  EXPECT_THAT(result.out, HasSubstr("at least 1; about 2 if each was sent once"));
 }
 
 TEST_F(Commands, ExposuresListPagesToItsLimit) {

@@ -115,11 +115,27 @@ TEST(Rules, AddingGrowsTimesCountsAndLevels) {
   EXPECT_EQ(exposure.occurrences(), 6u);
   EXPECT_DOUBLE_EQ(exposure.estimated_occurrences(), 3 + 20 + 1);
   EXPECT_TRUE(exposure.sampled());
+  // Two occurrences that nothing is said of are independent.
+  EXPECT_DOUBLE_EQ(exposure.estimated_occurrences_variance(), 2 * 0.9 / 0.01);
   EXPECT_EQ(exposure.confidence(), v1::CONFIDENCE_HIGH);
   EXPECT_THAT(exposure.agents(), ElementsAre("b", "a"));
   EXPECT_THAT(exposure.brands(), ElementsAre("visa"));
   EXPECT_THAT(exposure.encodings(), ElementsAre("base64"));
   EXPECT_THAT(exposure.rules(), ElementsAre("card.outbound"));
+}
+
+TEST(Rules, AddsUpTheVariancesThatAgentsTell) {
+  v1::Exposure exposure;
+  v1::Finding finding = CardFinding(1, {.count = 3, .probability = 0.5});
+  finding.set_sampling_variance(18);
+  AddFinding(finding, v1::FINDING_KIND_CARD_NUMBER, "a", exposure);
+  AddFinding(finding, v1::FINDING_KIND_CARD_NUMBER, "a", exposure);
+  EXPECT_DOUBLE_EQ(exposure.estimated_occurrences(), 12);
+  EXPECT_DOUBLE_EQ(exposure.estimated_occurrences_variance(), 36);
+  // What was not sampled adds no doubt.
+  AddFinding(CardFinding(2), v1::FINDING_KIND_CARD_NUMBER, "a", exposure);
+  EXPECT_DOUBLE_EQ(exposure.estimated_occurrences(), 13);
+  EXPECT_DOUBLE_EQ(exposure.estimated_occurrences_variance(), 36);
 }
 
 TEST(Rules, SumsSaturateAndListsAreBounded) {
