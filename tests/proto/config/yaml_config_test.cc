@@ -135,8 +135,8 @@ INSTANTIATE_TEST_SUITE_P(
                 "services"},
         BadCase{"ControlCharactersInAKey", "\"a\\eb\": 1",
                 "a.yaml:1:1: a\\x1bb: found an unknown key, expected one of: sites, collector, "
-                "sources, sampling, limits, spool, scan, state_directory, metrics, logging, "
-                "expected_flows"},
+                "sources, sampling, budget, limits, spool, scan, state_directory, metrics, "
+                "logging, expected_flows"},
         BadCase{"RepeatedKey", "sampling: {}\nlimits: {}\nsampling: {}\n",
                 "a.yaml:3:1: sampling: found the key again, expected it once (the first is in "
                 "line 1)"},
@@ -309,6 +309,7 @@ TEST(ToYaml, KeepsTheOrderOfTheFieldsAndShowsZeros) {
             "  - name: a\n"
             "sampling:\n"
             "  flow_ratio: 0\n"
+            "  flow_ratio_min: 0\n"
             "scan:\n"
             "  mask: none\n"
             "  fold_window_seconds: 0\n");

