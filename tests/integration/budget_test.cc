@@ -59,7 +59,9 @@ class Budget : public ::testing::Test {
             line.starts_with("CapInh:") || line.starts_with("CapAmb:")) {
           all |= strtoull(line.c_str() + 7, nullptr, 16);
         }
-        if (line.starts_with("NoNewPrivs:")) EXPECT_EQ(line.back(), '1');
+        if (line.starts_with("NoNewPrivs:")) {
+          EXPECT_EQ(line.back(), '1');
+        }
       }
       ++threads;
     }
