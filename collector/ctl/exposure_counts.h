@@ -14,8 +14,8 @@ std::string Occurrences(const v1::Exposure& exposure);
 // What to expect of all traffic where only samples were scanned; else empty.
 std::string CardsInAll(const v1::Exposure& exposure);
 
-// How many cards were seen; `<=` where a card may have been counted under several keys, `>=` where some had
-// no fingerprint to count them by, `~` where both hold.
+// How many cards were seen; `<=` where a card may have been counted under several keys, `>=` where
+// some had no fingerprint to count them by, `~` where both hold.
 std::string Cards(const v1::Exposure& exposure);
 
 // Why the count of cards is a bound; empty when it is exact.

@@ -521,14 +521,15 @@ void Http2Direction::EndResponse(Http2Stream& stream) {
 
 void Http2Direction::BeginBody(Http2Stream& stream) {
   flow_.DecideMessage(sender_, stream.request, head_.content_type, head_.content_length);
-  stream.half(sender_).payload.Begin(
-      flow_.Wants(sender_) ? PartProvenance(stream.request, head_.content_type) : flow_.decoder.part_provenance,
-      BodyPart(),
-      {.content_type = head_.content_type,
-       .body_bytes = head_.content_length,
-       .content_encoding = head_.content_encoding,
-       .grpc_encoding = head_.grpc_encoding,
-       .is_tunnel = stream.request.method == "CONNECT"});
+  stream.half(sender_).payload.Begin(flow_.Wants(sender_)
+                                         ? PartProvenance(stream.request, head_.content_type)
+                                         : flow_.decoder.part_provenance,
+                                     BodyPart(),
+                                     {.content_type = head_.content_type,
+                                      .body_bytes = head_.content_length,
+                                      .content_encoding = head_.content_encoding,
+                                      .grpc_encoding = head_.grpc_encoding,
+                                      .is_tunnel = stream.request.method == "CONNECT"});
 }
 
 void Http2Direction::BodyContent(std::string_view bytes) {

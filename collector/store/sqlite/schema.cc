@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "collector/store/sqlite/decision_rows.h"
+#include "collector/store/sqlite/sqlite_transaction.h"
 #include "proto/audit/seal.h"
 
 namespace skimwatch::store::sqlite {
@@ -88,8 +89,6 @@ CREATE TABLE exposures (
   state INTEGER NOT NULL,
   severity INTEGER NOT NULL,
   distinct_cards INTEGER NOT NULL,
-  estimated_occurrences REAL NOT NULL,
-  sampled INTEGER NOT NULL,
   first_seen INTEGER NOT NULL,
   touched_at INTEGER NOT NULL,            -- last added to, by the collector's clock
   body BLOB NOT NULL                      -- Exposure
@@ -225,9 +224,37 @@ CREATE TABLE coverage_hours (
 )sql");
 }
 
+// What the metrics tell of sampled exposures, which the rows of an older store have in their body
+// alone.
+absl::Status AddEstimates(Database& database) {
+  absl::Status status = database.Execute(
+      "ALTER TABLE exposures ADD COLUMN estimated_occurrences REAL NOT NULL DEFAULT 0;"
+      "ALTER TABLE exposures ADD COLUMN sampled INTEGER NOT NULL DEFAULT 0;");
+  int64_t last = 0;
+  while (status.ok()) {
+    v1::Exposure exposure;
+    {
+      Statement select =
+          database.Prepare("SELECT id, body FROM exposures WHERE id > ? ORDER BY id LIMIT 1");
+      absl::StatusOr<bool> row = select.Int(last).Step();
+      if (!row.ok()) return row.status();
+      if (!*row) return absl::OkStatus();
+      last = select.GetInt(0);
+      status = ParseBody(select.GetBytes(1), "exposure", exposure);
+    }
+    if (!status.ok()) break;
+    Statement update = database.Prepare(
+        "UPDATE exposures SET estimated_occurrences = ?, sampled = ? WHERE id = ?");
+    update.Double(exposure.estimated_occurrences()).Int(exposure.sampled() ? 1 : 0);
+    status = update.Int(last).Run();
+  }
+  return status;
+}
+
 absl::Status ToVersion2(Database& database) {
   if (absl::Status s = SealDecisions(database); !s.ok()) return s;
   if (absl::Status s = AddCoverageHours(database); !s.ok()) return s;
+  if (absl::Status s = AddEstimates(database); !s.ok()) return s;
   return database.Execute(kDestinations);
 }
 
