@@ -49,7 +49,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   CountingHandler handler;
   traffic::Coverage coverage;
   traffic::CopyQueue queue(1 << 20, coverage, handler);
-  const std::unique_ptr<traffic::CopySession> session =
+  const std::unique_ptr<skimwatch::serving::Session> session =
       choice == 0   ? traffic::CreateHttpSession(queue, traffic::ByteFlow())
       : choice == 1 ? traffic::CreateIcapSession(queue, traffic::ByteFlow())
                     : traffic::CreateSpoeSession(queue, traffic::ByteFlow());

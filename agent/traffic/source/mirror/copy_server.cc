@@ -1,103 +1,13 @@
 #include "agent/traffic/source/mirror/copy_server.h"
 
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <array>
-#include <chrono>
-#include <list>
-#include <optional>
-#include <thread>
 #include <utility>
 
-#include "absl/base/thread_annotations.h"
-#include "absl/status/status.h"
-#include "absl/strings/numbers.h"
-#include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
-#include "agent/memory/wipe.h"
 #include "agent/traffic/source/mirror/copy_queue.h"
-#include "agent/traffic/source/mirror/copy_session.h"
 #include "agent/traffic/source/mirror/http_session.h"
 #include "agent/traffic/source/mirror/icap_session.h"
-#include "boost/asio/basic_socket_acceptor.hpp"
-#include "boost/asio/generic/stream_protocol.hpp"
-#include "boost/asio/io_context.hpp"
-#include "boost/asio/ip/tcp.hpp"
-#include "boost/asio/local/stream_protocol.hpp"
-#include "boost/asio/steady_timer.hpp"
-#include "boost/asio/write.hpp"
-#include "spdlog/spdlog.h"
 
 namespace skimwatch::traffic {
 namespace {
-
-namespace asio = boost::asio;
-using ErrorCode = boost::system::error_code;
-using Clock = std::chrono::steady_clock;
-using Transport = asio::generic::stream_protocol;
-using Socket = Transport::socket;
-using Acceptor = asio::basic_socket_acceptor<Transport>;
-
-constexpr std::string_view kUnixScheme = "unix:";
-constexpr size_t kReadBytes = 64u << 10;
-
-struct ListenAddress {
-  Transport::endpoint endpoint;
-  // Of a socket in the file system.
-  std::string path;
-  bool is_local = true;
-};
-
-absl::StatusOr<ListenAddress> ParseListen(const std::string& listen) {
-  const std::string_view text = listen;
-  if (text.starts_with(kUnixScheme)) {
-    const std::string path(text.substr(kUnixScheme.size()));
-    // The longest path that a socket's address holds.
-    constexpr size_t kPathBytesMax = 107;
-    if (path.size() < 2 || path.front() != '/' || path.size() > kPathBytesMax) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(listen, ": not `unix:` and an absolute path of at most 107 bytes"));
-    }
-    return ListenAddress{asio::local::stream_protocol::endpoint(path), path, true};
-  }
-  const size_t colon = text.rfind(':');
-  std::string_view host = text.substr(0, colon);
-  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-  uint32_t port = 0;
-  ErrorCode error;
-  const asio::ip::address ip = asio::ip::make_address(std::string(host), error);
-  if (colon == std::string_view::npos || error ||
-      !absl::SimpleAtoi(listen.substr(colon + 1), &port) || port > 65535) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        listen, ": not `address:port`, `[v6]:port` or `unix:/path`, with the address in numbers"));
-  }
-  return ListenAddress{asio::ip::tcp::endpoint(ip, static_cast<uint16_t>(port)), "",
-                       ip.is_loopback()};
-}
-
-// Removes a socket that nobody listens on any more, as a run that was killed leaves it. Anything
-// else of that name stays, and listening says so.
-void RemoveStaleSocket(const ListenAddress& address) {
-  struct stat info = {};
-  if (stat(address.path.c_str(), &info) != 0 || !S_ISSOCK(info.st_mode)) return;
-  asio::io_context context;
-  Socket probe(context);
-  ErrorCode error;
-  probe.connect(address.endpoint, error);
-  if (error == asio::error::connection_refused) unlink(address.path.c_str());
-}
-
-Address AddressOf(const Transport::endpoint& endpoint) {
-  asio::ip::tcp::endpoint ip;
-  if (endpoint.size() > ip.capacity() ||
-      (endpoint.protocol().family() != AF_INET && endpoint.protocol().family() != AF_INET6)) {
-    return {};
-  }
-  memcpy(ip.data(), endpoint.data(), endpoint.size());
-  return {.ip = ip.address().to_string(), .port = ip.port()};
-}
 
 class CopyServerImpl final : public CopyServer {
  public:
@@ -105,212 +15,41 @@ class CopyServerImpl final : public CopyServer {
                  std::unique_ptr<ByteFlowHandler> handler)
       : options_(options),
         handler_(std::move(handler)),
-        queue_(options.queue_bytes_max, coverage, *handler_),
-        acceptor_(context_),
-        sweep_(context_) {}
+        queue_(options.queue_bytes_max, coverage, *handler_) {}
   ~CopyServerImpl() override { Stop(); }
 
-  absl::Status Listen();
-  void Stop() override;
-  int port() const override { return port_; }
-  Stats GetStats() const override {
-    absl::MutexLock lock(&mutex_);
-    return stats_;
+  absl::Status Listen() {
+    const bool is_http = options_.protocol == Protocol::kHttp;
+    absl::StatusOr<std::unique_ptr<serving::SocketServer>> server =
+        serving::SocketServer::Start({.listen = options_.listen,
+                                      .allows_remote = options_.allows_remote,
+                                      .connections_max = options_.connections_max,
+                                      .idle_max = options_.idle_max,
+                                      .protocol = is_http ? "HTTP or SPOE" : "ICAP",
+                                      .what = "copies"},
+                                     [this, is_http](const serving::Peer&) {
+                                       ByteFlow info{.is_outbound = options_.is_outbound};
+                                       return is_http ? CreateHttpSession(queue_, std::move(info))
+                                                      : CreateIcapSession(queue_, std::move(info));
+                                     });
+    if (!server.ok()) return server.status();
+    server_ = *std::move(server);
+    return absl::OkStatus();
   }
 
+  void Stop() override {
+    if (server_ != nullptr) server_->Stop();
+    queue_.Stop();
+  }
+  int port() const override { return server_->port(); }
+  Stats GetStats() const override { return server_->GetStats(); }
+
  private:
-  // A peer. Lives in connections_ until it is done, and as long as something of it is under way.
-  struct Connection {
-    explicit Connection(Socket s) : socket(std::move(s)) {}
-    ~Connection() { explicit_bzero(input.data(), input.size()); }
-
-    Socket socket;
-    std::unique_ptr<CopySession> session;
-    std::string peer;
-    std::array<char, kReadBytes> input;
-    std::string answer;
-    uint64_t requests = 0;
-    uint64_t requests_cut = 0;
-    Clock::time_point last_active = Clock::now();
-    std::list<std::shared_ptr<Connection>>::iterator place;
-  };
-
-  void Accept();
-  void Take(Socket socket);
-  void Read(const std::shared_ptr<Connection>& connection);
-  void OnRead(const std::shared_ptr<Connection>& connection, size_t count);
-  void Drop(const std::shared_ptr<Connection>& connection);
-  // Ends connections that are silent for too long, and says in the log what went wrong, in one line
-  // however much it was.
-  void Sweep();
-  void LogErrors();
-
   const Options options_;
   const std::unique_ptr<ByteFlowHandler> handler_;
   CopyQueue queue_;
-  asio::io_context context_;
-  Acceptor acceptor_;
-  asio::steady_timer sweep_;
-  std::list<std::shared_ptr<Connection>> connections_;
-  ListenAddress address_;
-  int port_ = 0;
-  Stats logged_;
-  std::thread thread_;
-
-  mutable absl::Mutex mutex_;
-  Stats stats_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<serving::SocketServer> server_;
 };
-
-absl::Status CopyServerImpl::Listen() {
-  absl::StatusOr<ListenAddress> address = ParseListen(options_.listen);
-  if (!address.ok()) return address.status();
-  if (!address->is_local && !options_.allows_remote) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(options_.listen,
-                     ": others than this machine reach it, and copies are sent in the clear; "
-                     "listen on 127.0.0.1, [::1] or unix:, or say `allow_remote: true`"));
-  }
-  address_ = *std::move(address);
-  if (!address_.path.empty()) RemoveStaleSocket(address_);
-  ErrorCode error;
-  acceptor_.open(address_.endpoint.protocol(), error);
-  if (!error && address_.path.empty()) {
-    acceptor_.set_option(asio::socket_base::reuse_address(true), error);
-  }
-  if (!error) acceptor_.bind(address_.endpoint, error);
-  if (!error) acceptor_.listen(asio::socket_base::max_listen_connections, error);
-  if (error) {
-    return absl::UnavailableError(
-        absl::StrCat("can't listen on ", options_.listen, ": ", error.message()));
-  }
-  port_ = AddressOf(acceptor_.local_endpoint(error)).port;
-  Accept();
-  Sweep();
-  thread_ = std::thread([this] { context_.run(); });
-  return absl::OkStatus();
-}
-
-void CopyServerImpl::Stop() {
-  if (!thread_.joinable()) return;
-  asio::post(context_, [this] {
-    ErrorCode ignored;
-    acceptor_.close(ignored);
-    sweep_.cancel(ignored);
-    while (!connections_.empty()) Drop(connections_.front());
-    context_.stop();
-  });
-  thread_.join();
-  if (!address_.path.empty()) unlink(address_.path.c_str());
-  queue_.Stop();
-}
-
-void CopyServerImpl::Accept() {
-  acceptor_.async_accept([this](ErrorCode error, Socket socket) {
-    if (error == asio::error::operation_aborted) return;
-    if (!error) Take(std::move(socket));
-    Accept();
-  });
-}
-
-void CopyServerImpl::Take(Socket socket) {
-  {
-    absl::MutexLock lock(&mutex_);
-    if (connections_.size() >= options_.connections_max) {
-      ++stats_.connections_refused;
-      return;
-    }
-    ++stats_.connections;
-    stats_.connections_open = connections_.size() + 1;
-  }
-  auto connection = std::make_shared<Connection>(std::move(socket));
-  ErrorCode error;
-  const Address peer = AddressOf(connection->socket.remote_endpoint(error));
-  connection->peer = peer.ip.empty() ? "a local process" : absl::StrCat(peer.ip, ":", peer.port);
-  ByteFlow info{.is_outbound = options_.is_outbound};
-  connection->session = options_.protocol == CopyServer::Protocol::kHttp
-                            ? CreateHttpSession(queue_, std::move(info))
-                            : CreateIcapSession(queue_, std::move(info));
-  connection->place = connections_.insert(connections_.end(), connection);
-  Read(connection);
-}
-
-void CopyServerImpl::Read(const std::shared_ptr<Connection>& connection) {
-  connection->socket.async_read_some(asio::buffer(connection->input),
-                                     [this, connection](ErrorCode error, size_t count) {
-                                       if (error) return Drop(connection);
-                                       OnRead(connection, count);
-                                     });
-}
-
-void CopyServerImpl::OnRead(const std::shared_ptr<Connection>& connection, size_t count) {
-  connection->last_active = Clock::now();
-  const absl::Status status =
-      connection->session->Receive({connection->input.data(), count}, connection->answer);
-  explicit_bzero(connection->input.data(), count);
-  memory::WipeDeadStack();
-  {
-    absl::MutexLock lock(&mutex_);
-    stats_.requests += connection->session->requests() - connection->requests;
-    stats_.requests_cut += connection->session->requests_cut() - connection->requests_cut;
-    if (!status.ok()) {
-      ++stats_.errors;
-      stats_.last_error = absl::StrCat("from ", connection->peer, ": ", status.message());
-    }
-  }
-  connection->requests = connection->session->requests();
-  connection->requests_cut = connection->session->requests_cut();
-  const bool ends = !status.ok() || connection->session->done();
-  if (connection->answer.empty()) return ends ? Drop(connection) : Read(connection);
-  asio::async_write(connection->socket, asio::buffer(connection->answer),
-                    [this, connection, ends](ErrorCode error, size_t) {
-                      explicit_bzero(connection->answer.data(), connection->answer.size());
-                      connection->answer.clear();
-                      if (error || ends) return Drop(connection);
-                      Read(connection);
-                    });
-}
-
-void CopyServerImpl::Drop(const std::shared_ptr<Connection>& connection) {
-  if (connection->session == nullptr) return;
-  connection->session->Close();
-  connection->session.reset();
-  ErrorCode ignored;
-  connection->socket.shutdown(asio::socket_base::shutdown_send, ignored);
-  connection->socket.close(ignored);
-  connections_.erase(connection->place);
-  absl::MutexLock lock(&mutex_);
-  stats_.connections_open = connections_.size();
-}
-
-void CopyServerImpl::Sweep() {
-  sweep_.expires_after(std::chrono::seconds(1));
-  sweep_.async_wait([this](ErrorCode error) {
-    if (error) return;
-    const Clock::time_point oldest = Clock::now() - absl::ToChronoMilliseconds(options_.idle_max);
-    for (auto it = connections_.begin(); it != connections_.end();) {
-      const std::shared_ptr<Connection> connection = *it++;
-      if (connection->last_active < oldest) Drop(connection);
-    }
-    LogErrors();
-    Sweep();
-  });
-}
-
-void CopyServerImpl::LogErrors() {
-  const Stats stats = GetStats();
-  if (stats.errors > logged_.errors) {
-    spdlog::warn("{}: ended {} connections that did not speak {}; the last one {}", options_.listen,
-                 stats.errors - logged_.errors,
-                 options_.protocol == CopyServer::Protocol::kHttp ? "HTTP or SPOE" : "ICAP",
-                 stats.last_error);
-  }
-  if (stats.connections_refused > logged_.connections_refused) {
-    spdlog::warn("{}: refused {} connections, since {} are open; raise connections_max",
-                 options_.listen, stats.connections_refused - logged_.connections_refused,
-                 stats.connections_open);
-  }
-  logged_ = stats;
-}
 
 }  // namespace
 

@@ -2,12 +2,12 @@
 #define SKIMWATCH_AGENT_TRAFFIC_SOURCE_MIRROR_COPY_SERVER_H_
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "agent/serving/socket_server.h"
 #include "agent/traffic/byte_flow.h"
 #include "agent/traffic/coverage.h"
 #include "skimwatch/config/v1/agent.pb.h"
@@ -41,20 +41,7 @@ class CopyServer {
     static Options FromConfig(const config::v1::IcapServer& config);
   };
 
-  struct Stats {
-    uint64_t connections = 0;
-    // Gauge.
-    uint64_t connections_open = 0;
-    // Not taken, since `connections_max` were open.
-    uint64_t connections_refused = 0;
-    uint64_t requests = 0;
-    // Of those, how many had a body of which the proxy's buffer held only the beginning.
-    uint64_t requests_cut = 0;
-    // Connections that were ended since what came was not of the protocol. `last_error` says what
-    // was wrong and from which peer.
-    uint64_t errors = 0;
-    std::string last_error;
-  };
+  using Stats = serving::SocketServer::Stats;
 
   // Listens, and takes connections from here on. INVALID_ARGUMENT: `listen`; UNAVAILABLE: it can't
   // be listened on. `coverage` must outlive the server; `handler` is used on one thread of it.

@@ -55,7 +55,7 @@ class BoundaryParser final : public http::basic_parser<true> {
   bool expects_continue_ = false;
 };
 
-class Http1Session final : public CopySession {
+class Http1Session final : public serving::Session {
  public:
   absl::Status Receive(std::string_view bytes, std::string& answer) override {
     // The parser wants a head in one piece; what it left waits here.
@@ -112,7 +112,7 @@ class Http1Session final : public CopySession {
   uint64_t requests_ = 0;
 };
 
-class Http2Session final : public CopySession {
+class Http2Session final : public serving::Session {
  public:
   Http2Session() {
     nghttp2_session_callbacks* callbacks = nullptr;
@@ -170,7 +170,7 @@ class Http2Session final : public CopySession {
 };
 
 // Takes the connection until its first bytes show the version.
-class HttpSession final : public CopySession {
+class HttpSession final : public serving::Session {
  public:
   HttpSession(CopyQueue& queue, ByteFlow info) : queue_(queue), info_(std::move(info)) {}
 
@@ -210,12 +210,12 @@ class HttpSession final : public CopySession {
   // Of all that comes in HTTP.
   std::optional<uint64_t> flow_;
   std::string start_;
-  std::unique_ptr<CopySession> session_;
+  std::unique_ptr<serving::Session> session_;
 };
 
 }  // namespace
 
-std::unique_ptr<CopySession> CreateHttpSession(CopyQueue& queue, ByteFlow info) {
+std::unique_ptr<serving::Session> CreateHttpSession(CopyQueue& queue, ByteFlow info) {
   return std::make_unique<HttpSession>(queue, std::move(info));
 }
 

@@ -3,9 +3,9 @@
 
 #include <memory>
 
+#include "agent/serving/session.h"
 #include "agent/traffic/byte_flow.h"
 #include "agent/traffic/source/mirror/copy_queue.h"
-#include "agent/traffic/source/mirror/copy_session.h"
 
 namespace skimwatch::traffic {
 
@@ -15,7 +15,7 @@ namespace skimwatch::traffic {
 // traffic; each request is answered with 204 as soon as it is complete.
 //
 // `queue` must outlive the session. `info` describes the flow that the connection is passed on as.
-std::unique_ptr<CopySession> CreateHttpSession(CopyQueue& queue, ByteFlow info);
+std::unique_ptr<serving::Session> CreateHttpSession(CopyQueue& queue, ByteFlow info);
 
 }  // namespace skimwatch::traffic
 

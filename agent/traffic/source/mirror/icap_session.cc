@@ -66,7 +66,7 @@ void AppendChunk(std::string_view data, std::string& out) {
   out.append("\r\n");
 }
 
-class IcapSession final : public CopySession {
+class IcapSession final : public serving::Session {
  public:
   IcapSession(CopyQueue& queue, ByteFlow info) : queue_(queue), info_(std::move(info)) {}
 
@@ -287,7 +287,7 @@ class IcapSession final : public CopySession {
 
 }  // namespace
 
-std::unique_ptr<CopySession> CreateIcapSession(CopyQueue& queue, ByteFlow info) {
+std::unique_ptr<serving::Session> CreateIcapSession(CopyQueue& queue, ByteFlow info) {
   return std::make_unique<IcapSession>(queue, std::move(info));
 }
 

@@ -3,9 +3,9 @@
 
 #include <memory>
 
+#include "agent/serving/session.h"
 #include "agent/traffic/byte_flow.h"
 #include "agent/traffic/source/mirror/copy_queue.h"
-#include "agent/traffic/source/mirror/copy_session.h"
 
 namespace skimwatch::traffic {
 
@@ -21,7 +21,7 @@ namespace skimwatch::traffic {
 //
 // `queue` must outlive the session. The client's address of `info` is replaced by the one that a
 // proxy names in X-Client-IP.
-std::unique_ptr<CopySession> CreateIcapSession(CopyQueue& queue, ByteFlow info);
+std::unique_ptr<serving::Session> CreateIcapSession(CopyQueue& queue, ByteFlow info);
 
 }  // namespace skimwatch::traffic
 

@@ -28,7 +28,7 @@ std::string AddressOf(std::string_view ip) {
   return (ip.size() == 4 ? IpAddress::V4(bytes) : IpAddress::V6(bytes)).ToString();
 }
 
-class SpoeSession final : public CopySession {
+class SpoeSession final : public serving::Session {
  public:
   SpoeSession(CopyQueue& queue, ByteFlow info) : queue_(queue), info_(std::move(info)) {}
 
@@ -225,7 +225,7 @@ class SpoeSession final : public CopySession {
 
 }  // namespace
 
-std::unique_ptr<CopySession> CreateSpoeSession(CopyQueue& queue, ByteFlow info) {
+std::unique_ptr<serving::Session> CreateSpoeSession(CopyQueue& queue, ByteFlow info) {
   return std::make_unique<SpoeSession>(queue, std::move(info));
 }
 

@@ -3,9 +3,9 @@
 
 #include <memory>
 
+#include "agent/serving/session.h"
 #include "agent/traffic/byte_flow.h"
 #include "agent/traffic/source/mirror/copy_queue.h"
-#include "agent/traffic/source/mirror/copy_session.h"
 
 namespace skimwatch::traffic {
 
@@ -26,7 +26,7 @@ inline constexpr char kSpopBegin = '\0';
 // has come, and sets no variable.
 //
 // `queue` must outlive the session. The client's address of `info` is replaced by `client`.
-std::unique_ptr<CopySession> CreateSpoeSession(CopyQueue& queue, ByteFlow info);
+std::unique_ptr<serving::Session> CreateSpoeSession(CopyQueue& queue, ByteFlow info);
 
 }  // namespace skimwatch::traffic
 

@@ -28,7 +28,7 @@ constexpr size_t kRoom = 1 << 20;
 class Session : public ::testing::Test {
  protected:
   // Feeds `bytes` in pieces and returns the answers.
-  static std::string Feed(CopySession& session, std::string_view bytes, size_t piece) {
+  static std::string Feed(serving::Session& session, std::string_view bytes, size_t piece) {
     std::string answer;
     for (; !bytes.empty(); bytes.remove_prefix(std::min(piece, bytes.size()))) {
       const absl::Status status = session.Receive(bytes.substr(0, piece), answer);
@@ -36,7 +36,7 @@ class Session : public ::testing::Test {
     }
     return answer;
   }
-  std::vector<FlowRecorder::Flow> Flows(CopySession& session) {
+  std::vector<FlowRecorder::Flow> Flows(serving::Session& session) {
     session.Close();
     queue_.Stop();
     return recorder_.flows();
@@ -55,7 +55,7 @@ TEST_F(HttpSession, AnswersEachRequestOfAPipelineHoweverItIsCut) {
       "POST /b HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nde\r\n0\r\n\r\n"
       "GET /c HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
   for (size_t piece = 1; piece <= kRequests.size(); piece += 7) {
-    const std::unique_ptr<CopySession> session = CreateHttpSession(queue_, ByteFlow());
+    const std::unique_ptr<serving::Session> session = CreateHttpSession(queue_, ByteFlow());
     EXPECT_EQ(Feed(*session, kRequests, piece),
               "HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n"
               "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n");
@@ -71,7 +71,7 @@ TEST_F(HttpSession, AnswersEachRequestOfAPipelineHoweverItIsCut) {
 }
 
 TEST_F(HttpSession, GoesOnWhereTheClientWaitsToSendTheBody) {
-  const std::unique_ptr<CopySession> session = CreateHttpSession(queue_, ByteFlow());
+  const std::unique_ptr<serving::Session> session = CreateHttpSession(queue_, ByteFlow());
   EXPECT_EQ(
       Feed(*session,
            "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n", 1000),
@@ -80,7 +80,7 @@ TEST_F(HttpSession, GoesOnWhereTheClientWaitsToSendTheBody) {
 }
 
 TEST_F(HttpSession, PassesOnWhatItCannotReadAndSaysSo) {
-  const std::unique_ptr<CopySession> session = CreateHttpSession(queue_, ByteFlow());
+  const std::unique_ptr<serving::Session> session = CreateHttpSession(queue_, ByteFlow());
   std::string answer;
   const absl::Status status = session->Receive("card=1234 is no HTTP\r\n\r\n", answer);
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
@@ -108,7 +108,7 @@ class IcapSession : public Session {
 };
 
 TEST_F(IcapSession, SaysWhatEachServiceOffers) {
-  const std::unique_ptr<CopySession> session = CreateIcapSession(queue_, ByteFlow());
+  const std::unique_ptr<serving::Session> session = CreateIcapSession(queue_, ByteFlow());
   EXPECT_THAT(Feed(*session, "OPTIONS icap://h/reqmod ICAP/1.0\r\nHost: h\r\n\r\n", 5),
               AllOf(StartsWith("ICAP/1.0 200 OK\r\n"), HasSubstr("Methods: REQMOD\r\n"),
                     HasSubstr("Allow: 204\r\n"), HasSubstr("Preview: ")));
@@ -121,7 +121,7 @@ TEST_F(IcapSession, PassesOnARequestWithItsBodyHoweverItIsCut) {
   const std::string text =
       Reqmod("Allow: 204\r\nX-Client-IP: 192.0.2.9\r\n", "6\r\nhello \r\n5\r\nworld\r\n0\r\n\r\n");
   for (size_t piece = 1; piece <= text.size(); piece += 11) {
-    const std::unique_ptr<CopySession> session = CreateIcapSession(queue_, ByteFlow());
+    const std::unique_ptr<serving::Session> session = CreateIcapSession(queue_, ByteFlow());
     EXPECT_THAT(Feed(*session, text + text, piece),
                 AllOf(StartsWith("ICAP/1.0 204 "), Not(HasSubstr("hello"))));
     EXPECT_EQ(session->requests(), 2u);
@@ -139,7 +139,7 @@ TEST_F(IcapSession, PassesOnARequestWithItsBodyHoweverItIsCut) {
 }
 
 TEST_F(IcapSession, AsksForWhatFollowsAPreview) {
-  const std::unique_ptr<CopySession> session = CreateIcapSession(queue_, ByteFlow());
+  const std::unique_ptr<serving::Session> session = CreateIcapSession(queue_, ByteFlow());
   EXPECT_EQ(
       Feed(*session, Reqmod("Allow: 204\r\nPreview: 6\r\n", "6\r\nhello \r\n0\r\n\r\n"), 1000),
       "ICAP/1.0 100 Continue\r\n\r\n");
@@ -149,14 +149,14 @@ TEST_F(IcapSession, AsksForWhatFollowsAPreview) {
 }
 
 TEST_F(IcapSession, TakesAPreviewThatIsAllOfTheBody) {
-  const std::unique_ptr<CopySession> session = CreateIcapSession(queue_, ByteFlow());
+  const std::unique_ptr<serving::Session> session = CreateIcapSession(queue_, ByteFlow());
   // 204 is allowed within a preview, whatever `Allow` says.
   EXPECT_THAT(Feed(*session, Reqmod("Preview: 1024\r\n", "3\r\nabc\r\n0; ieof\r\n\r\n"), 1000),
               AllOf(StartsWith("ICAP/1.0 204 "), Not(HasSubstr("100 Continue"))));
 }
 
 TEST_F(IcapSession, GivesTheMessageBackToAClientThatTakesNo204) {
-  const std::unique_ptr<CopySession> session = CreateIcapSession(queue_, ByteFlow());
+  const std::unique_ptr<serving::Session> session = CreateIcapSession(queue_, ByteFlow());
   std::string answer = Feed(*session, Reqmod("Preview: 6\r\n", "6\r\nhello \r\n0\r\n\r\n"), 1000);
   answer += Feed(*session, "5\r\nworld\r\n0\r\n\r\n", 1000);
   EXPECT_THAT(answer, StartsWith("ICAP/1.0 100 Continue\r\n\r\nICAP/1.0 200 OK\r\n"));
@@ -167,7 +167,7 @@ TEST_F(IcapSession, GivesTheMessageBackToAClientThatTakesNo204) {
 }
 
 TEST_F(IcapSession, PassesOnAResponseBehindItsRequest) {
-  const std::unique_ptr<CopySession> session = CreateIcapSession(queue_, ByteFlow());
+  const std::unique_ptr<serving::Session> session = CreateIcapSession(queue_, ByteFlow());
   const std::string text = absl::StrCat(
       "RESPMOD icap://127.0.0.1/respmod ICAP/1.0\r\nAllow: 204\r\nEncapsulated: req-hdr=0, "
       "res-hdr=",
@@ -187,12 +187,12 @@ TEST_F(IcapSession, RefusesWhatIsNoIcap) {
         "ab\r\nnonsense\r\n",
         "REQMOD icap://h/x ICAP/1.0\r\nPreview: 99999999999\r\nEncapsulated: req-hdr=0, "
         "req-body=1\r\n\r\nx"}) {
-    const std::unique_ptr<CopySession> session = CreateIcapSession(queue_, ByteFlow());
+    const std::unique_ptr<serving::Session> session = CreateIcapSession(queue_, ByteFlow());
     std::string answer;
     EXPECT_FALSE(session->Receive(text, answer).ok()) << text;
     EXPECT_THAT(answer, HasSubstr("ICAP/1.0 400 Bad Request\r\n"));
   }
-  const std::unique_ptr<CopySession> session = CreateIcapSession(queue_, ByteFlow());
+  const std::unique_ptr<serving::Session> session = CreateIcapSession(queue_, ByteFlow());
   std::string answer;
   EXPECT_FALSE(session->Receive("REQMOD " + std::string(100000, 'a'), answer).ok());
 }
@@ -218,7 +218,7 @@ TEST_F(IcapSession, IsNotImpressedByWhatChunksSayOfThemselves) {
                 "0\r\n" + std::string(100'000, 'a') + ": " + std::string(100'000, 'b'), true},
            Case{"less than a chunk's size", "3\r\nabcdef\r\n0\r\n\r\n", true},
        }) {
-    const std::unique_ptr<CopySession> session = CreateIcapSession(queue_, ByteFlow());
+    const std::unique_ptr<serving::Session> session = CreateIcapSession(queue_, ByteFlow());
     std::string answer;
     absl::Status status;
     const std::string request = Reqmod("Allow: 204\r\n", test.body);

@@ -101,7 +101,7 @@ class SpoeSession : public ::testing::Test {
   Coverage coverage_;
   CopyQueue queue_{1 << 20, coverage_, recorder_};
   // As it is found on the endpoint for HTTP.
-  std::unique_ptr<CopySession> session_ = CreateHttpSession(queue_, ByteFlow());
+  std::unique_ptr<serving::Session> session_ = CreateHttpSession(queue_, ByteFlow());
   absl::Status status_;
 };
 

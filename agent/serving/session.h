@@ -1,20 +1,19 @@
-#ifndef SKIMWATCH_AGENT_TRAFFIC_SOURCE_MIRROR_COPY_SESSION_H_
-#define SKIMWATCH_AGENT_TRAFFIC_SOURCE_MIRROR_COPY_SESSION_H_
+#ifndef SKIMWATCH_AGENT_SERVING_SESSION_H_
+#define SKIMWATCH_AGENT_SERVING_SESSION_H_
 
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <string_view>
 
 #include "absl/status/status.h"
 
-namespace skimwatch::traffic {
+namespace skimwatch::serving {
 
-// One connection of a server that takes copies: bytes in, answers out. Knows nothing of sockets, so
-// that it can be tested without. On the server's thread.
-class CopySession {
+// One connection of a server: bytes in, answers out. Knows nothing of sockets, so that it can be
+// tested without. On the server's thread.
+class Session {
  public:
-  virtual ~CopySession() = default;
+  virtual ~Session() = default;
 
   // Takes what the peer sent and appends what is to be sent back to `answer`. An error ends the
   // connection after `answer` was sent, and says what was wrong, without the bytes.
@@ -29,6 +28,6 @@ class CopySession {
   virtual uint64_t requests_cut() const { return 0; }
 };
 
-}  // namespace skimwatch::traffic
+}  // namespace skimwatch::serving
 
-#endif  // SKIMWATCH_AGENT_TRAFFIC_SOURCE_MIRROR_COPY_SESSION_H_
+#endif  // SKIMWATCH_AGENT_SERVING_SESSION_H_
