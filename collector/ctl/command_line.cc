@@ -67,6 +67,7 @@ class Parser {
   void AddFindings();
   void AddScripts();
   void AddDestinations();
+  void AddCsp();
   void AddCard();
   void AddAudit();
   void AddCompletion();
@@ -116,6 +117,7 @@ Parser::Parser()
   AddFindings();
   AddScripts();
   AddDestinations();
+  AddCsp();
   CLI::App* const agents = Group("agents", "Agents that the collector knows");
   CLI::App* const list = Leaf(agents, "list", "List the agents and how they are", ListAgents);
   list->add_option("--limit", options_.limit, "Most rows to show, 0 for all")
@@ -301,6 +303,27 @@ void Parser::AddDestinations() {
       ->type_name("TEXT");
   revoke->add_option("--reason", options_.reason, "Why; asked for on a terminal")
       ->type_name("TEXT");
+}
+
+void Parser::AddCsp() {
+  CLI::App* const group = Group("csp", "Headers that let a page run what is approved");
+  CLI::App* const suggest = Leaf(
+      group, "suggest", "Write the headers that fit a page's approved scripts", SuggestCspHeaders);
+  suggest
+      ->add_option(
+          "PAGE", options_.pages,
+          "The page's address, or its file in a web root, as `scripts list` has it; several "
+          "names of one page")
+      ->required()
+      ->type_name("");
+  suggest->add_option("--site", options_.site, "The page's site")->required()->type_name("SITE");
+  suggest
+      ->add_option("--endpoint", options_.endpoint,
+                   "Where browsers send reports, an address or a path (/skimwatch-reports by "
+                   "default)")
+      ->type_name("URL");
+  suggest->add_flag("--strict", options_.strict,
+                    "External scripts by hash alone; each needs its integrity attribute");
 }
 
 void Parser::AddCard() {

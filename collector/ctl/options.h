@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace skimwatch::ctl {
 
@@ -39,6 +40,11 @@ struct Options {
   std::string file;
   // Findings to watch for before the watch ends; 0 for no end.
   uint64_t count = 0;
+
+  // A page to write headers for, where browsers are to report, and whether by hashes alone.
+  std::vector<std::string> pages;
+  std::string endpoint = "/skimwatch-reports";
+  bool strict = false;
 
   // What to decide.
   std::string script;

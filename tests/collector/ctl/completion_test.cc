@@ -27,7 +27,8 @@ std::string Offers(const std::string& words) {
 }
 
 TEST(Completion, WorksInBash) {
-  EXPECT_THAT(Offers("skimwatchctl \"\""), HasSubstr("exposures findings scripts destinations agents card"));
+  EXPECT_THAT(Offers("skimwatchctl \"\""),
+              HasSubstr("exposures findings scripts destinations csp agents card"));
   EXPECT_EQ(Offers("skimwatchctl exp"), "exposures");
   EXPECT_EQ(Offers("skimwatchctl scripts ap"), "approve");
   EXPECT_EQ(Offers("skimwatchctl exposures list --state \"\""), "open closed all");
