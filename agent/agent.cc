@@ -17,6 +17,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
+#include "agent/browser_reporting.h"
 #include "agent/budget_keeper.h"
 #include "agent/card/brand_file.h"
 #include "agent/card/brand_table.h"
@@ -244,6 +245,7 @@ class AgentImpl final : public Agent {
   absl::Status OpenMirrors();
   absl::Status OpenSamples();
   absl::Status OpenJournals();
+  absl::Status OpenBrowserReports();
   absl::Status OpenMetrics();
   absl::Status DropRights() const;
   // Of the configuration and, where it came, of the policy.
@@ -278,14 +280,16 @@ class AgentImpl final : public Agent {
   std::unique_ptr<Mirrors> mirrors_;
   std::unique_ptr<Samples> samples_;
   std::unique_ptr<Journals> journals_;
+  std::unique_ptr<BrowserReporting> browser_reports_;
   std::unique_ptr<admin::AdminServer> admin_;
   // By the last heartbeat.
   mutable std::atomic<uint64_t> dropped_before_{0};
 
-  // A policy can come before the web roots are open.
+  // A policy can come before the web roots and the report endpoints are open.
   absl::Mutex policy_mutex_;
   std::optional<v1::Policy> policy_ ABSL_GUARDED_BY(policy_mutex_);
   bool web_roots_open_ ABSL_GUARDED_BY(policy_mutex_) = false;
+  bool browser_reports_open_ ABSL_GUARDED_BY(policy_mutex_) = false;
 
   absl::Mutex stop_mutex_;
   bool stopped_ ABSL_GUARDED_BY(stop_mutex_) = false;
@@ -333,6 +337,7 @@ absl::Status AgentImpl::Begin() {
   if (absl::Status s = OpenMirrors(); !s.ok()) return s;
   if (absl::Status s = OpenSamples(); !s.ok()) return s;
   if (absl::Status s = OpenJournals(); !s.ok()) return s;
+  if (absl::Status s = OpenBrowserReports(); !s.ok()) return s;
   if (absl::Status s = OpenMetrics(); !s.ok()) return s;
   if (absl::Status s = DropRights(); !s.ok()) return s;
   StartSources();
@@ -388,6 +393,9 @@ absl::Status AgentImpl::OpenUplink() {
   if (!config().sources().http_mirrors().empty()) options.capabilities.push_back("http_mirror");
   if (!config().sources().icap_servers().empty()) options.capabilities.push_back("icap");
   if (!config().sources().tls_probes().empty()) options.capabilities.push_back("tls_probe");
+  if (!config().sources().browser_reports().empty()) {
+    options.capabilities.push_back("browser_report");
+  }
   options.heartbeat = [this] { return Heartbeat(); };
   options.on_policy = [this](const v1::Policy& policy) { TakePolicy(policy); };
   absl::StatusOr<std::unique_ptr<uplink::Uplink>> uplink = uplink::Uplink::Open(std::move(options));
@@ -433,6 +441,7 @@ void AgentImpl::TakePolicy(const v1::Policy& policy) {
   absl::MutexLock lock(&policy_mutex_);
   policy_ = policy;
   if (web_roots_open_) web_roots_->SetApproved(policy.approved_scripts());
+  if (browser_reports_open_) browser_reports_->SetApproved(policy.approved_scripts());
 }
 
 absl::Status AgentImpl::OpenCaptures() {
@@ -447,7 +456,8 @@ absl::Status AgentImpl::OpenCaptures() {
   }
   bool any = !sources.log_files().empty() || !sources.web_roots().empty() ||
              !sources.http_mirrors().empty() || !sources.icap_servers().empty() ||
-             !sources.tls_probes().empty() || HasIntake(sources);
+             !sources.tls_probes().empty() || HasIntake(sources) ||
+             !sources.browser_reports().empty();
   for (const config::v1::PacketCapture& wanted : sources.packet_captures()) {
     Capture capture{.interface = wanted.interface()};
     traffic::TrafficDecoderOptions decoder =
@@ -490,7 +500,7 @@ absl::Status AgentImpl::OpenTlsProbes() {
   if (tls_->error().ok()) return absl::OkStatus();
   const bool has_others = !sources.log_files().empty() || !sources.web_roots().empty() ||
                           !sources.http_mirrors().empty() || !sources.icap_servers().empty() ||
-                          HasIntake(sources) ||
+                          HasIntake(sources) || !sources.browser_reports().empty() ||
                           std::any_of(captures_.begin(), captures_.end(),
                                       [](const Capture& c) { return c.capture != nullptr; });
   if (!has_others) return tls_->error();
@@ -575,11 +585,32 @@ absl::Status AgentImpl::OpenJournals() {
   if (error.ok()) return absl::OkStatus();
   const bool has_others = journals_->any() || !logs_.empty() || web_roots_ != nullptr ||
                           mirrors_ != nullptr || samples_ != nullptr ||
+                          !config().sources().browser_reports().empty() ||
                           (tls_ != nullptr && tls_->error().ok()) ||
                           std::any_of(captures_.begin(), captures_.end(),
                                       [](const Capture& c) { return c.capture != nullptr; });
   if (!has_others) return error;
   spdlog::error("{}; going on without it", error.ToString());
+  return absl::OkStatus();
+}
+
+absl::Status AgentImpl::OpenBrowserReports() {
+  if (config().sources().browser_reports().empty()) return absl::OkStatus();
+  BrowserReporting::Options options{
+      .scan = ScanOptions(),
+      .state_directory = absl::StrCat(config().state_directory(), "/browser-reports")};
+  if (absl::Status s = MakePrivateDirectory(options.state_directory); !s.ok()) return s;
+  absl::StatusOr<std::shared_ptr<const traffic::SiteMap>> sites =
+      traffic::SiteMap::Create(config().sites(), nullptr);
+  if (!sites.ok()) return sites.status();
+  options.sites = *std::move(sites);
+  absl::StatusOr<std::unique_ptr<BrowserReporting>> reporting =
+      BrowserReporting::Start(config(), options, *brands_, *writer_);
+  if (!reporting.ok()) return reporting.status();
+  absl::MutexLock lock(&policy_mutex_);
+  browser_reports_ = *std::move(reporting);
+  browser_reports_open_ = true;
+  if (policy_.has_value()) browser_reports_->SetApproved(policy_->approved_scripts());
   return absl::OkStatus();
 }
 
@@ -697,6 +728,7 @@ AgentSnapshot AgentImpl::Snapshot() const {
   if (mirrors_ != nullptr) mirrors_->AddTo(snapshot);
   if (samples_ != nullptr) samples_->AddTo(snapshot);
   if (journals_ != nullptr) journals_->AddTo(snapshot);
+  if (browser_reports_ != nullptr) browser_reports_->AddTo(snapshot);
   if (web_roots_ != nullptr) {
     snapshot.web_roots = web_roots_->GetStats();
     snapshot.scripts = script_reporter_->stats();
@@ -734,6 +766,7 @@ void AgentImpl::Stop(absl::Duration timeout) {
   if (journals_ != nullptr) journals_->Stop();
   if (mirrors_ != nullptr) mirrors_->Stop();
   if (samples_ != nullptr) samples_->Stop();
+  if (browser_reports_ != nullptr) browser_reports_->Stop();
   if (web_roots_ != nullptr) web_roots_->Stop();
   // Without an uplink nothing takes what it tells.
   if (destinations_ != nullptr && uplink_ != nullptr) destinations_->Stop();
@@ -778,7 +811,8 @@ absl::Status CheckEnvironment(const config::v1::AgentConfig& config) {
                                               " is not a folder that this user can see"));
     }
   }
-  if (!config.sources().packet_captures().empty() || !config.sources().tls_probes().empty()) {
+  if (!config.sources().packet_captures().empty() || !config.sources().tls_probes().empty() ||
+      !config.sources().browser_reports().empty()) {
     absl::StatusOr<std::shared_ptr<const traffic::SiteMap>> sites =
         traffic::SiteMap::Create(config.sites(), nullptr);
     if (!sites.ok()) return sites.status();

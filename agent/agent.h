@@ -19,6 +19,7 @@ namespace skimwatch::agent {
 //   sample threads ---> ByteFlowDecoder -> MessageScanner -+
 //   log and journal threads -----------> MessageScanner -+-> FindingWriter -> Uplink
 //   web root threads -> ScriptMonitor -> ScriptReporter -+
+//   report endpoints -> BrowserReportReporter -----------+
 //
 // Start returns when every source runs. Thread-safe.
 class Agent {

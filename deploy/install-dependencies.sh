@@ -29,7 +29,7 @@ build|libhtp-dev|HTTP/1 parser made for traffic that is watched
 build|libnghttp2-dev|HTTP/2 of request copies; header compression of captured HTTP/2
 build|libsystemd-dev|reads the journal
 build|libpsl-dev|registered domains, by the public suffix list
-build|libboost-dev|sockets and HTTP of the servers that take request copies (Asio, Beast)
+build|libboost-dev|sockets and HTTP of the servers that take request copies and browser reports (Asio, Beast)
 build|libbpf-dev|loads the probes of TLS libraries into the kernel
 build|clang|compiles those probes for the kernel
 build|bpftool|makes the header that carries them
@@ -41,7 +41,7 @@ build|libgumbo-dev|HTML of watched pages
 build|libgit2-dev|differences between versions of a script
 build|libhwy-dev|vector instructions of every processor, chosen at run time
 build|libre2-dev|patterns over scripts, with linear time
-build|nlohmann-json3-dev|JSON output of the programs and its tests
+build|nlohmann-json3-dev|JSON of browser reports, and output of the programs and its tests
 run|nginx-light|web server of the quickstart and of the tests
 run|openssl|throw-away certificates of the quickstart
 run|curl|shoppers of the quickstart
@@ -57,6 +57,7 @@ test|prometheus|scrapes the collector; promtool checks rules
 test|prometheus-alertmanager|tells a webhook of alerts
 test|jsonnet|makes rules and dashboards of the mixin
 test|strace|makes disk faults
+test|chromium|the browser of shoppers
 test|squid|an egress proxy that hands over requests by ICAP
 test|python3|a web server under test that is not nginx; a writer of samples
 test|systemd-journal-remote|makes journal files

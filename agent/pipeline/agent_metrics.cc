@@ -496,6 +496,78 @@ void AddScripts(const AgentSnapshot& snapshot, Families& families) {
              static_cast<double>(stats.changes));
 }
 
+void AddBrowserReports(const AgentSnapshot& snapshot, Families& families) {
+  if (snapshot.browser_reports.empty()) return;
+  using Endpoint = AgentSnapshot::BrowserReports;
+  const auto per_endpoint = [&](const char* name, const char* help, MetricType type, auto value) {
+    std::vector<Series> series;
+    for (const Endpoint& one : snapshot.browser_reports) {
+      series.push_back({{{"listen", one.listen}}, static_cast<double>(value(one.endpoint))});
+    }
+    Add(families, name, help, type, series);
+  };
+  std::vector<Series> requests, reports, last;
+  for (const Endpoint& one : snapshot.browser_reports) {
+    for (size_t i = 0; i < one.endpoint.requests.size(); ++i) {
+      const std::string_view name =
+          script::RequestOutcomeName(static_cast<script::RequestOutcome>(i));
+      requests.push_back({{{"listen", one.listen}, {"outcome", std::string(name)}},
+                          static_cast<double>(one.endpoint.requests[i])});
+    }
+    for (size_t i = 0; i < one.endpoint.reports.size(); ++i) {
+      const std::string_view name =
+          script::ReportOutcomeName(static_cast<script::ReportOutcome>(i));
+      reports.push_back({{{"listen", one.listen}, {"outcome", std::string(name)}},
+                         static_cast<double>(one.endpoint.reports[i])});
+    }
+    if (one.endpoint.last_report > absl::InfinitePast()) {
+      last.push_back({{{"listen", one.listen}}, UnixSeconds(one.endpoint.last_report)});
+    }
+  }
+  Add(families, "skimwatch_browser_report_requests_total",
+      "Requests to the report endpoint. client_limit: one client sends more than "
+      "client_requests_per_minute; total_limit and queue_full: all together send more than is "
+      "taken.",
+      MetricType::Counter, requests);
+  Add(families, "skimwatch_browser_reports_total",
+      "Reports of shoppers' browsers by what became of them. unknown_site: the page's host is in "
+      "no "
+      "site's hosts; noise_*: extensions and the like; no_hash: give the script a crossorigin "
+      "attribute.",
+      MetricType::Counter, reports);
+  if (!last.empty()) {
+    Add(families, "skimwatch_browser_report_last_timestamp_seconds",
+        "When the last report came. One that is long ago means that browsers are no longer asked "
+        "for reports, or that they do not arrive.",
+        MetricType::Gauge, last);
+  }
+  using Stats = script::ReportEndpoint::Stats;
+  per_endpoint("skimwatch_browser_report_connections_refused_total",
+               "Connections not taken, since connections_max were open.", MetricType::Counter,
+               [](const Stats& s) { return s.server.connections_refused; });
+  per_endpoint("skimwatch_browser_scripts",
+               "Scripts by page that enough browsers agree to have loaded.", MetricType::Gauge,
+               [](const Stats& s) { return s.scripts; });
+  per_endpoint("skimwatch_browser_unapproved_scripts",
+               "Of these, scripts whose bytes nobody approved: `skimwatchctl scripts list`.",
+               MetricType::Gauge, [](const Stats& s) { return s.unapproved_scripts; });
+  per_endpoint("skimwatch_browser_pending_scripts",
+               "Scripts that too few browsers reported to be told of.", MetricType::Gauge,
+               [](const Stats& s) { return s.pending_scripts; });
+  per_endpoint("skimwatch_browser_learning",
+               "1 in the first learn_hours, while scripts are proposed rather than called new.",
+               MetricType::Gauge, [](const Stats& s) { return s.learning ? 1 : 0; });
+  per_endpoint("skimwatch_browser_script_changes_total",
+               "Scripts proposed, added, changed, removed and restored.", MetricType::Counter,
+               [](const Stats& s) { return s.changes; });
+  per_endpoint("skimwatch_browser_report_write_errors_total",
+               "Times that what is known of scripts could not be saved. See the agent's log.",
+               MetricType::Counter, [](const Stats& s) { return s.write_errors; });
+  per_endpoint("skimwatch_browser_report_states_set_aside_total",
+               "States found damaged and set aside; scripts were learned anew.",
+               MetricType::Counter, [](const Stats& s) { return s.states_set_aside; });
+}
+
 void AddScan(const AgentSnapshot& snapshot, Families& families) {
   std::vector<Series> coverage;
   for (size_t i = 0; i < snapshot.coverage.size(); ++i) {
@@ -687,6 +759,7 @@ std::vector<prometheus::MetricFamily> AgentFamilies(const AgentSnapshot& snapsho
   AddSamples(snapshot, families);
   AddScripts(snapshot, families);
   AddDestinations(snapshot, families);
+  AddBrowserReports(snapshot, families);
   AddWriter(snapshot, families);
   AddUplink(snapshot, families);
   AddProcess(snapshot, families);

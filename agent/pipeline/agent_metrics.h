@@ -14,6 +14,7 @@
 #include "agent/pipeline/process_usage.h"
 #include "agent/pipeline/script_reporter.h"
 #include "agent/script/script_monitor.h"
+#include "agent/script/source/browser_report/report_endpoint.h"
 #include "agent/traffic/coverage.h"
 #include "agent/traffic/destination/destination_monitor.h"
 #include "agent/traffic/flow_sampler.h"
@@ -76,8 +77,12 @@ struct AgentSnapshot {
     std::optional<traffic::SampleSocket::Stats> socket;
     std::optional<traffic::SampleFolder::Stats> folder;
   };
+  struct BrowserReports {
+    std::string listen;
+    script::ReportEndpoint::Stats endpoint;
+  };
   struct Scan {
-    // `packet_capture`, `tls_probe`, `log_file`.
+    // `packet_capture`, `tls_probe`, `log_file`, `browser_report`.
     std::string source;
     MessageScanner::Stats scanner;
   };
@@ -100,6 +105,7 @@ struct AgentSnapshot {
   std::vector<Mirror> mirrors;
   std::vector<Journal> journals;
   std::vector<Samples> samples;
+  std::vector<BrowserReports> browser_reports;
   std::vector<Scan> scans;
   std::optional<script::ScriptMonitor::Stats> web_roots;
   ScriptReporter::Stats scripts;

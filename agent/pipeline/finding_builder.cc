@@ -122,6 +122,7 @@ std::string DestinationOf(const traffic::Provenance& provenance) {
 
 std::string_view RuleOf(v1::Direction direction, v1::SourceKind source) {
   if (source == v1::SOURCE_KIND_WEB_ROOT) return "card.in_web_root";
+  if (source == v1::SOURCE_KIND_BROWSER_REPORT) return "card.browser_report";
   switch (direction) {
     case v1::DIRECTION_AT_REST:
       return "card.at_rest";
@@ -230,14 +231,16 @@ SightingOrigin OriginOf(const traffic::Provenance& provenance, traffic::Part par
 v1::Severity SeverityOf(const CardSighting& sighting, bool expected, bool unapproved) {
   if (expected || IsInbound(sighting.origin->provenance.direction())) return v1::SEVERITY_INFO;
   if (sighting.test_card) return v1::SEVERITY_LOW;
-  const bool authentication_data = sighting.kind != card::MatchKind::kPan;
+  // In a shopper's browser a number has no business in what a policy blocked.
+  const bool gravest = sighting.kind != card::MatchKind::kPan ||
+                       sighting.origin->provenance.source() == v1::SOURCE_KIND_BROWSER_REPORT;
   switch (sighting.confidence) {
     case card::Confidence::kHigh:
       return v1::SEVERITY_CRITICAL;
     case card::Confidence::kMedium:
-      return authentication_data || unapproved ? v1::SEVERITY_CRITICAL : v1::SEVERITY_HIGH;
+      return gravest || unapproved ? v1::SEVERITY_CRITICAL : v1::SEVERITY_HIGH;
     case card::Confidence::kLow:
-      return authentication_data ? v1::SEVERITY_MEDIUM : v1::SEVERITY_LOW;
+      return gravest ? v1::SEVERITY_MEDIUM : v1::SEVERITY_LOW;
   }
   return v1::SEVERITY_LOW;
 }

@@ -7,29 +7,10 @@
 #include "absl/time/clock.h"
 #include "agent/card/mask.h"
 #include "agent/pipeline/card_sighting.h"
-#include "google/protobuf/util/time_util.h"
+#include "agent/pipeline/script_finding.h"
 
 namespace skimwatch::pipeline {
 namespace {
-
-using google::protobuf::util::TimeUtil;
-
-const char* RuleOf(v1::ScriptChange::Change change) {
-  switch (change) {
-    case v1::ScriptChange::CHANGE_PROPOSED:
-      return "script.proposed";
-    case v1::ScriptChange::CHANGE_ADDED:
-      return "script.added";
-    case v1::ScriptChange::CHANGE_CHANGED:
-      return "script.changed";
-    case v1::ScriptChange::CHANGE_REMOVED:
-      return "script.removed";
-    case v1::ScriptChange::CHANGE_RESTORED:
-      return "script.restored";
-    default:
-      return "script.unknown";
-  }
-}
 
 v1::Provenance WebRootProvenance(const std::string& file) {
   v1::Provenance provenance;
@@ -69,18 +50,8 @@ ScriptReporter::~ScriptReporter() = default;
 
 void ScriptReporter::OnChange(std::string_view site, const v1::ScriptChange& change,
                               v1::Severity severity) {
-  v1::Finding finding;
-  finding.set_site(site.data(), site.size());
-  finding.set_severity(severity);
-  finding.set_confidence(v1::CONFIDENCE_HIGH);
-  finding.set_rule(RuleOf(change.change()));
-  *finding.mutable_first_seen() = TimeUtil::GetCurrentTime();
-  *finding.mutable_last_seen() = finding.first_seen();
-  finding.set_count(1);
-  finding.set_sampling_probability(1);
+  v1::Finding finding = MakeScriptFinding(site, change, severity, v1::CONFIDENCE_HIGH);
   *finding.mutable_provenance() = WebRootProvenance(change.script());
-  finding.set_destination(change.page().empty() ? change.script() : change.page());
-  *finding.mutable_script_change() = change;
   {
     absl::MutexLock lock(&mutex_);
     ++stats_.changes;

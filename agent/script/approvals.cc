@@ -17,6 +17,7 @@ std::string InlineKey(const std::string& page, const std::string& sha256) {
 Approvals::Approvals(const google::protobuf::RepeatedPtrField<v1::ApprovedScript>& approved) {
   for (const v1::ApprovedScript& script : approved) {
     by_script_[Script(script.site(), script.script())].insert(script.sha256());
+    bytes_[script.site()].insert(script.sha256());
     const std::optional<InlineName> name = ParseInlineName(script.script());
     if (!name) continue;
     int& number = inline_numbers_[Script(script.site(), InlineKey(name->page, script.sha256()))];
@@ -29,6 +30,11 @@ bool Approvals::Contains(const std::string& site, const std::string& script,
                          const std::string& sha256) const {
   const auto entry = by_script_.find(Script(site, script));
   return entry != by_script_.end() && entry->second.contains(sha256);
+}
+
+bool Approvals::ContainsBytes(const std::string& site, const std::string& sha256) const {
+  const auto entry = bytes_.find(site);
+  return entry != bytes_.end() && entry->second.contains(sha256);
 }
 
 bool Approvals::Knows(const std::string& site, const std::string& script) const {

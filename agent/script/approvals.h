@@ -20,6 +20,8 @@ class Approvals {
 
   bool Contains(const std::string& site, const std::string& script,
                 const std::string& sha256) const;
+  // Whether the bytes are approved under any name of the site.
+  bool ContainsBytes(const std::string& site, const std::string& sha256) const;
   // Whether any version of the script is approved.
   bool Knows(const std::string& site, const std::string& script) const;
 
@@ -30,6 +32,8 @@ class Approvals {
  private:
   using Script = std::pair<std::string, std::string>;
   absl::flat_hash_map<Script, absl::flat_hash_set<std::string>> by_script_;
+  // By site.
+  absl::flat_hash_map<std::string, absl::flat_hash_set<std::string>> bytes_;
   // By site, and page and hash together.
   absl::flat_hash_map<Script, int> inline_numbers_;
 };

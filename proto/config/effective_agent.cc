@@ -137,16 +137,55 @@ void CheckSamples(const Checker& sources, const v1::AgentConfig& config, const I
   });
 }
 
+// A name that a header of HTTP can have (RFC 9110, 5.6.2), as far as any has it.
+bool IsHeaderName(std::string_view text) {
+  return !text.empty() && text.size() <= 64 && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_';
+  });
+}
+
+void CheckBrowserReports(const Checker& reports, const v1::AgentConfig& config,
+                         const IsSite& is_site, std::map<std::string, std::string>& listens) {
+  reports.Required("listen", "where to listen, `address:port` or `unix:/path`");
+  reports.Valid("listen", IsListenAddress, "`address:port` or `unix:/path`");
+  reports.Unique("listen", listens);
+  CheckSite(reports, config, is_site);
+  const bool has_hosts = std::any_of(config.sites().begin(), config.sites().end(),
+                                     [](const v1::Site& site) { return !site.hosts().empty(); });
+  if (!has_hosts) {
+    reports.Error("", "no site with hosts",
+                  "`hosts` in `sites`: only reports of pages on these are taken");
+  }
+  reports.Text("client_header", "X-Real-IP");
+  reports.Valid("client_header", IsHeaderName, "the name of a header, or `none`");
+  reports.Number("browsers_min", 3, 1, 200);
+  reports.Number("learn_hours", 24, 0, 8760);
+  reports.LowerCase("noise_hosts");
+  reports.Texts("noise_hosts", {"*.kaspersky-labs.com", "*.bitdefender.net", "*.bitdefender.com",
+                                "local.adguard.org", "local.adguard.com", "*.avast.com"});
+  reports.EachValid("noise_hosts", IsHostPattern, "a host, exact or `*.example.com`");
+  reports.EachValid("pages", IsGlob, "a glob of paths");
+  reports.Number("client_requests_per_minute", 600, 1, 1000000);
+  reports.Number("requests_per_second", 2000, 1, 1000000);
+  reports.Number("body_bytes_max", 65536, 1024, 1048576);
+  reports.Number("fold_window_seconds", 300, 1, 86400);
+  reports.Number("restore_after_seconds", 3600, 1, 604800);
+  reports.Number("connections_max", 256, 1, 65536);
+  reports.Number("queue_mib", 8, 1, 1024);
+}
+
 void CheckSources(const Checker& root, const v1::AgentConfig& config, const IsSite& is_site) {
   const Checker sources = root.Message("sources");
   const v1::Sources& given = config.sources();
   if (given.packet_captures().empty() && given.log_files().empty() && given.web_roots().empty() &&
       given.http_mirrors().empty() && given.icap_servers().empty() && given.tls_probes().empty() &&
       given.journals().empty() && given.sample_sockets().empty() &&
-      given.sample_folders().empty()) {
+      given.sample_folders().empty() && given.browser_reports().empty()) {
     sources.Error("", "none",
                   "at least one of packet_captures, log_files, web_roots, http_mirrors, "
-                  "icap_servers, tls_probes, journals, sample_sockets, sample_folders");
+                  "icap_servers, tls_probes, journals, sample_sockets, sample_folders, "
+                  "browser_reports");
   }
   sources.Each("packet_captures", [&](const Checker& capture) {
     // IFNAMSIZ, less the zero byte.
@@ -177,6 +216,11 @@ void CheckSources(const Checker& root, const v1::AgentConfig& config, const IsSi
   });
   sources.Each("icap_servers",
                [&](const Checker& icap) { CheckCopyServer(icap, config, is_site, listens); });
+  std::map<std::string, std::string> report_sites;
+  sources.Each("browser_reports", [&](const Checker& reports) {
+    CheckBrowserReports(reports, config, is_site, listens);
+    reports.Unique("site", report_sites);
+  });
   std::map<std::string, std::string> paths;
   sources.Each("web_roots", [&](const Checker& web_root) {
     web_root.Required("path", "the folder of a web root");

@@ -34,6 +34,7 @@ AgentSnapshot WholeSnapshot() {
   snapshot.logs.push_back({.paths = "/var/log/*.log"});
   snapshot.scans.push_back({.source = "packet_capture"});
   snapshot.web_roots.emplace();
+  snapshot.browser_reports.push_back({.listen = "unix:/r"});
   snapshot.process.emplace();
   snapshot.certificate_expiry = absl::FromUnixSeconds(1'800'000'000);
   return snapshot;
@@ -82,12 +83,28 @@ TEST(AgentMetrics, ShowACaptureThatCouldNotBeOpened) {
   EXPECT_EQ(ValuesOf(snapshot)["skimwatch_capture_up,interface=eth0"], 0);
 }
 
+TEST(AgentMetrics, CountBrowserReportsByWhatBecameOfThem) {
+  AgentSnapshot snapshot = WholeSnapshot();
+  script::ReportEndpoint::Stats& stats = snapshot.browser_reports[0].endpoint;
+  stats.requests[static_cast<size_t>(script::RequestOutcome::kClientLimit)] = 7;
+  stats.reports[static_cast<size_t>(script::ReportOutcome::kNoiseExtension)] = 9;
+  stats.last_report = absl::FromUnixSeconds(1'800'000'000);
+  std::map<std::string, double> values = ValuesOf(snapshot);
+  EXPECT_EQ(values["skimwatch_browser_report_requests_total,listen=unix:/r,outcome=client_limit"],
+            7);
+  EXPECT_EQ(values["skimwatch_browser_report_requests_total,listen=unix:/r,outcome=accepted"], 0);
+  EXPECT_EQ(values["skimwatch_browser_reports_total,listen=unix:/r,outcome=noise_extension"], 9);
+  EXPECT_EQ(values["skimwatch_browser_report_last_timestamp_seconds,listen=unix:/r"],
+            1'800'000'000);
+}
+
 TEST(AgentMetrics, LeaveOutSourcesThatAreNotThere) {
   std::set<std::string> names;
   for (const prometheus::MetricFamily& family : AgentFamilies({})) names.insert(family.name);
   EXPECT_THAT(names, Not(Contains("skimwatch_capture_packets_total")));
   EXPECT_THAT(names, Not(Contains("skimwatch_log_lines_total")));
   EXPECT_THAT(names, Not(Contains("skimwatch_web_root_scripts")));
+  EXPECT_THAT(names, Not(Contains("skimwatch_browser_reports_total")));
   EXPECT_THAT(names, Contains("skimwatch_build_info"));
 }
 

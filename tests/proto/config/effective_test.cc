@@ -350,7 +350,7 @@ TEST(AgentConfig, NamesEverythingThatIsMissing) {
             "`plaintext: true` on a local address)\n"
             "a.yaml:1:1: sources: found none, expected at least one of packet_captures, "
             "log_files, web_roots, http_mirrors, icap_servers, tls_probes, journals, "
-            "sample_sockets, sample_folders");
+            "sample_sockets, sample_folders, browser_reports");
 }
 
 TEST(AgentConfig, RefusesPlaintextToAnotherMachine) {
@@ -459,6 +459,32 @@ TEST(AgentConfig, ChecksTlsProbes) {
             HasSubstr("tls_probes[2].rescan_interval_seconds")));
 }
 
+TEST(AgentConfig, ChecksBrowserReports) {
+  const std::string head =
+      "collector: {address: \"unix:/run/c\", tls: {plaintext: true}}\n"
+      "sources:\n  browser_reports:\n";
+  EXPECT_THAT(
+      AgentError(
+          "sites: [{name: shop, hosts: [shop.example]}, {name: other}]\n" + head +
+              R"(    - {listen: "unix:/run/r", site: shop, client_header: "a b", browsers_min: 0}
+    - {listen: "unix:/run/r", site: shop, learn_hours: 9000, noise_hosts: ["a/b"]}
+    - {site: other, requests_per_second: 0, body_bytes_max: 10}
+)",
+          ""),
+      AllOf(HasSubstr("browser_reports[0].client_header: found `a b`"),
+            HasSubstr("browser_reports[0].browsers_min: found 0, expected 1 to 200"),
+            HasSubstr("browser_reports[1].listen: found `unix:/run/r` again"),
+            HasSubstr("browser_reports[1].site: found `shop` again"),
+            HasSubstr("browser_reports[1].learn_hours: found 9000, expected 0 to 8760"),
+            HasSubstr("browser_reports[1].noise_hosts[0]"),
+            HasSubstr("browser_reports[2].listen: found nothing"),
+            HasSubstr("browser_reports[2].requests_per_second"),
+            HasSubstr("browser_reports[2].body_bytes_max")));
+  EXPECT_THAT(
+      AgentError("sites: [{name: shop}]\n" + head + "    - {listen: \"unix:/run/r\"}\n", ""),
+      HasSubstr("browser_reports[0]: found no site with hosts"));
+}
+
 TEST(AgentConfig, RefusesBadSources) {
   EXPECT_EQ(AgentError("", R"(sites: [{name: shop}]
 collector: {address: "unix:/run/c", tls: {plaintext: true}}
@@ -518,7 +544,8 @@ INSTANTIATE_TEST_SUITE_P(
 // What a comment of a .proto calls a default is what an empty configuration has.
 TEST(EffectiveConfig, HasEveryDefaultThatTheReferenceNames) {
   const std::string folder = absl::StrCat(SKIMWATCH_SOURCE_DIR, "/proto/skimwatch/config/v1/");
-  const std::string effective = absl::StrCat(ToYaml(Agent(R"(sites: [{name: shop}]
+  const std::string effective =
+      absl::StrCat(ToYaml(Agent(R"(sites: [{name: shop, hosts: [shop.example]}]
 collector: {address: "unix:/run/c", tls: {plaintext: true}}
 sources:
   packet_captures: [{interface: lo}]
@@ -530,9 +557,10 @@ sources:
   journals: [{}]
   sample_sockets: [{path: /run/s}]
   sample_folders: [{path: /f}]
+  browser_reports: [{listen: "unix:/run/r"}]
 )")),
-                                             ToYaml(Collector("listen: 127.0.0.1:1\n"
-                                                              "tls: {plaintext: true}\n")));
+                   ToYaml(Collector("listen: 127.0.0.1:1\n"
+                                    "tls: {plaintext: true}\n")));
   // Comment lines up to the field that they are about.
   const std::regex pattern(R"(((?:  //[^\n]*\n)+)  (?:optional )?\w+ (\w+) = \d+;)");
   const std::regex value(R"(Default (\d+)(?=[.;]?(\s|$)))");

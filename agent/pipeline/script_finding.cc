@@ -1,0 +1,45 @@
+#include "agent/pipeline/script_finding.h"
+
+#include "google/protobuf/util/time_util.h"
+
+namespace skimwatch::pipeline {
+namespace {
+
+using google::protobuf::util::TimeUtil;
+
+const char* RuleOf(v1::ScriptChange::Change change) {
+  switch (change) {
+    case v1::ScriptChange::CHANGE_PROPOSED:
+      return "script.proposed";
+    case v1::ScriptChange::CHANGE_ADDED:
+      return "script.added";
+    case v1::ScriptChange::CHANGE_CHANGED:
+      return "script.changed";
+    case v1::ScriptChange::CHANGE_REMOVED:
+      return "script.removed";
+    case v1::ScriptChange::CHANGE_RESTORED:
+      return "script.restored";
+    default:
+      return "script.unknown";
+  }
+}
+
+}  // namespace
+
+v1::Finding MakeScriptFinding(std::string_view site, const v1::ScriptChange& change,
+                              v1::Severity severity, v1::Confidence confidence) {
+  v1::Finding finding;
+  finding.set_site(site.data(), site.size());
+  finding.set_severity(severity);
+  finding.set_confidence(confidence);
+  finding.set_rule(RuleOf(change.change()));
+  *finding.mutable_first_seen() = TimeUtil::GetCurrentTime();
+  *finding.mutable_last_seen() = finding.first_seen();
+  finding.set_count(1);
+  finding.set_sampling_probability(1);
+  finding.set_destination(change.page().empty() ? change.script() : change.page());
+  *finding.mutable_script_change() = change;
+  return finding;
+}
+
+}  // namespace skimwatch::pipeline
