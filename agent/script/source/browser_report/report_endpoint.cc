@@ -22,7 +22,7 @@
 #include "absl/time/clock.h"
 #include "agent/memory/wipe.h"
 #include "agent/script/approvals.h"
-#include "agent/script/checked_file.h"
+#include "agent/storage/checked_file.h"
 #include "agent/script/judge/script_version.h"
 #include "spdlog/spdlog.h"
 
