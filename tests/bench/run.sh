@@ -15,6 +15,7 @@ packets|bench_traffic|packets to messages
 pcap|bench_pcap|capture file to findings, whole path, with recall and memory
 scan|bench_scan|offline scan of folders beside ripgrep, whole programs
 script|bench_script|hashing and judging scripts
+reports|bench_reports|reports of shoppers' browsers: HTTP, JSON, card scan; others under a flood
 spool|bench_spool|durable append and replay beside a plain file and fdatasync
 ingest|bench_ingest|findings over mutual TLS into the store, durable before Ack
 agent|bench_agent|a whole agent under loopback load: resident memory, CPU, delay
