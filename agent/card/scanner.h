@@ -13,7 +13,7 @@ class BrandTable;
 
 struct ScanOptions {
   // Encodings undone one inside another; 0 finds plain numbers only. At most 4.
-  int decode_depth = 2;
+  int decode_depth = 3;
   Confidence min_confidence = Confidence::kLow;
 };
 

@@ -67,7 +67,7 @@ const CLI::App* AddScanCommand(CLI::App& app, ScanOptions& options) {
                                {"high", card::Confidence::kHigh}},
                               "Least confidence of a finding (low)");
   scan->add_option("--decode-depth", options.decode_depth,
-                   "Encodings (base64, hex, ...) undone one inside another, 0 to 4 (2)")
+                   "Encodings (base64, hex, ...) undone one inside another, 0 to 4 (3)")
       ->type_name("N")
       ->check(CLI::Range(0, 4).description(""));
   AddChoice<card::MaskStyle>(scan, "--mask", &options.mask,

@@ -26,7 +26,7 @@ struct ScanOptions {
   // A file of brands, or card::kBuiltInBrands.
   std::string brand_table = std::string(card::kBuiltInBrands);
   // Encodings undone one inside another, 0 to 4.
-  int decode_depth = 2;
+  int decode_depth = 3;
   // Whether published test numbers are findings.
   bool test_cards = true;
 

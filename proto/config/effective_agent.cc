@@ -395,7 +395,7 @@ absl::StatusOr<v1::AgentConfig> Effective(std::string_view text, std::string_vie
   CheckBudget(root, config);
 
   const Checker scan = root.Message("scan");
-  scan.Number("decode_depth", 2, 0, 4);
+  scan.Number("decode_depth", 3, 0, 4);
   scan.OneOf("min_confidence", "low", {"low", "medium", "high"});
   scan.OneOf("mask", "first6last4", {"first6last4", "first8last4", "last4", "none"});
   scan.Switch("report_test_cards", true);

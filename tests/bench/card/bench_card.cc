@@ -8,7 +8,7 @@
 // source tree); without it the rows of web files are errors. `--quick`, or a --benchmark_min_time
 // below 0.1 s as run.sh --quick has it, takes 32 MiB for 256.
 //
-// Rows are engine/text. `scan` is the scanner with its default of two encodings undone,
+// Rows are engine/text. `scan` is the scanner with its default of three encodings undone,
 // `scan_plain` without; `scan_AVX2` and its like with one set of instructions. The regular
 // expressions know no brands, encodings or evidence: `vectorscan_iin` begins with issuers' digits
 // and asks for no start of match, the other two are `\b(?:\d[ -]?){12,18}\d\b`. Times are the
@@ -403,14 +403,14 @@ void Register() {
       Vectorscan(state, text, "vectorscan", kPattern, /*starts=*/true);
     });
     add(row("re2"), std::min(runs, 3), [&text](benchmark::State& state) { Re2(state, text); });
-    add(row("scan"), runs, [&text](benchmark::State& state) { Scan(state, text, "scan", 2); });
+    add(row("scan"), runs, [&text](benchmark::State& state) { Scan(state, text, "scan", 3); });
     add(row("scan_plain"), runs,
         [&text](benchmark::State& state) { Scan(state, text, "scan_plain", 0); });
     for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
       const std::string engine = absl::StrCat("scan_", hwy::TargetName(target));
       add(row(engine.c_str()), 2, [&text, target, engine](benchmark::State& state) {
         UseTarget(target);
-        Scan(state, text, engine.c_str(), 2);
+        Scan(state, text, engine.c_str(), 3);
         UseTarget(0);
       });
     }
@@ -419,7 +419,7 @@ void Register() {
         [&text](benchmark::State& state) { FirstPassStage(state, text, false); });
     add(stage + "first_pass", runs,
         [&text](benchmark::State& state) { FirstPassStage(state, text, true); });
-    for (const int depth : {0, 1, 2}) {
+    for (const int depth : {0, 1, 2, 3}) {
       add(absl::StrCat(stage, "scan_depth_", depth), runs,
           [&text, depth](benchmark::State& state) { ScanStage(state, text, depth); });
     }
@@ -427,7 +427,7 @@ void Register() {
   }
   for (const Text& text : kWorstTexts) {
     add(absl::StrCat("scan/", text.name), std::min(runs, 3),
-        [&text](benchmark::State& state) { Scan(state, text, "scan", 2); });
+        [&text](benchmark::State& state) { Scan(state, text, "scan", 3); });
     add(absl::StrCat("scan_plain/", text.name), std::min(runs, 3),
         [&text](benchmark::State& state) { Scan(state, text, "scan_plain", 0); });
   }

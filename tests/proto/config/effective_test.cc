@@ -71,7 +71,7 @@ sampling: {}
   EXPECT_EQ(config.spool().directory(), "/var/lib/skimwatch-agent/spool");
   EXPECT_EQ(config.spool().size_mib(), 256u);
   EXPECT_EQ(config.spool().segment_mib(), 8u);
-  EXPECT_EQ(config.scan().decode_depth(), 2u);
+  EXPECT_EQ(config.scan().decode_depth(), 3u);
   EXPECT_EQ(config.scan().min_confidence(), "low");
   EXPECT_EQ(config.scan().mask(), "first6last4");
   EXPECT_EQ(config.scan().brand_table(), "built-in");
