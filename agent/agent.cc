@@ -532,6 +532,9 @@ absl::Status AgentImpl::OpenWebRoots() {
   options.roots.assign(config().sources().web_roots().begin(),
                        config().sources().web_roots().end());
   options.state_directory = absl::StrCat(config().state_directory(), "/scripts");
+  options.judge.yara_folder = config().judge().yara_folder();
+  options.judge.parse_bytes_max = config().judge().parse_bytes_max();
+  options.judge.parse_time_max = absl::Seconds(config().judge().parse_seconds_max());
   if (absl::Status s = MakePrivateDirectory(options.state_directory); !s.ok()) return s;
   absl::StatusOr<std::unique_ptr<script::ScriptMonitor>> monitor =
       script::ScriptMonitor::Open(std::move(options), *script_reporter_);

@@ -312,8 +312,8 @@ void RootInventory::See(const Place& place, const v1::ScriptVersion& version,
       *change.mutable_previous() = script.current();
     }
   }
-  std::vector<std::string> hosts;
-  if (text != nullptr) hosts = Judge(place, *text, reference, change);
+  Judged judged;
+  if (text != nullptr) judged = Judge(place, *text, reference, change);
   const bool is_added = change.change() == v1::ScriptChange::CHANGE_ADDED;
   if (is_added && reference != nullptr && !reference->host.empty() &&
       !known_hosts_.contains(reference->host)) {
@@ -321,13 +321,15 @@ void RootInventory::See(const Place& place, const v1::ScriptVersion& version,
     fact.set_name("unknown_host");
     fact.set_excerpt(reference->host);
   }
-  options_.sink->OnChange(options_.site, change, Verdict(change));
+  // Of what has no code, the facts decide.
+  if (text == nullptr || reference != nullptr) judged.severity = Verdict(change);
+  options_.sink->OnChange(options_.site, change, judged.severity);
   ++changes_;
 
   Release(script);
   *script.mutable_current() = version;
   script.set_proposed(change.change() == v1::ScriptChange::CHANGE_PROPOSED);
-  script.mutable_hosts()->Assign(hosts.begin(), hosts.end());
+  script.mutable_hosts()->Assign(judged.hosts.begin(), judged.hosts.end());
   if (is_approved) *script.mutable_approved() = version;
   Hold(script);
   changed_ = true;
@@ -349,13 +351,16 @@ void RootInventory::SeeGone(const Place& place, ScriptState& script) {
   changed_ = true;
 }
 
-std::vector<std::string> RootInventory::Judge(const Place& place, const std::string& text,
-                                              const ScriptReference* reference,
-                                              v1::ScriptChange& change) {
+RootInventory::Judged RootInventory::Judge(const Place& place, const std::string& text,
+                                           const ScriptReference* reference,
+                                           v1::ScriptChange& change) {
+  const ScriptJudge& judge = *options_.judge;
   KeptVersion version;
-  version.facts = reference == nullptr ? options_.finder->Find(text, kKeptFactsPerName)
-                                       : FactsOf(*reference, *options_.finder, kKeptFactsPerName);
-  std::vector<std::string> hosts;
+  version.facts = reference == nullptr
+                      ? judge.FirstPass(text, kKeptFactsPerName)
+                      : FactsOf(*reference, judge.finder(), kKeptFactsPerName);
+  Judged judged;
+  std::vector<std::string>& hosts = judged.hosts;
   for (const v1::ScriptFact& fact : version.facts) {
     if (fact.name() != "external_host" || hosts.size() >= kHostsMax) continue;
     std::string host = HostOfFact(fact);
@@ -363,36 +368,49 @@ std::vector<std::string> RootInventory::Judge(const Place& place, const std::str
       hosts.push_back(std::move(host));
     }
   }
-  if (text.size() <= kDiffTextBytesMax) version.text = RedactCards(text).text;
+  if (text.size() <= std::max(kDiffTextBytesMax, judge.options().parse_bytes_max)) {
+    version.text = RedactCards(text).text;
+  }
   options_.versions->Put(change.current().sha256(), version);
-  for (v1::ScriptFact& fact : FirstFacts(version.facts, FactFinder::kFactsPerNameMax)) {
-    *change.add_facts() = std::move(fact);
+  const bool compare = (change.change() == v1::ScriptChange::CHANGE_CHANGED ||
+                        change.change() == v1::ScriptChange::CHANGE_ADDED) &&
+                       change.has_previous();
+  std::optional<KeptVersion> previous;
+  if (compare) previous = options_.versions->Get(change.previous().sha256());
+  if (reference == nullptr) {
+    // Where nothing is known of the version before, everything may be new.
+    judged.severity = judge.Judge(
+        {.text = previous && previous->text ? &*previous->text : nullptr,
+         .facts = previous ? &previous->facts : nullptr},
+        {.text = version.text ? &*version.text : nullptr, .facts = &version.facts}, change);
+  } else {
+    for (v1::ScriptFact& fact : FirstFacts(version.facts, FactFinder::kFactsPerNameMax)) {
+      *change.add_facts() = std::move(fact);
+    }
+    for (v1::ScriptFact& fact :
+         FirstFacts(compare ? GainedFacts(previous ? previous->facts
+                                                   : std::vector<v1::ScriptFact>(),
+                                          version.facts)
+                            : std::vector<v1::ScriptFact>(),
+                    FactFinder::kFactsPerNameMax)) {
+      *change.add_gained_facts() = std::move(fact);
+    }
   }
-  const bool compare = change.change() == v1::ScriptChange::CHANGE_CHANGED ||
-                       change.change() == v1::ScriptChange::CHANGE_ADDED;
-  if (!compare || !change.has_previous()) return hosts;
-
-  const std::optional<KeptVersion> previous = options_.versions->Get(change.previous().sha256());
-  // Where nothing is known of the version before, everything may be new.
-  for (v1::ScriptFact& fact : FirstFacts(
-           GainedFacts(previous ? previous->facts : std::vector<v1::ScriptFact>(), version.facts),
-           FactFinder::kFactsPerNameMax)) {
-    *change.add_gained_facts() = std::move(fact);
-  }
+  if (!compare) return judged;
   if (!previous || !previous->text || !version.text) {
     change.set_diff("not compared: the version before is not kept\n");
     if (!version.text) change.set_diff("not compared: the script is too large\n");
-    return hosts;
+    return judged;
   }
   absl::StatusOr<TextDiff> diff =
       DiffTexts(place.name, *previous->text, *version.text, kDiffBytesMax);
   if (!diff.ok()) {
     change.set_diff("not compared: out of memory\n");
-    return hosts;
+    return judged;
   }
   change.set_diff(std::move(diff->text));
   change.set_diff_truncated_bytes(diff->truncated_bytes);
-  return hosts;
+  return judged;
 }
 
 void RootInventory::ApplyGone(const std::string& path, absl::Time now) {

@@ -12,8 +12,8 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/time/time.h"
 #include "agent/script/approvals.h"
-#include "agent/script/judge/fact_finder.h"
 #include "agent/script/judge/inline_scripts.h"
+#include "agent/script/judge/script_judge.h"
 #include "agent/script/script_sink.h"
 #include "agent/script/script_state.pb.h"
 #include "agent/script/source/file_content.h"
@@ -44,7 +44,7 @@ class RootInventory {
     std::string name_prefix;
     const Selection* selection = nullptr;
     VersionStore* versions = nullptr;
-    const FactFinder* finder = nullptr;
+    const ScriptJudge* judge = nullptr;
     ScriptSink* sink = nullptr;
   };
 
@@ -101,9 +101,14 @@ class RootInventory {
   void See(const Place& place, const v1::ScriptVersion& version, const std::string* text,
            const ScriptReference* reference, bool is_proposal, ScriptState& script);
   void SeeGone(const Place& place, ScriptState& script);
-  // Sets facts, what was gained of them and the difference. Returns the hosts that the text names.
-  std::vector<std::string> Judge(const Place& place, const std::string& text,
-                                 const ScriptReference* reference, v1::ScriptChange& change);
+  struct Judged {
+    // That the text names.
+    std::vector<std::string> hosts;
+    v1::Severity severity = v1::SEVERITY_UNSPECIFIED;
+  };
+  // Sets facts, what was gained of them, reasons and differences.
+  Judged Judge(const Place& place, const std::string& text, const ScriptReference* reference,
+               v1::ScriptChange& change);
 
   // Takes a script's versions and hosts into account, and out again.
   void Hold(const ScriptState& script);

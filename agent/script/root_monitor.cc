@@ -93,7 +93,7 @@ absl::Status RootMonitor::Load() {
                                                              .name_prefix = options_.name_prefix,
                                                              .selection = &selection_,
                                                              .versions = options_.versions,
-                                                             .finder = options_.finder,
+                                                             .judge = options_.judge,
                                                              .sink = options_.sink},
                                       state.files());
   baseline_complete_ = state.baseline_complete();

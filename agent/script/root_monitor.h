@@ -20,7 +20,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "agent/script/approvals.h"
-#include "agent/script/judge/fact_finder.h"
+#include "agent/script/judge/script_judge.h"
 #include "agent/script/root_inventory.h"
 #include "agent/script/script_monitor.h"
 #include "agent/script/script_sink.h"
@@ -50,7 +50,7 @@ class RootMonitor {
     std::function<absl::StatusOr<std::unique_ptr<Notifier>>()> make_notifier;
     // These outlive the monitor.
     VersionStore* versions = nullptr;
-    const FactFinder* finder = nullptr;
+    const ScriptJudge* judge = nullptr;
     ScriptSink* sink = nullptr;
   };
 

@@ -13,7 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "agent/script/approvals.h"
-#include "agent/script/judge/fact_finder.h"
+#include "agent/script/judge/script_judge.h"
 #include "agent/script/root_monitor.h"
 #include "agent/script/root_state.h"
 #include "agent/script/version_store.h"
@@ -69,8 +69,11 @@ void AddTo(const ScriptMonitor::Stats& root, ScriptMonitor::Stats& sum) {
 
 class Monitor : public ScriptMonitor {
  public:
-  Monitor(std::unique_ptr<StateLock> lock, std::unique_ptr<VersionStore> versions)
-      : lock_(std::move(lock)), versions_(std::move(versions)) {}
+  Monitor(std::unique_ptr<StateLock> lock, std::unique_ptr<VersionStore> versions,
+          ScriptJudge::Options judge)
+      : lock_(std::move(lock)),
+        judge_(std::make_unique<ScriptJudge>(std::move(judge))),
+        versions_(std::move(versions)) {}
   ~Monitor() override { Stop(); }
 
   absl::Status OpenRoots(Options options, ScriptSink& sink) {
@@ -89,7 +92,7 @@ class Monitor : public ScriptMonitor {
       root_options.settle = options.settle;
       root_options.make_notifier = options.make_notifier;
       root_options.versions = versions_.get();
-      root_options.finder = &finder_;
+      root_options.judge = judge_.get();
       root_options.sink = &sink;
       absl::StatusOr<std::unique_ptr<RootMonitor>> opened =
           RootMonitor::Open(std::move(root_options));
@@ -124,12 +127,19 @@ class Monitor : public ScriptMonitor {
     sum.versions_damaged = versions.damaged;
     sum.write_errors += versions.write_errors;
     if (sum.last_error.empty()) sum.last_error = versions.last_error;
+    const ScriptJudge::Stats judge = judge_->GetStats();
+    sum.not_parsed = judge.too_large + judge.too_slow;
+    sum.rules_too_slow = judge.rules_too_slow;
+    sum.rule_errors = judge.rules.errors.size();
+    if (sum.last_error.empty() && !judge.rules.errors.empty()) {
+      sum.last_error = judge.rules.errors.front();
+    }
     return sum;
   }
 
  private:
   const std::unique_ptr<StateLock> lock_;
-  const FactFinder finder_;
+  const std::unique_ptr<const ScriptJudge> judge_;
   const std::unique_ptr<VersionStore> versions_;
   std::vector<std::unique_ptr<RootMonitor>> roots_;
 };
@@ -143,7 +153,7 @@ absl::StatusOr<std::unique_ptr<ScriptMonitor>> ScriptMonitor::Open(Options optio
   absl::StatusOr<std::unique_ptr<VersionStore>> versions = VersionStore::Open(
       absl::StrCat(options.state_directory, "/versions"), options.versions_bytes_max);
   if (!versions.ok()) return versions.status();
-  auto monitor = std::make_unique<Monitor>(*std::move(lock), *std::move(versions));
+  auto monitor = std::make_unique<Monitor>(*std::move(lock), *std::move(versions), options.judge);
   if (absl::Status status = monitor->OpenRoots(std::move(options), sink); !status.ok())
     return status;
   return monitor;

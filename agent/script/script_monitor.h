@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "agent/script/judge/script_judge.h"
 #include "agent/script/script_sink.h"
 #include "agent/script/source/notifier.h"
 #include "skimwatch/config/v1/agent.pb.h"
@@ -48,6 +49,8 @@ class ScriptMonitor {
     // After the last notification about a file, how long to wait for more, so that a file is read
     // when it is whole.
     absl::Duration settle = absl::Milliseconds(100);
+    // Limits and rules of what judges a change.
+    ScriptJudge::Options judge;
     // Where notifications come from; tests put in one that fails.
     std::function<absl::StatusOr<std::unique_ptr<Notifier>>()> make_notifier = MakeInotifyNotifier;
   };
@@ -91,6 +94,12 @@ class ScriptMonitor {
     uint64_t states_set_aside = 0;
     // State or contents that could not be written.
     uint64_t write_errors = 0;
+    // Versions that the judge did not parse, for their size or for the time it took, and texts that
+    // its rules did not get through in time.
+    uint64_t not_parsed = 0;
+    uint64_t rules_too_slow = 0;
+    // Files of rules that do not compile now; `last_error` names one when nothing graver is.
+    uint64_t rule_errors = 0;
   };
 
   // Errors name the root or the state file: NOT_FOUND for a root that is no folder,

@@ -116,7 +116,7 @@ void VersionStore::Put(const std::string& sha256, const KeptVersion& version) {
     entry.facts_bytes = Write(PathOf(sha256, kFacts), facts.SerializeAsString());
     stats_.bytes += entry.facts_bytes;
   }
-  if (entry.text_bytes == 0 && version.text && version.text->size() <= kDiffTextBytesMax) {
+  if (entry.text_bytes == 0 && version.text && version.text->size() <= kKeptTextBytesMax) {
     entry.text_bytes = Write(PathOf(sha256, kText), *version.text);
     stats_.bytes += entry.text_bytes;
   }
@@ -141,7 +141,7 @@ std::optional<KeptVersion> VersionStore::Get(const std::string& sha256) {
   KeptVersion version;
   version.facts.assign(facts.facts().begin(), facts.facts().end());
   if (entry.text_bytes == 0) return version;
-  absl::StatusOr<std::string> text = storage::ReadChecked(PathOf(sha256, kText), kDiffTextBytesMax);
+  absl::StatusOr<std::string> text = storage::ReadChecked(PathOf(sha256, kText), kKeptTextBytesMax);
   if (text.ok()) {
     version.text = *std::move(text);
   } else {

@@ -17,6 +17,9 @@
 
 namespace skimwatch::script {
 
+// A longer text is not kept.
+inline constexpr size_t kKeptTextBytesMax = size_t{16} << 20;
+
 // What is kept of a version of a script to compare the next one with.
 struct KeptVersion {
   std::vector<v1::ScriptFact> facts;

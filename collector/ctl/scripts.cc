@@ -121,6 +121,31 @@ std::string DiffSummary(const v1::ScriptRecord& record) {
   return absl::StrCat(added, " lines added, ", removed, " removed");
 }
 
+// What of a version's functions is otherwise than in the one before, and how alike the two are.
+std::string Functions(const v1::ScriptRecord& record) {
+  if (!record.has_likeness()) return "";
+  std::string text =
+      record.likeness().same_structure()
+          ? "rebuilt, the same but for layout and names"
+          : absl::StrCat(record.functions_added(), " added, ", record.functions_removed(),
+                         " removed, ", record.functions_changed(), " changed, ",
+                         record.functions_moved(), " moved; ",
+                         record.likeness().functions_percent(), " % as before");
+  for (const v1::FunctionChange& function : record.functions()) {
+    std::string kind = v1::FunctionChange::Change_Name(function.change());
+    kind = absl::AsciiStrToLower(absl::StripPrefix(kind, "CHANGE_"));
+    absl::StrAppend(&text, "; ", kind, " ", function.name().empty() ? "one" : function.name(),
+                    " at ", function.offset());
+  }
+  if (record.likeness().tlsh_distance() >= 0) {
+    absl::StrAppend(&text, "; TLSH distance ", record.likeness().tlsh_distance());
+  }
+  if (record.likeness().ssdeep_score() >= 0) {
+    absl::StrAppend(&text, "; ssdeep score ", record.likeness().ssdeep_score());
+  }
+  return text;
+}
+
 void ShowVersion(const v1::Script& script, const v1::ScriptRecord& record, Output& output) {
   const bool is_served = record.version().sha256() == script.current().sha256();
   output.Pairs({
@@ -136,6 +161,9 @@ void ShowVersion(const v1::Script& script, const v1::ScriptRecord& record, Outpu
       {"Last seen", Describe(record.last_seen())},
       {"Agents", absl::StrJoin(record.agents(), ", ")},
       {"Approval", Approval(record)},
+      {"Why", absl::StrJoin(record.reasons(), "; ")},
+      {"Not judged", record.not_judged()},
+      {"Functions", Functions(record)},
       {"New in it", Facts(record.gained_facts())},
       {"Facts", Facts(record.facts())},
       {"Difference", DiffSummary(record)},

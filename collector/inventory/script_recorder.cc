@@ -38,6 +38,16 @@ absl::Status RecordVersion(store::Transaction& transaction, const v1::Finding& f
   // What the version changed when it came; bytes that come back need no difference to themselves.
   if (change.gained_facts_size() > 0) *record.mutable_gained_facts() = change.gained_facts();
   if (!change.diff().empty()) record.set_diff(change.diff());
+  if (change.reasons_size() > 0) *record.mutable_reasons() = change.reasons();
+  if (change.has_likeness()) {
+    *record.mutable_functions() = change.functions();
+    record.set_functions_added(change.functions_added());
+    record.set_functions_removed(change.functions_removed());
+    record.set_functions_changed(change.functions_changed());
+    record.set_functions_moved(change.functions_moved());
+    *record.mutable_likeness() = change.likeness();
+  }
+  if (!change.not_judged().empty()) record.set_not_judged(change.not_judged());
   return transaction.PutScriptVersion(finding.site(), change.script(), record);
 }
 

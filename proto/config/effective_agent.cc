@@ -407,6 +407,11 @@ absl::StatusOr<v1::AgentConfig> Effective(std::string_view text, std::string_vie
   scan.Switch("fingerprint", true);
 
   CheckDestinations(root);
+  const Checker judge = root.Message("judge");
+  judge.Valid("yara_folder", IsPath, "the path of a folder with YARA rules");
+  judge.Number("parse_bytes_max", 4194304, 65536, 16777216);
+  judge.Number("parse_seconds_max", 20, 1, 300);
+
   CheckMetricsEndpoint(root, "127.0.0.1:9465");
   CheckLogging(root);
   CheckExpectedFlows(root, is_site, "the name of one of `sites`, or none for all");
