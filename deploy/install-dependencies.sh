@@ -41,8 +41,7 @@ build|libgumbo-dev|HTML of watched pages
 build|libgit2-dev|differences between versions of a script
 build|libhwy-dev|vector instructions of every processor, chosen at run time
 build|libre2-dev|patterns over scripts, with linear time
-build|libtree-sitter-dev|syntax trees of scripts
-build|npm|fetches the grammar of JavaScript that those are made with
+build|npm|fetches tree-sitter and its grammar of JavaScript
 build|libyara-dev|rules for scripts, ours and users'
 build|libtlsh-dev|similarity of scripts (TLSH)
 build|libfuzzy-dev|similarity of scripts (ssdeep)

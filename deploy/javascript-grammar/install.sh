@@ -1,14 +1,18 @@
 #!/usr/bin/env bash
-# Brings tree-sitter's JavaScript grammar, as npm has it, to where CMake compiles it from.
+# Brings tree-sitter and its JavaScript grammar, as npm has them, to where CMake compiles them from.
 set -euo pipefail
 
 usage() {
   cat <<'TEXT'
 usage: deploy/javascript-grammar/install.sh [--out DIR] [--help]
 
-Installs the version of tree-sitter-javascript that package-lock.json beside this script names, with
-its digest, into DIR (default: build/javascript-grammar). Nothing of the package is run. CMake calls
-this when the grammar is missing; where there is no registry, copy DIR from a machine that has it.
+Installs the versions of tree-sitter and tree-sitter-javascript (MIT licence) that package-lock.json
+beside this script names, with their digests, into DIR (default: build/javascript-grammar). Nothing of
+the packages is run; their C sources are compiled. CMake calls this when they are missing; where there
+is no registry, copy DIR from a machine that has it.
+
+Debian's libtree-sitter 0.20.7 is not used: a node of 65,536 parts or more, which a hostile script
+easily has, makes it write beyond its memory.
 
 Needs npm. Exits 0 when the grammar is there, 1 when not, 2 on a wrong option.
 TEXT
@@ -34,7 +38,8 @@ mkdir -p "$out"
 exec 9>"$out/.lock"
 flock 9
 if cmp -s "$source_dir/package-lock.json" "$out/installed.json" &&
-  [[ -f $out/node_modules/tree-sitter-javascript/src/parser.c ]]; then
+  [[ -f $out/node_modules/tree-sitter-javascript/src/parser.c ]] &&
+  [[ -f $out/node_modules/tree-sitter/vendor/tree-sitter/lib/src/lib.c ]]; then
   exit 0
 fi
 command -v npm >/dev/null || {

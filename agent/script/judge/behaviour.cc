@@ -207,7 +207,7 @@ class Finder {
           SeeString(index);
           break;
         case Kind::kTemplate:
-          if (!tree_.HasChildren(index)) SeeString(index);
+          if (!tree_.HasSubstitution(index)) SeeString(index);
           break;
         case Kind::kProperty:
         case Kind::kShorthand:
@@ -583,7 +583,7 @@ class Finder {
     const Kind kind = tree_.node(tree_.Bare(argument)).kind;
     if (kind == Kind::kFunction || kind == Kind::kArrow) return;
     const Value value = constants_.Evaluate(argument);
-    if (value.type == Value::Type::kFunction || value.IsNative()) return;
+    if (value.type == Value::Type::kFunction) return;
     const std::string_view source = tree_.TextOf(argument).substr(0, 4000);
     std::string what(how);
     if ((value.IsString() && value.decoded) || Has(source, "atob") ||
@@ -847,6 +847,7 @@ class Finder {
     if (!selector.IsString()) return;
     if (name == "find" && !object().IsNative()) return;
     std::string text = Lower(selector.Text());
+    if (name == "getElementById") text.insert(0, "#");
     if (NamesCardField(text)) {
       Add("card_field_read", text, index, selector.decoded);
     } else if (SelectsFields(text) && (name != "closest" && name != "matches")) {

@@ -216,6 +216,10 @@ std::string LiteralText(std::string_view source) {
     source.remove_prefix(1);
     source.remove_suffix(1);
   }
+  return Unescaped(source);
+}
+
+std::string Unescaped(std::string_view source) {
   std::string text;
   text.reserve(source.size());
   for (size_t i = 0; i < source.size(); ++i) {
@@ -578,7 +582,7 @@ Value ConstantEvaluator::EvalTemplate(uint32_t node, Environment* env) {
   uint32_t at = tree_.node(node).begin + 1;
   const uint32_t end = std::max(at, tree_.node(node).end - 1);
   const auto literal = [&](uint32_t to) {
-    if (to > at) text += LiteralText(tree_.text().substr(at, to - at));
+    if (to > at) text += Unescaped(tree_.text().substr(at, to - at));
   };
   for (uint32_t child = node + 1; child < tree_.node(node).next; child = tree_.node(child).next) {
     if (tree_.node(child).kind != Kind::kSubstitution) continue;
@@ -666,9 +670,25 @@ Value ConstantEvaluator::EvalBinary(uint32_t node, Environment* env) {
   }
   if (!right_sides.empty()) {
     Value sum = Eval(leftmost, env);
+    // Strings side by side are put together at once: a sum may have thousands.
+    std::vector<Value> strings;
+    const auto flush = [&] {
+      if (strings.empty()) return;
+      Value joined = MakeArray(std::move(strings));
+      strings.clear();
+      if (joined.IsKnown()) joined = ArrayMethod(joined, "join", {MakeString("")});
+      sum = Concat(sum, joined);
+    };
     for (auto right = right_sides.rbegin(); right != right_sides.rend(); ++right) {
-      sum = Concat(sum, Eval(*right, env));
+      Value part = Eval(*right, env);
+      if (sum.IsString() && part.IsString() && right_sides.size() > 16) {
+        strings.push_back(std::move(part));
+        continue;
+      }
+      flush();
+      sum = Concat(sum, part);
     }
+    flush();
     return sum;
   }
   const uint32_t left_node = tree_.Child(node, Field::kLeft);
@@ -682,6 +702,11 @@ Value ConstantEvaluator::EvalBinary(uint32_t node, Environment* env) {
       // `base || "https://..."`: the constant is what may be.
       const Value right = Eval(right_node, env);
       return left.IsKnown() ? left : right;
+    }
+    if (left.IsNative() && operation != "&&") {
+      // The page may have it or not.
+      const Value right = Eval(right_node, env);
+      return right.IsString() ? right : left;
     }
     const bool takes_left = operation == "&&"   ? !Truthy(left)
                             : operation == "||" ? Truthy(left)

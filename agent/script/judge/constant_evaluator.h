@@ -167,8 +167,10 @@ class ConstantEvaluator {
   bool exhausted_ = false;
 };
 
-// A string, template or property as the script means it, escapes undone.
+// A string in its quotes as the script means it, escapes undone; text without quotes is taken whole.
 std::string LiteralText(std::string_view source);
+// The same for what stands between quotes, or between two parts of a template.
+std::string Unescaped(std::string_view source);
 
 }  // namespace skimwatch::script
 

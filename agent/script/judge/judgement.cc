@@ -143,6 +143,9 @@ class Grader {
     if (loads_ != nullptr && evidence_.change != v1::ScriptChange::CHANGE_ADDED) {
       Say(kCritical, {loads_});
     }
+    // Text that comes from there is run.
+    const v1::ScriptFact* runs = Find(gained_, {"code_from_text"});
+    if (runs != nullptr && new_host_ != nullptr) Say(kCritical, {runs, new_host_});
     const v1::ScriptFact* decoded =
         FindWith(gained_, "code_from_text", {"of decoded", "of fetched"});
     if (decoded != nullptr) Say(kCritical, {decoded});

@@ -149,6 +149,9 @@ class Shaper {
   void AppendNode(List& list, uint32_t child) const {
     const Kind kind = tree_.node(child).kind;
     if (kind == Kind::kEmpty) return;
+    // A function that is declared stands for itself, wherever it is.
+    const Kind around = tree_.node(tree_.node(child).parent).kind;
+    if (kind == Kind::kFunction && (around == Kind::kBlock || around == Kind::kProgram)) return;
     if (IsTransparent(kind)) {
       list.Append(lists_[child]);
     } else {
@@ -203,7 +206,7 @@ class Shaper {
       case Kind::kOperator:
         return Set(index, kTagOperator, list, HashText(tree_.TextOf(index)));
       case Kind::kTemplate:
-        if (!tree_.HasChildren(index)) {
+        if (!tree_.HasSubstitution(index)) {
           return Set(index, kTagString, list, HashText(LiteralText(tree_.TextOf(index))));
         }
         return HashTemplate(index);
@@ -252,7 +255,7 @@ class Shaper {
       AppendNode(list, child);
     }
     lists_[index] = list;
-    Set(index, node.symbol, list);
+    Set(index, node.kind == Kind::kReturn ? uint64_t{kTagReturn} : uint64_t{node.symbol}, list);
   }
 
   static uint64_t HashNumber(std::string_view text) {
@@ -295,9 +298,9 @@ class Shaper {
   void HashTemplate(uint32_t index) {
     const SyntaxNode& node = tree_.node(index);
     List list;
-    uint32_t at = node.begin;
+    uint32_t at = node.begin + 1;
     const auto literal = [&](uint32_t to) {
-      if (to > at) list.Append(HashText(LiteralText(tree_.text().substr(at, to - at))));
+      if (to > at) list.Append(HashText(Unescaped(tree_.text().substr(at, to - at))));
     };
     for (uint32_t child = index + 1; child < node.next; child = tree_.node(child).next) {
       if (tree_.node(child).kind != Kind::kSubstitution) continue;
@@ -305,7 +308,7 @@ class Shaper {
       AppendNode(list, child);
       at = tree_.node(child).end;
     }
-    literal(node.end);
+    literal(std::max(at, node.end - 1));
     Set(index, node.symbol, list);
   }
 
@@ -358,7 +361,7 @@ class Shaper {
         List returned;
         AppendNode(returned, child);
         const uint64_t kept = hashes_[index];
-        Set(index, ReturnSymbol(), returned);
+        Set(index, kTagReturn, returned);
         list.Append(hashes_[index]);
         hashes_[index] = kept;
         continue;
@@ -375,19 +378,6 @@ class Shaper {
       }
     }
     Set(index, kTagFunctionInside, {}, token);
-  }
-
-  // A return's type, whatever the grammar's number is.
-  uint64_t ReturnSymbol() {
-    if (return_symbol_ == 0) {
-      for (const SyntaxNode& node : tree_.nodes()) {
-        if (node.kind != Kind::kReturn) continue;
-        return_symbol_ = node.symbol;
-        break;
-      }
-      if (return_symbol_ == 0) return_symbol_ = kTagReturn;
-    }
-    return return_symbol_;
   }
 
   std::string NameOf(uint32_t index) const {
@@ -423,7 +413,6 @@ class Shaper {
   std::vector<List> lists_;
   std::vector<uint32_t> sizes_;
   uint64_t own_hash_ = 0;
-  uint64_t return_symbol_ = 0;
 };
 
 constexpr uint32_t kNone = 0xffffffff;
@@ -606,9 +595,8 @@ void CompareShapes(const ScriptShape& previous, std::string_view previous_text,
   change.set_functions_removed(removed);
   change.set_functions_changed(changed);
   change.set_functions_moved(moved);
-  const uint64_t larger =
-      std::max<uint64_t>(std::max(previous.functions.size(), current.functions.size()), 1);
-  likeness.set_functions_percent(static_cast<uint32_t>(same * 100 / larger));
+  const uint64_t all = std::max<uint64_t>(previous.functions.size(), 1);
+  likeness.set_functions_percent(static_cast<uint32_t>(same * 100 / all));
 }
 
 }  // namespace skimwatch::script

@@ -285,6 +285,13 @@ uint32_t SyntaxTree::ChildAt(uint32_t index, uint32_t n) const {
   return 0;
 }
 
+bool SyntaxTree::HasSubstitution(uint32_t index) const {
+  for (uint32_t child = index + 1; child < nodes_[index].next; child = nodes_[child].next) {
+    if (nodes_[child].kind == Kind::kSubstitution) return true;
+  }
+  return false;
+}
+
 uint32_t SyntaxTree::Bare(uint32_t index) const {
   while (nodes_[index].kind == Kind::kParenthesized && HasChildren(index)) ++index;
   return index;

@@ -173,6 +173,8 @@ class SyntaxTree {
   // The n-th child from 0; 0 when there are fewer.
   uint32_t ChildAt(uint32_t index, uint32_t n) const;
   bool HasChildren(uint32_t index) const { return index + 1 < nodes_[index].next; }
+  // Of a template: whether it has parts that are not text.
+  bool HasSubstitution(uint32_t index) const;
   bool IsFunction(uint32_t index) const {
     const Kind kind = nodes_[index].kind;
     return kind == Kind::kFunction || kind == Kind::kArrow || kind == Kind::kMethod;

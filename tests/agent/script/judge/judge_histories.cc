@@ -133,6 +133,8 @@ void RunLibrary(const ScriptJudge& judge, const std::filesystem::path& folder, s
     }
     before = std::move(after);
   }
+  std::cout << library << ": " << files.size() << " versions, " << totals.seconds << " s so far"
+            << std::endl;
 }
 
 int Compare(const ScriptJudge& judge, const char* old_path, const char* new_path) {
