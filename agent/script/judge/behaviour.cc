@@ -309,12 +309,37 @@ class Finder {
       Add("luhn_structure", "table of doubled digits", node);
     }
     // `3|1|0|2`: the order of a function's statements.
-    if (text.size() >= 5 && text.size() < 200 &&
-        std::all_of(text.begin(), text.end(),
-                    [](char c) { return (c >= '0' && c <= '9') || c == '|'; }) &&
-        std::count(text.begin(), text.end(), '|') >= 2) {
+    if (IsOrder(text)) {
       Add("obfuscator", "order of statements as text", node);
     }
+  }
+
+  // Each number from 0 on, once, in any order but theirs.
+  static bool IsOrder(std::string_view text) {
+    if (text.size() < 5 || text.size() > 200) return false;
+    std::vector<size_t> numbers(1, 0);
+    bool has_digit = false;
+    for (const char c : text) {
+      if (c == '|') {
+        if (!has_digit) return false;
+        numbers.push_back(0);
+        has_digit = false;
+      } else if (c >= '0' && c <= '9') {
+        numbers.back() = numbers.back() * 10 + static_cast<size_t>(c - '0');
+        if (numbers.back() > 1000) return false;
+        has_digit = true;
+      } else {
+        return false;
+      }
+    }
+    if (!has_digit || numbers.size() < 3 || std::is_sorted(numbers.begin(), numbers.end())) {
+      return false;
+    }
+    std::sort(numbers.begin(), numbers.end());
+    for (size_t i = 0; i < numbers.size(); ++i) {
+      if (numbers[i] != i) return false;
+    }
+    return true;
   }
 
   static bool SelectsHtmlFields(std::string_view html) {

@@ -178,6 +178,8 @@ class Grader {
     constexpr v1::Severity kHigh = v1::SEVERITY_HIGH;
     if (new_host_ != nullptr) Say(kHigh, {new_host_});
     for (const v1::ScriptFact& fact : gained_) {
+      // Large libraries have constants that take long, too.
+      if (fact.excerpt() == "constants beyond bounds") continue;
       if (IsOneOf(fact.name(),
                   {"card_field_read", "card_field_known", "card_pattern", "luhn_structure",
                    "card_number", "hidden_text", "code_from_text", "anti_debugging", "obfuscator",

@@ -113,6 +113,8 @@ v1::Severity ScriptJudge::Judge(const Version& previous, const Version& current,
   Show(*current.facts, now.behaviour, *change.mutable_facts());
   if (compares && previous.text == nullptr) {
     change.set_not_judged("not compared: the version before is not kept");
+    // All of it may be new.
+    Show(cheap_gained, now.behaviour, *change.mutable_gained_facts());
     return Verdict(change);
   }
   Evidence evidence;

@@ -316,6 +316,26 @@ void SyntaxTree::BindNames(uint32_t pattern, uint32_t scope, uint32_t value) {
   }
 }
 
+// Of a function that is called where it stands, parameters have the call's arguments as values.
+void SyntaxTree::BindParameters(uint32_t function, uint32_t parameters, uint32_t scope) {
+  uint32_t outer = function;
+  while (nodes_[nodes_[outer].parent].kind == Kind::kParenthesized) outer = nodes_[outer].parent;
+  const uint32_t call = nodes_[outer].parent;
+  const bool is_called =
+      nodes_[call].kind == Kind::kCall && nodes_[outer].field == Field::kFunction;
+  const uint32_t arguments = is_called ? Child(call, Field::kArguments) : 0;
+  if (arguments == 0 || nodes_[parameters].kind != Kind::kFormalParameters) {
+    return BindNames(parameters, scope, 0);
+  }
+  uint32_t argument = arguments + 1;
+  for (uint32_t parameter = parameters + 1; parameter < nodes_[parameters].next;
+       parameter = nodes_[parameter].next) {
+    const bool has_argument = argument < nodes_[arguments].next;
+    BindNames(parameter, scope, has_argument ? argument : 0);
+    if (has_argument) argument = nodes_[argument].next;
+  }
+}
+
 void SyntaxTree::Bind() {
   // The scope that a function opens, by its node.
   uint32_t next_scope = 1;
@@ -335,8 +355,7 @@ void SyntaxTree::Bind() {
         uint32_t parameters = Child(index, Field::kParameters);
         if (parameters == 0) parameters = Child(index, Field::kParameter);
         if (parameters != 0) {
-          // The tree gives a parameter the function's inner scope already.
-          BindNames(parameters, inner, 0);
+          BindParameters(index, parameters, inner);
         }
         break;
       }

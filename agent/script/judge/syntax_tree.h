@@ -205,6 +205,7 @@ class SyntaxTree {
   void Build(void* tree, uint32_t nodes_max);
   void Bind();
   void BindNames(uint32_t pattern, uint32_t scope, uint32_t value);
+  void BindParameters(uint32_t function, uint32_t parameters, uint32_t scope);
 };
 
 }  // namespace skimwatch::script

@@ -88,7 +88,7 @@ TEST_F(RuleFolder, NamesARuleThatDoesNotCompileAndGoesOnWithTheRest) {
   const std::string bad = Write("bad.yar", "rule broken {\n  condition:\n    $nowhere\n}\n");
   Write("good.yar", kRule);
   YaraRules rules({.folder = folder_});
-  EXPECT_THAT(rules.GetStats().errors, ElementsAre(HasSubstr(bad + ":3:")));
+  EXPECT_THAT(rules.GetStats().errors, ElementsAre(HasSubstr(bad + ":4:")));
   EXPECT_THAT(Matches(rules, "skim"), ElementsAre("finds_word"));
 }
 
