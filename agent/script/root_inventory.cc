@@ -356,9 +356,8 @@ RootInventory::Judged RootInventory::Judge(const Place& place, const std::string
                                            v1::ScriptChange& change) {
   const ScriptJudge& judge = *options_.judge;
   KeptVersion version;
-  version.facts = reference == nullptr
-                      ? judge.FirstPass(text, kKeptFactsPerName)
-                      : FactsOf(*reference, judge.finder(), kKeptFactsPerName);
+  version.facts = reference == nullptr ? judge.FirstPass(text, kKeptFactsPerName)
+                                       : FactsOf(*reference, judge.finder(), kKeptFactsPerName);
   Judged judged;
   std::vector<std::string>& hosts = judged.hosts;
   for (const v1::ScriptFact& fact : version.facts) {
@@ -387,12 +386,11 @@ RootInventory::Judged RootInventory::Judge(const Place& place, const std::string
     for (v1::ScriptFact& fact : FirstFacts(version.facts, FactFinder::kFactsPerNameMax)) {
       *change.add_facts() = std::move(fact);
     }
-    for (v1::ScriptFact& fact :
-         FirstFacts(compare ? GainedFacts(previous ? previous->facts
-                                                   : std::vector<v1::ScriptFact>(),
-                                          version.facts)
-                            : std::vector<v1::ScriptFact>(),
-                    FactFinder::kFactsPerNameMax)) {
+    for (v1::ScriptFact& fact : FirstFacts(
+             compare ? GainedFacts(previous ? previous->facts : std::vector<v1::ScriptFact>(),
+                                   version.facts)
+                     : std::vector<v1::ScriptFact>(),
+             FactFinder::kFactsPerNameMax)) {
       *change.add_gained_facts() = std::move(fact);
     }
   }

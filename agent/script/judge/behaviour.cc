@@ -43,10 +43,10 @@ bool Has(std::string_view text, std::string_view part) {
 
 bool IsInputEvent(std::string_view event) {
   static const auto& events = *new absl::flat_hash_set<std::string_view>{
-      "input",    "change",   "keydown",      "keyup",    "keypress",   "blur",     "submit",
-      "paste",    "focusout", "beforeunload", "pagehide", "onsubmit",   "onchange", "oninput",
-      "onkeydown", "onkeyup",  "onkeypress",   "onblur",   "onpaste",    "textInput",
-      "visibilitychange", "unload"};
+      "input",    "change",    "keydown",          "keyup",        "keypress",   "blur",
+      "submit",   "paste",     "focusout",         "beforeunload", "pagehide",   "onsubmit",
+      "onchange", "oninput",   "onkeydown",        "onkeyup",      "onkeypress", "onblur",
+      "onpaste",  "textInput", "visibilitychange", "unload"};
   return events.contains(event);
 }
 
@@ -58,8 +58,8 @@ bool IsClick(std::string_view event) {
 // Of what is clicked, what may be a button to pay with.
 bool NamesButton(std::string_view target) {
   const std::string name = Lower(target);
-  for (const std::string_view part : {"pay", "order", "checkout", "submit", "purchase", "buy",
-                                      "button", "btn", "card"}) {
+  for (const std::string_view part :
+       {"pay", "order", "checkout", "submit", "purchase", "buy", "button", "btn", "card"}) {
     if (Has(name, part)) return true;
   }
   return false;
@@ -171,13 +171,15 @@ enum class Write : uint8_t { kNone, kAddress, kHtml, kLocation, kHandler, kCode,
 
 Write WriteOf(std::string_view property) {
   static const auto& writes = *new absl::flat_hash_map<std::string_view, Write>{
-      {"src", Write::kAddress},      {"href", Write::kAddress},   {"action", Write::kAddress},
-      {"innerHTML", Write::kHtml},   {"outerHTML", Write::kHtml}, {"srcdoc", Write::kHtml},
-      {"location", Write::kLocation}, {"onsubmit", Write::kHandler},
-      {"onchange", Write::kHandler}, {"oninput", Write::kHandler}, {"onkeyup", Write::kHandler},
-      {"onkeydown", Write::kHandler}, {"onkeypress", Write::kHandler},
-      {"onblur", Write::kHandler},   {"onpaste", Write::kHandler}, {"onclick", Write::kHandler},
-      {"text", Write::kCode},        {"cssText", Write::kStyle},
+      {"src", Write::kAddress},        {"href", Write::kAddress},
+      {"action", Write::kAddress},     {"innerHTML", Write::kHtml},
+      {"outerHTML", Write::kHtml},     {"srcdoc", Write::kHtml},
+      {"location", Write::kLocation},  {"onsubmit", Write::kHandler},
+      {"onchange", Write::kHandler},   {"oninput", Write::kHandler},
+      {"onkeyup", Write::kHandler},    {"onkeydown", Write::kHandler},
+      {"onkeypress", Write::kHandler}, {"onblur", Write::kHandler},
+      {"onpaste", Write::kHandler},    {"onclick", Write::kHandler},
+      {"text", Write::kCode},          {"cssText", Write::kStyle},
   };
   const auto entry = writes.find(property);
   return entry == writes.end() ? Write::kNone : entry->second;
@@ -611,9 +613,8 @@ class Finder {
     if (value.type == Value::Type::kFunction) return;
     const std::string_view source = tree_.TextOf(argument).substr(0, 4000);
     std::string what(how);
-    if ((value.IsString() && value.decoded) || Has(source, "atob") ||
-        Has(source, "fromCharCode") || Has(source, "unescape") || Has(source, "charCodeAt") ||
-        Has(source, "decodeURIComponent")) {
+    if ((value.IsString() && value.decoded) || Has(source, "atob") || Has(source, "fromCharCode") ||
+        Has(source, "unescape") || Has(source, "charCodeAt") || Has(source, "decodeURIComponent")) {
       what += " of decoded text";
     } else if (Has(source, "responseText") || Has(source, ".data")) {
       what += " of fetched text";
@@ -940,9 +941,9 @@ class Finder {
                const Value& object) {
     if (first == 0) return;
     if (is_method) {
-      const bool is_library = object.IsNative() && (object.Text() == "$" ||
-                                                    object.Text() == "jQuery" ||
-                                                    object.Text() == "axios");
+      const bool is_library =
+          object.IsNative() &&
+          (object.Text() == "$" || object.Text() == "jQuery" || object.Text() == "axios");
       // Other things have a `get` and a `post`.
       if (!is_library) return;
     }
@@ -964,8 +965,8 @@ class Finder {
     if (constructor == 0) return;
     std::string_view name;
     std::string held;
-    if (tree_.node(constructor).kind == Kind::kIdentifier &&
-        tree_.TextOf(constructor).size() > 3 && !tree_.TextOf(constructor).starts_with("_0x")) {
+    if (tree_.node(constructor).kind == Kind::kIdentifier && tree_.TextOf(constructor).size() > 3 &&
+        !tree_.TextOf(constructor).starts_with("_0x")) {
       name = tree_.TextOf(constructor);
     } else {
       const Value value = constants_.Evaluate(constructor, kFewSteps);
@@ -1010,8 +1011,7 @@ class Finder {
     if (object_node == 0) return;
     if (write == Write::kNone) {
       if (tree_.node(object_node).kind == Kind::kIdentifier &&
-          tree_.TextOf(object_node) == "console" &&
-          tree_.IsFunction(tree_.Bare(right))) {
+          tree_.TextOf(object_node) == "console" && tree_.IsFunction(tree_.Bare(right))) {
         Add("anti_debugging", "console replaced", index);
       }
       return;
@@ -1096,11 +1096,23 @@ class Finder {
   size_t nested_bytes_ = 0;
 };
 
-constexpr std::array<std::string_view, 17> kBehaviours = {
-    "card_field_read", "card_field_known", "form_read",   "input_listener", "sink",
-    "destination",     "hidden_destination", "hidden_text", "storage_read",   "overlay",
-    "anti_debugging",  "evasion",          "code_from_text", "obfuscator",   "card_pattern",
-    "luhn_structure",  "checkout_check"};
+constexpr std::array<std::string_view, 17> kBehaviours = {"card_field_read",
+                                                          "card_field_known",
+                                                          "form_read",
+                                                          "input_listener",
+                                                          "sink",
+                                                          "destination",
+                                                          "hidden_destination",
+                                                          "hidden_text",
+                                                          "storage_read",
+                                                          "overlay",
+                                                          "anti_debugging",
+                                                          "evasion",
+                                                          "code_from_text",
+                                                          "obfuscator",
+                                                          "card_pattern",
+                                                          "luhn_structure",
+                                                          "checkout_check"};
 
 std::string_view Finder::NameOf(std::string_view name) {
   const auto entry = std::find(kBehaviours.begin(), kBehaviours.end(), name);

@@ -15,10 +15,10 @@ namespace skimwatch::script {
 //   card_field_known      a name of a card's field, anywhere else
 //   form_read             fields are taken whatever their names: `input`, FormData, document.forms
 //   input_listener        a listener on what is typed, sent or clicked: `submit on #payment`
-//   sink                  a way out: `fetch`, `XMLHttpRequest`, `img.src`, `script.src`, `form.action`
-//   destination           the host that a way out leads to: `https://a.example by fetch`
-//   hidden_destination    one that does not stand in the text, but is decoded or put together
-//   hidden_text           text of use to a skimmer that does not stand in the script
+//   sink                  a way out: `fetch`, `XMLHttpRequest`, `img.src`, `script.src`,
+//   `form.action` destination           the host that a way out leads to: `https://a.example by
+//   fetch` hidden_destination    one that does not stand in the text, but is decoded or put
+//   together hidden_text           text of use to a skimmer that does not stand in the script
 //   storage_read          cookies and web storage
 //   overlay               form fields or frames that a script puts into the page
 //   anti_debugging        traps for debuggers and looks at whether developer tools are open

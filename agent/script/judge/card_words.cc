@@ -17,13 +17,13 @@ constexpr size_t kPatternBytesMax = 2000;
 
 // Without case and separators.
 constexpr std::array<std::string_view, 34> kNames = {
-    "cardnumber",   "cardnum",      "cardno",         "ccnumber",     "ccnum",
-    "ccno",         "cardholder",   "nameoncard",     "cardname",     "ccname",
-    "ccowner",      "ccexp",        "cardexp",        "cardexpiry",   "cardexpiration",
-    "cccsc",        "cccid",        "cccvc",          "cccvv",        "cardcvc",
-    "cardcvv",      "cardcode",     "cardsecurity",   "securitycode", "verificationvalue",
-    "expmonth",     "expyear",      "expirymonth",    "expiryyear",   "expirationmonth",
-    "numerocarte",  "kartennummer", "numerodetarjeta", "creditcardno"};
+    "cardnumber",  "cardnum",      "cardno",          "ccnumber",     "ccnum",
+    "ccno",        "cardholder",   "nameoncard",      "cardname",     "ccname",
+    "ccowner",     "ccexp",        "cardexp",         "cardexpiry",   "cardexpiration",
+    "cccsc",       "cccid",        "cccvc",           "cccvv",        "cardcvc",
+    "cardcvv",     "cardcode",     "cardsecurity",    "securitycode", "verificationvalue",
+    "expmonth",    "expyear",      "expirymonth",     "expiryyear",   "expirationmonth",
+    "numerocarte", "kartennummer", "numerodetarjeta", "creditcardno"};
 
 bool IsAlpha(char c) { return absl::ascii_isalpha(static_cast<unsigned char>(c)); }
 
@@ -35,10 +35,9 @@ bool HasCode(std::string_view text) {
     const char b = absl::ascii_tolower(static_cast<unsigned char>(text[at + 1]));
     const char c = absl::ascii_tolower(static_cast<unsigned char>(text[at + 2]));
     if (b != 'v' || (c != 'v' && c != 'c')) continue;
-    const bool begins =
-        at == 0 || !absl::ascii_isalnum(static_cast<unsigned char>(text[at - 1])) ||
-        (absl::ascii_isupper(static_cast<unsigned char>(text[at])) &&
-         absl::ascii_islower(static_cast<unsigned char>(text[at - 1])));
+    const bool begins = at == 0 || !absl::ascii_isalnum(static_cast<unsigned char>(text[at - 1])) ||
+                        (absl::ascii_isupper(static_cast<unsigned char>(text[at])) &&
+                         absl::ascii_islower(static_cast<unsigned char>(text[at - 1])));
     const size_t end = at + 3;
     const bool ends = end == text.size() || !IsAlpha(text[end]) ||
                       (absl::ascii_isupper(static_cast<unsigned char>(text[end])) &&
@@ -131,10 +130,10 @@ bool NamesCardField(std::string_view text) {
     const size_t end = at + known.size();
     if (known == "cardno" || known == "ccno" || known == "ccexp" || known == "cardexp" ||
         known == "cardname" || known == "ccname") {
-      return end == name.size() || !IsAlpha(name[end]) ||
-             name.substr(end).starts_with("ire") || name.substr(end).starts_with("date") ||
-             name.substr(end).starts_with("month") || name.substr(end).starts_with("year") ||
-             name.substr(end).starts_with("iry") || name.substr(end).starts_with("iration");
+      return end == name.size() || !IsAlpha(name[end]) || name.substr(end).starts_with("ire") ||
+             name.substr(end).starts_with("date") || name.substr(end).starts_with("month") ||
+             name.substr(end).starts_with("year") || name.substr(end).starts_with("iry") ||
+             name.substr(end).starts_with("iration");
     }
     return true;
   });
@@ -150,8 +149,7 @@ bool SelectsFields(std::string_view selector) {
                           selector[at - 1] == '>' || selector[at - 1] == ':';
       // `input[type=checkbox]` and the like are of widgets.
       const bool ends = end == selector.size() || selector[end] == ' ' || selector[end] == ',' ||
-                        selector[end] == ':' ||
-                        selector.substr(end).starts_with("[type=text") ||
+                        selector[end] == ':' || selector.substr(end).starts_with("[type=text") ||
                         selector.substr(end).starts_with("[type=\"text") ||
                         selector.substr(end).starts_with("[type='text") ||
                         selector.substr(end).starts_with("[type=\"tel") ||

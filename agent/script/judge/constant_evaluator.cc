@@ -111,8 +111,8 @@ double ToNumber(const Value& value) {
     case Type::kNull:
       return 0;
     case Type::kString: {
-      const absl::string_view text = absl::StripAsciiWhitespace(
-          absl::string_view(value.Text().data(), value.Text().size()));
+      const absl::string_view text =
+          absl::StripAsciiWhitespace(absl::string_view(value.Text().data(), value.Text().size()));
       if (text.empty()) return 0;
       return ParseNumber({text.data(), text.size()}).value_or(std::nan(""));
     }
@@ -482,8 +482,8 @@ Value ConstantEvaluator::Eval(uint32_t node, Environment* env) {
       value.type = Type::kUndefined;
       break;
     case Kind::kThis:
-      value = env == nullptr && tree_.node(node).scope == 0 ? MakeNative("window")
-                                                           : MakeNative("this");
+      value =
+          env == nullptr && tree_.node(node).scope == 0 ? MakeNative("window") : MakeNative("this");
       break;
     case Kind::kIdentifier:
       value = EvalIdentifier(node, env);
@@ -708,15 +708,15 @@ Value ConstantEvaluator::EvalBinary(uint32_t node, Environment* env) {
       const Value right = Eval(right_node, env);
       return right.IsString() ? right : left;
     }
-    const bool takes_left = operation == "&&"   ? !Truthy(left)
-                            : operation == "||" ? Truthy(left)
-                                                : left.type != Type::kNull &&
-                                                      left.type != Type::kUndefined;
+    const bool takes_left = operation == "&&" ? !Truthy(left)
+                            : operation == "||"
+                                ? Truthy(left)
+                                : left.type != Type::kNull && left.type != Type::kUndefined;
     return takes_left ? left : Eval(right_node, env);
   }
   const Value right = Eval(right_node, env);
-  if (!left.IsKnown() || !right.IsKnown() || left.IsNative() || right.IsNative() ||
-      left.partial || right.partial) {
+  if (!left.IsKnown() || !right.IsKnown() || left.IsNative() || right.IsNative() || left.partial ||
+      right.partial) {
     return {};
   }
   if (operation == "===" || operation == "==" || operation == "!==" || operation == "!=") {
@@ -744,7 +744,7 @@ Value ConstantEvaluator::EvalBinary(uint32_t node, Environment* env) {
         return v.type == Type::kNull || v.type == Type::kUndefined;
       };
       equal = is_nothing(left) || is_nothing(right) ? is_nothing(left) && is_nothing(right)
-                                                   : ToNumber(left) == ToNumber(right);
+                                                    : ToNumber(left) == ToNumber(right);
     }
     return MakeBool(equal == (operation[0] == '='));
   }
@@ -966,8 +966,7 @@ Value ConstantEvaluator::Property(const Value& object, std::string_view name) {
   if (const Value* set = FindSet(*object.heap, name)) return *set;
   if (object.type == Type::kObject && object.heap->node != 0) {
     const uint32_t node = object.heap->node;
-    for (uint32_t child = node + 1; child < tree_.node(node).next;
-         child = tree_.node(child).next) {
+    for (uint32_t child = node + 1; child < tree_.node(node).next; child = tree_.node(child).next) {
       if (!Step()) return {};
       if (tree_.node(child).kind == Kind::kPair) {
         const uint32_t key = tree_.Child(child, Field::kKey);
@@ -1071,8 +1070,8 @@ Value ConstantEvaluator::EvalNew(uint32_t node, Environment* env) {
   if (path == "Array") {
     const std::vector<Value> arguments = Arguments(node, env);
     if (arguments.size() == 1 && arguments[0].type == Type::kNumber) {
-      return MakeArray(std::vector<Value>(
-          static_cast<size_t>(std::clamp(arguments[0].number, 0.0, 1000.0))));
+      return MakeArray(
+          std::vector<Value>(static_cast<size_t>(std::clamp(arguments[0].number, 0.0, 1000.0))));
     }
     return MakeArray(arguments);
   }
@@ -1130,14 +1129,13 @@ Value ConstantEvaluator::CallFunction(const Value& function, const std::vector<V
   // What a function makes of a number is looked up in a table, or decoded, unless it stands in the
   // function.
   const bool is_lookup =
-      !arguments.empty() &&
-      (arguments[0].type == Type::kNumber ||
-       (arguments[0].IsString() && arguments[0].Text().starts_with("0x")));
+      !arguments.empty() && (arguments[0].type == Type::kNumber ||
+                             (arguments[0].IsString() && arguments[0].Text().starts_with("0x")));
   if (result.IsString() && is_lookup && result.Text().size() > 2) {
     const size_t scheme = result.Text().find("://");
-    const std::string_view sample =
-        scheme == std::string_view::npos ? result.Text().substr(0, 10)
-                                         : result.Text().substr(scheme, 9);
+    const std::string_view sample = scheme == std::string_view::npos
+                                        ? result.Text().substr(0, 10)
+                                        : result.Text().substr(scheme, 9);
     if (tree_.TextOf(node).find(sample) == std::string_view::npos) result.decoded = true;
   }
   return result;
@@ -1198,14 +1196,11 @@ Value ConstantEvaluator::StringMethod(const Value& string, std::string_view meth
   const std::string_view text = string.Text();
   const auto size = static_cast<int64_t>(text.size());
   const auto number_at = [&](size_t n, int64_t otherwise) {
-    return n < arguments.size() && arguments[n].IsKnown() &&
-                   arguments[n].type != Type::kUndefined
+    return n < arguments.size() && arguments[n].IsKnown() && arguments[n].type != Type::kUndefined
                ? ToIndex(arguments[n])
                : otherwise;
   };
-  const auto is_unknown = [&](size_t n) {
-    return n < arguments.size() && !Decides(arguments[n]);
-  };
+  const auto is_unknown = [&](size_t n) { return n < arguments.size() && !Decides(arguments[n]); };
   if (is_unknown(0) || is_unknown(1)) {
     if (method != "concat" && method != "replace") return {};
   }
@@ -1826,10 +1821,10 @@ ConstantEvaluator::Flow ConstantEvaluator::ExecLoop(uint32_t node, Environment* 
     if (left == 0 || right == 0 || tree_.node(left).kind != Kind::kIdentifier) return Flow::kStuck;
     const Value over = Eval(right, env);
     if (over.type != Type::kArray) return Flow::kNormal;
-    const bool is_of = tree_.text()
-                           .substr(tree_.node(left).end,
-                                   tree_.node(right).begin - tree_.node(left).end)
-                           .find("of") != std::string_view::npos;
+    const bool is_of =
+        tree_.text()
+            .substr(tree_.node(left).end, tree_.node(right).begin - tree_.node(left).end)
+            .find("of") != std::string_view::npos;
     const std::vector<Value> items = over.heap->items;
     for (size_t i = 0; i < items.size(); ++i) {
       if (!Step()) return Flow::kStuck;

@@ -97,9 +97,7 @@ class ConstantEvaluator {
   struct Name {
     uint32_t scope = 0;
     std::string_view text;
-    bool operator==(const Name& other) const {
-      return scope == other.scope && text == other.text;
-    }
+    bool operator==(const Name& other) const { return scope == other.scope && text == other.text; }
     template <typename H>
     friend H AbslHashValue(H h, const Name& name) {
       return H::combine(std::move(h), name.scope, name.text);
@@ -167,7 +165,8 @@ class ConstantEvaluator {
   bool exhausted_ = false;
 };
 
-// A string in its quotes as the script means it, escapes undone; text without quotes is taken whole.
+// A string in its quotes as the script means it, escapes undone; text without quotes is taken
+// whole.
 std::string LiteralText(std::string_view source);
 // The same for what stands between quotes, or between two parts of a template.
 std::string Unescaped(std::string_view source);

@@ -111,8 +111,8 @@ class Grader {
 
  private:
   void Say(v1::Severity severity, std::initializer_list<const v1::ScriptFact*> facts) {
-    std::string reason = evidence_.change == v1::ScriptChange::CHANGE_ADDED ? "new script: "
-                                                                           : "gained: ";
+    std::string reason =
+        evidence_.change == v1::ScriptChange::CHANGE_ADDED ? "new script: " : "gained: ";
     bool first = true;
     for (const v1::ScriptFact* fact : facts) {
       if (fact == nullptr) continue;
@@ -136,7 +136,9 @@ class Grader {
 
   void Critical() {
     constexpr v1::Severity kCritical = v1::SEVERITY_CRITICAL;
-    const v1::ScriptFact* out = new_host_ != nullptr ? new_host_ : hidden_ != nullptr ? hidden_ : sends_;
+    const v1::ScriptFact* out = new_host_ != nullptr ? new_host_
+                                : hidden_ != nullptr ? hidden_
+                                                     : sends_;
     if (cards_ != nullptr && out != nullptr) Say(kCritical, {cards_, takes_, out});
     if (hidden_ != nullptr) Say(kCritical, {hidden_});
     if (takes_ != nullptr && new_host_ != nullptr) Say(kCritical, {takes_, new_host_});
@@ -212,12 +214,11 @@ class Grader {
 
   void Low() {
     if (evidence_.likeness.same_structure()) {
-      return Note(v1::SEVERITY_LOW,
-                  "rebuilt: only layout, names and what minifiers choose differ");
+      return Note(v1::SEVERITY_LOW, "rebuilt: only layout, names and what minifiers choose differ");
     }
-    Note(v1::SEVERITY_LOW, absl::StrCat("no new behaviour; ",
-                                        evidence_.likeness.functions_percent(),
-                                        " % of its functions are as before"));
+    Note(v1::SEVERITY_LOW,
+         absl::StrCat("no new behaviour; ", evidence_.likeness.functions_percent(),
+                      " % of its functions are as before"));
   }
 
   const Evidence& evidence_;

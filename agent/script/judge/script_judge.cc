@@ -41,9 +41,9 @@ void Show(const std::vector<v1::ScriptFact>& cheap, const std::vector<v1::Script
     break;
   }
   if (all.size() > kShownMax) all.resize(kShownMax);
-  std::stable_sort(
-      all.begin(), all.end(),
-      [](const v1::ScriptFact& a, const v1::ScriptFact& b) { return a.offset() < b.offset(); });
+  std::stable_sort(all.begin(), all.end(), [](const v1::ScriptFact& a, const v1::ScriptFact& b) {
+    return a.offset() < b.offset();
+  });
   shown.Clear();
   for (v1::ScriptFact& fact : all) *shown.Add() = std::move(fact);
 }
@@ -61,8 +61,9 @@ std::vector<v1::ScriptFact> ScriptJudge::FirstPass(std::string_view text, int pe
   for (const RuleMatch& match : matches) {
     v1::ScriptFact& fact = facts.emplace_back();
     fact.set_name(std::string(kRuleFact));
-    std::string excerpt = ShownText(absl::StrCat(match.rule, match.is_critical ? std::string(kCriticalMark) : "",
-                     match.description.empty() ? "" : ": ", match.description));
+    std::string excerpt =
+        ShownText(absl::StrCat(match.rule, match.is_critical ? std::string(kCriticalMark) : "",
+                               match.description.empty() ? "" : ": ", match.description));
     validation::CutUtf8(excerpt, FactFinder::kExcerptBytesMax);
     validation::MaskCardNumbers(excerpt);
     fact.set_excerpt(std::move(excerpt));
@@ -161,10 +162,10 @@ v1::Severity ScriptJudge::Judge(const Version& previous, const Version& current,
     for (const v1::ScriptFact& fact : cheap_gained) *by_text.add_gained_facts() = fact;
     if (const v1::Severity severity = Verdict(by_text); severity > judgement.severity) {
       judgement.severity = severity;
-      judgement.reasons.insert(judgement.reasons.begin(),
-                               absl::StrCat("judged by its text: ",
-                                            now.error_bytes - before.error_bytes,
-                                            " more bytes that are no JavaScript"));
+      judgement.reasons.insert(
+          judgement.reasons.begin(),
+          absl::StrCat("judged by its text: ", now.error_bytes - before.error_bytes,
+                       " more bytes that are no JavaScript"));
     }
   }
   for (const std::string& reason : judgement.reasons) {

@@ -34,7 +34,8 @@ struct ScriptAnalysis {
 // differ, how alike the two are, and how grave that is (judgement.h). Thread-safe.
 //
 // In the order of cost: a script whose hash is known costs nothing here; FirstPass reads every new
-// version once, by the rules and for cheap facts; Judge parses the two versions of one that changed.
+// version once, by the rules and for cheap facts; Judge parses the two versions of one that
+// changed.
 //
 //   ScriptJudge judge({});
 //   change.set_change(v1::ScriptChange::CHANGE_CHANGED);
@@ -79,10 +80,10 @@ class ScriptJudge {
 
   ScriptAnalysis Analyse(std::string_view text) const;
 
-  // Sets in `change`, whose kind is set, what was found: facts and gained facts, functions, likeness,
-  // reasons and what was not judged. `previous` has no text where there is none to compare with. A
-  // change that is not judged by behaviour gets the verdict of its cheap facts (verdict.h), as
-  // proposed, restored and removed scripts do.
+  // Sets in `change`, whose kind is set, what was found: facts and gained facts, functions,
+  // likeness, reasons and what was not judged. `previous` has no text where there is none to
+  // compare with. A change that is not judged by behaviour gets the verdict of its cheap facts
+  // (verdict.h), as proposed, restored and removed scripts do.
   v1::Severity Judge(const Version& previous, const Version& current,
                      v1::ScriptChange& change) const;
 

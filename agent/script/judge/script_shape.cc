@@ -126,9 +126,7 @@ class Shaper {
   }
 
  private:
-  bool IsLocal(std::string_view name) const {
-    return name.size() <= 2 || declared_.contains(name);
-  }
+  bool IsLocal(std::string_view name) const { return name.size() <= 2 || declared_.contains(name); }
 
   // Whether a node stands for its children.
   static bool IsTransparent(Kind kind) {
@@ -432,9 +430,9 @@ std::vector<bool> InOrder(const std::vector<uint32_t>& same) {
   std::vector<uint32_t> before(same.size(), kNone);
   for (uint32_t c = 0; c < same.size(); ++c) {
     if (same[c] == kNone) continue;
-    const auto place = std::lower_bound(
-        tails.begin(), tails.end(), same[c],
-        [&](uint32_t tail, uint32_t value) { return same[tail] < value; });
+    const auto place =
+        std::lower_bound(tails.begin(), tails.end(), same[c],
+                         [&](uint32_t tail, uint32_t value) { return same[tail] < value; });
     if (place != tails.begin()) before[c] = *(place - 1);
     if (place == tails.end()) {
       tails.push_back(c);
@@ -504,7 +502,8 @@ Pairing PairUp(const std::vector<FunctionShape>& previous,
           std::find(pairing.same.begin() + c,
                     pairing.same.begin() + std::min<size_t>(c + 8, current.size()),
                     next_previous) !=
-          pairing.same.begin() + static_cast<std::ptrdiff_t>(std::min<size_t>(c + 8, current.size()));
+          pairing.same.begin() +
+              static_cast<std::ptrdiff_t>(std::min<size_t>(c + 8, current.size()));
       if (is_anchor) break;
       ++next_previous;
     }

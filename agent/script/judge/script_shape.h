@@ -34,7 +34,8 @@ struct ScriptShape {
 };
 
 // Thread-safe; linear. The hashes are not cryptographic: an attacker can make two functions of one
-// hash, which hides one in a list for people. What a script gained (behaviour.h) does not hang on it.
+// hash, which hides one in a list for people. What a script gained (behaviour.h) does not hang on
+// it.
 ScriptShape ShapeOf(const SyntaxTree& tree);
 
 // Writes into `change` which functions came, went, changed and moved, with excerpts, and

@@ -17,8 +17,8 @@ constexpr size_t kTlshBytesMin = 512;
 
 SimilarityDigests DigestsOf(std::string_view text) {
   SimilarityDigests digests;
-  const auto size = static_cast<unsigned int>(
-      std::min<size_t>(text.size(), std::numeric_limits<int32_t>::max()));
+  const auto size =
+      static_cast<unsigned int>(std::min<size_t>(text.size(), std::numeric_limits<int32_t>::max()));
   const auto* bytes = reinterpret_cast<const unsigned char*>(text.data());
   if (text.size() >= kTlshBytesMin) {
     Tlsh tlsh;

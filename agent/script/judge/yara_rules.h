@@ -55,8 +55,8 @@ class YaraRuleSet {
 };
 
 // The rules that come with the program, and those of the users' folder: `*.yar` and `*.yara` in it.
-// The folder is looked at again when `recheck` has passed, and compiled anew when a file of it came,
-// went or changed; while the folder can't be read, the rules stay. Thread-safe.
+// The folder is looked at again when `recheck` has passed, and compiled anew when a file of it
+// came, went or changed; while the folder can't be read, the rules stay. Thread-safe.
 class YaraRules {
  public:
   struct Options {

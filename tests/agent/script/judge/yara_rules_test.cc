@@ -65,10 +65,11 @@ TEST(BundledYaraRules, MatchASkimmerAndNotACheckout) {
   EXPECT_TRUE(matches[0].is_critical);
   EXPECT_EQ(matches[0].offset, 10U);
   matches.clear();
-  ASSERT_TRUE(rules.Current()
-                  ->Scan("var n=document.querySelector('#card-number');fetch('/pay',{body:n.value})",
-                         absl::Seconds(10), matches)
-                  .ok());
+  ASSERT_TRUE(
+      rules.Current()
+          ->Scan("var n=document.querySelector('#card-number');fetch('/pay',{body:n.value})",
+                 absl::Seconds(10), matches)
+          .ok());
   EXPECT_THAT(matches, IsEmpty());
 }
 

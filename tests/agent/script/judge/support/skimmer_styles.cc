@@ -23,8 +23,8 @@ const Templates& AllTemplates() {
   static const Templates& all = *new Templates([] {
     Templates templates;
     std::vector<std::filesystem::path> files;
-    for (const auto& entry : std::filesystem::directory_iterator(
-             std::string(SKIMWATCH_SOURCE_DIR) + "/tests/data/skimmers/styles")) {
+    for (const auto& entry : std::filesystem::directory_iterator(std::string(SKIMWATCH_SOURCE_DIR) +
+                                                                 "/tests/data/skimmers/styles")) {
       if (entry.path().extension() == ".js") files.push_back(entry.path());
     }
     std::sort(files.begin(), files.end());
@@ -87,15 +87,15 @@ std::string WithStringTable(const std::string& source, std::mt19937& random) {
               turned.rbegin() + static_cast<std::ptrdiff_t>(turns % strings.size()), turned.rend());
   std::string list;
   for (const std::string& text : turned) {
-    absl::StrAppend(&list, list.empty() ? "" : ",", "'",
-                    encodes ? absl::Base64Escape(text) : text, "'");
+    absl::StrAppend(&list, list.empty() ? "" : ",", "'", encodes ? absl::Base64Escape(text) : text,
+                    "'");
   }
   const std::string a = Hexadecimal(random);
   const std::string b = Hexadecimal(random);
-  std::string result = absl::StrCat(
-      "var ", table, "=[", list, "];(function(", a, ",", b, "){var c=function(d){while(--d){", a,
-      "['push'](", a, "['shift']());}};c(++", b, ");}(", table, ",",
-      absl::StrFormat("0x%x", turns), "));");
+  std::string result =
+      absl::StrCat("var ", table, "=[", list, "];(function(", a, ",", b,
+                   "){var c=function(d){while(--d){", a, "['push'](", a, "['shift']());}};c(++", b,
+                   ");}(", table, ",", absl::StrFormat("0x%x", turns), "));");
   absl::StrAppend(&result, "var ", decoder, "=function(", a, ",", b, "){", a, "=", a, "-",
                   absl::StrFormat("0x%x", offset), ";var c=", table, "[", a, "];return ",
                   encodes ? "window['atob'](c)" : "c", ";};");
@@ -105,8 +105,8 @@ std::string WithStringTable(const std::string& source, std::mt19937& random) {
 }  // namespace
 
 const std::vector<std::string>& SkimmerStyles() {
-  static const auto& styles = *new std::vector<std::string>{"plain", "minified", "string_array",
-                                                            "second_stage", "evasive"};
+  static const auto& styles =
+      *new std::vector<std::string>{"plain", "minified", "string_array", "second_stage", "evasive"};
   return styles;
 }
 
@@ -132,28 +132,27 @@ std::string MakeSkimmer(std::string_view style, std::mt19937& random) {
   const std::string id = Pick<std::string>(
       {"card-number", "cardNumber", "cc-number", "card_number", "ccnum", "cardnum"}, random);
   text = absl::StrReplaceAll(
-      text,
-      {{"%HOST%", host},
-       {"%PATH%", path},
-       {"%URL64%", absl::Base64Escape(address)},
-       {"%URLCODES%", codes},
-       {"%WSREV%", backwards},
-       {"%ID%", id},
-       {"%FIELD%", Pick<std::string>({"#" + id, "input[name=" + id + "]",
-                                      "input[autocomplete=cc-number]", "[id*=" + id + "]",
-                                      "form .payment input." + id},
-                                     random)},
-       {"%CODE%", Pick<std::string>({"#cvv", "#card-cvc", "input[name=cvv2]",
-                                     "[autocomplete=cc-csc]", "#securityCode"},
-                                    random)},
-       {"%EVENT%", Pick<std::string>({"submit", "change", "blur", "input", "keyup"}, random)},
-       {"%MS%", absl::StrCat(500 + random() % 5000)},
-       {"%N1%", Word(random, 2 + random() % 8) + "_"},
-       {"%N2%", Word(random, 2 + random() % 8) + "$"},
-       {"%H1%", Hexadecimal(random)},
-       {"%H2%", Hexadecimal(random)},
-       {"%H3%", Hexadecimal(random)},
-       {"%H4%", Hexadecimal(random)}});
+      text, {{"%HOST%", host},
+             {"%PATH%", path},
+             {"%URL64%", absl::Base64Escape(address)},
+             {"%URLCODES%", codes},
+             {"%WSREV%", backwards},
+             {"%ID%", id},
+             {"%FIELD%", Pick<std::string>(
+                             {"#" + id, "input[name=" + id + "]", "input[autocomplete=cc-number]",
+                              "[id*=" + id + "]", "form .payment input." + id},
+                             random)},
+             {"%CODE%", Pick<std::string>({"#cvv", "#card-cvc", "input[name=cvv2]",
+                                           "[autocomplete=cc-csc]", "#securityCode"},
+                                          random)},
+             {"%EVENT%", Pick<std::string>({"submit", "change", "blur", "input", "keyup"}, random)},
+             {"%MS%", absl::StrCat(500 + random() % 5000)},
+             {"%N1%", Word(random, 2 + random() % 8) + "_"},
+             {"%N2%", Word(random, 2 + random() % 8) + "$"},
+             {"%H1%", Hexadecimal(random)},
+             {"%H2%", Hexadecimal(random)},
+             {"%H3%", Hexadecimal(random)},
+             {"%H4%", Hexadecimal(random)}});
   return style == "string_array" ? WithStringTable(text, random) : text;
 }
 
@@ -169,10 +168,10 @@ std::string Inject(std::string_view script, std::string_view skimmer, std::mt199
       if (around == Kind::kBlock || around == Kind::kProgram) places.push_back(node.end);
     }
   }
-  const size_t at = random() % 3 == 0 ? Pick<size_t>({0, script.size()}, random)
-                                      : Pick(places, random);
-  return absl::StrCat(std::string(script.substr(0, at)), at == 0 ? "" : "\n;",
-                      std::string(skimmer), "\n;", std::string(script.substr(at)));
+  const size_t at =
+      random() % 3 == 0 ? Pick<size_t>({0, script.size()}, random) : Pick(places, random);
+  return absl::StrCat(std::string(script.substr(0, at)), at == 0 ? "" : "\n;", std::string(skimmer),
+                      "\n;", std::string(script.substr(at)));
 }
 
 }  // namespace skimwatch::script
