@@ -124,6 +124,8 @@ missing=()
 while IFS='|' read -r group package _; do
   [[ -n $package && $group =~ ^($groups)$ ]] || continue
   state=$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null || true)
+  # Other packages of Node.js bring npm along, and can't stand beside Debian's.
+  [[ $package == npm ]] && command -v npm >/dev/null && continue
   [[ $state == installed ]] || missing+=("$package")
 done <<<"$packages"
 
