@@ -42,7 +42,7 @@ build|libgit2-dev|differences between versions of a script
 build|libhwy-dev|vector instructions of every processor, chosen at run time
 build|libre2-dev|patterns over scripts, with linear time
 build|npm|fetches tree-sitter and its grammar of JavaScript
-build|libyara-dev|rules for scripts, ours and users'
+build|libyara-dev|rules for scripts, ours and those of users
 build|libtlsh-dev|similarity of scripts (TLSH)
 build|libfuzzy-dev|similarity of scripts (ssdeep)
 build|nlohmann-json3-dev|JSON of browser reports, and output of the programs and its tests
