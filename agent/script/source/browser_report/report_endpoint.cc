@@ -141,7 +141,7 @@ class EndpointImpl final : public ReportEndpoint, private ReportIntake {
 };
 
 absl::Status EndpointImpl::LoadState(BrowserState& state) {
-  absl::StatusOr<std::string> bytes = ReadChecked(options_.state_path, kStateBytesMax);
+  absl::StatusOr<std::string> bytes = storage::ReadChecked(options_.state_path, kStateBytesMax);
   if (absl::IsNotFound(bytes.status())) return absl::OkStatus();
   if (bytes.ok() && state.ParseFromString(*bytes)) return absl::OkStatus();
   if (!bytes.ok() && !absl::IsDataLoss(bytes.status())) return bytes.status();
@@ -251,7 +251,7 @@ void EndpointImpl::Save(bool in_any_case) {
   saved_ = now;
   options_.before_save();
   const absl::Status status =
-      WriteChecked(options_.state_path, inventory.State().SerializeAsString(), /*durable=*/true);
+      storage::WriteChecked(options_.state_path, inventory.State().SerializeAsString(), /*durable=*/true);
   save_failed_ = !status.ok();
   if (status.ok()) return inventory.MarkSaved();
   ++write_errors_;
