@@ -595,6 +595,8 @@ class Finder {
     const WebAddress parsed = ParseWebAddress(known);
     if (parsed.kind != WebAddress::Kind::kHost || parsed.host.empty()) return;
     if (parsed.host.ends_with("w3.org")) return;
+    // A developer's own machine; nobody else hears there.
+    if (parsed.host == "localhost" || parsed.host == "127.0.0.1" || parsed.host == "[::1]") return;
     Add(address.decoded ? "hidden_destination" : "destination",
         absl::StrCat(parsed.host, " by ", std::string(sink)), node, true);
   }
