@@ -136,7 +136,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadCase{"ControlCharactersInAKey", "\"a\\eb\": 1",
                 "a.yaml:1:1: a\\x1bb: found an unknown key, expected one of: sites, collector, "
                 "sources, sampling, budget, limits, spool, scan, state_directory, metrics, "
-                "logging, expected_flows"},
+                "logging, expected_flows, ..."},
         BadCase{"RepeatedKey", "sampling: {}\nlimits: {}\nsampling: {}\n",
                 "a.yaml:3:1: sampling: found the key again, expected it once (the first is in "
                 "line 1)"},

@@ -202,7 +202,7 @@ TEST(Destinations, AreToldOfTlsClients) {
 
 TEST(Destinations, AreToldHowMuchIsSentThatCantBeRead) {
   const std::string hello = OpenSslHello("Pay.Example", std::string_view("\2h2", 3));
-  const std::string record = std::string("\x17\x03\x03\x40\x00", 5) + std::string(0x4000, 'e');
+  const std::string record = std::string("\x17\x03\x03\x40\x00", 5) + std::string(0x4000, '\xe5');
   TcpConversation tcp = OpenOutbound();
   tcp.Client(hello);
   for (int i = 0; i < 5; ++i) tcp.Client(record);
