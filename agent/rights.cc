@@ -78,7 +78,8 @@ uint64_t LastingCapabilities(const config::v1::AgentConfig& config) {
   uint64_t keep = 0;
   const config::v1::Sources& sources = config.sources();
   // Files that appear later belong to others as well.
-  if (!sources.log_files().empty() || !sources.web_roots().empty()) {
+  if (!sources.log_files().empty() || !sources.web_roots().empty() || !sources.journals().empty() ||
+      !sources.sample_folders().empty()) {
     keep |= Bit(CAP_DAC_READ_SEARCH);
   }
   // A program that starts later is looked at and gets its probes then (docs/tls.md).

@@ -87,7 +87,8 @@ TEST_F(Intake, FollowsJournalFilesOverARestart) {
 
 TEST_F(Intake, FollowsARealJournald) {
   Journald journald;
-  ASSERT_NO_FATAL_FAILURE(journald.Start());
+  std::filesystem::create_directory(Site("journal"));
+  ASSERT_NO_FATAL_FAILURE(journald.Start(Site("journal")));
   if (!journald.is_running()) GTEST_SKIP() << "needs root and systemd-journald";
   journald.Send("MESSAGE=before the agent began\n");
   deployment_.agent_yaml = absl::StrCat("sources: { journals: [{ directory: ", journald.directory(),

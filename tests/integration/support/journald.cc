@@ -6,6 +6,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <filesystem>
+
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "tests/support/daemon.h"
@@ -16,10 +18,11 @@ namespace {
 constexpr char kProgram[] = "/lib/systemd/systemd-journald";
 constexpr char kSocket[] = "/run/systemd/journal/socket";
 
-// Journald is the child itself, since `exec` keeps the process.
+// Journald is the child itself, since `exec` keeps the process. The folder is the first argument.
 constexpr char kScript[] = R"(
 mount -t tmpfs tmpfs /run || exit 1
 mkdir -p /run/systemd/journal /run/systemd/journald.conf.d /run/log/journal
+mount --bind "$1" /run/log/journal || exit 1
 cat > /run/systemd/journald.conf.d/test.conf <<'END'
 [Journal]
 Storage=volatile
@@ -33,10 +36,11 @@ exec /lib/systemd/systemd-journald
 
 }  // namespace
 
-void Journald::Start() {
+void Journald::Start(const std::string& directory) {
+  directory_ = directory;
   if (geteuid() != 0 || access(kProgram, X_OK) != 0) return;
   process_ = std::make_unique<testing::ChildProcess>(testing::ChildProcess::Options{
-      .command = {"/usr/bin/unshare", "--mount", "/bin/sh", "-c", kScript}});
+      .command = {"/usr/bin/unshare", "--mount", "/bin/sh", "-c", kScript, "sh", directory}});
   // Not that of the machine, from before the mount.
   ASSERT_TRUE(testing::WaitUntil([this] {
     return access(absl::StrCat(Root(), "/run/systemd/journald.conf.d/test.conf").c_str(), R_OK) ==
@@ -44,12 +48,10 @@ void Journald::Start() {
            access(absl::StrCat(Root(), kSocket).c_str(), W_OK) == 0;
   }));
   Send("MESSAGE=the test begins\n");
-  ASSERT_TRUE(testing::WaitUntil([this] { return access(directory().c_str(), R_OK) == 0; }));
+  ASSERT_TRUE(testing::WaitUntil([this] { return !std::filesystem::is_empty(directory_); }));
 }
 
 std::string Journald::Root() const { return absl::StrCat("/proc/", process_->pid(), "/root"); }
-
-std::string Journald::directory() const { return Root() + "/run/log/journal"; }
 
 void Journald::Send(std::string_view fields) const {
   const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);

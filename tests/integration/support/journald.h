@@ -13,12 +13,13 @@ namespace skimwatch::integration {
 // journal. It reads nothing of the kernel's log and audit. Ends with the test.
 class Journald {
  public:
-  // Waits until it takes messages. Not running afterwards where root or the program is missing.
-  void Start();
+  // `directory`, an empty folder, is where it keeps the journal. Waits until it takes messages. Not
+  // running afterwards where root or the program is missing.
+  void Start(const std::string& directory);
   bool is_running() const { return process_ != nullptr; }
 
   // The folder of its journal, from outside of the namespace.
-  std::string directory() const;
+  const std::string& directory() const { return directory_; }
   // Sends an entry by the native protocol: `NAME=value` lines.
   void Send(std::string_view fields) const;
   // Has it begin a new file.
@@ -27,6 +28,7 @@ class Journald {
  private:
   std::string Root() const;
 
+  std::string directory_;
   std::unique_ptr<testing::ChildProcess> process_;
 };
 
