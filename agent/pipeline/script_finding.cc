@@ -1,5 +1,7 @@
 #include "agent/pipeline/script_finding.h"
 
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "google/protobuf/util/time_util.h"
 
 namespace skimwatch::pipeline {
@@ -33,7 +35,8 @@ v1::Finding MakeScriptFinding(std::string_view site, const v1::ScriptChange& cha
   finding.set_severity(severity);
   finding.set_confidence(confidence);
   finding.set_rule(RuleOf(change.change()));
-  *finding.mutable_first_seen() = TimeUtil::GetCurrentTime();
+  *finding.mutable_first_seen() =
+      TimeUtil::MicrosecondsToTimestamp(absl::ToUnixMicros(absl::Now()));
   *finding.mutable_last_seen() = finding.first_seen();
   finding.set_count(1);
   finding.set_sampling_probability(1);

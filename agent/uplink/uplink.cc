@@ -357,7 +357,8 @@ absl::Status UplinkImpl::RunStream() {
   hello.set_version(options_.version);
   for (const std::string& site : options_.sites) hello.add_sites(site);
   for (const std::string& capability : options_.capabilities) hello.add_capabilities(capability);
-  *hello.mutable_sent_at() = google::protobuf::util::TimeUtil::GetCurrentTime();
+  *hello.mutable_sent_at() =
+      google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(absl::ToUnixMicros(absl::Now()));
   Session session(spool_.get(), &in_flight_, std::move(hello), SteadyNow());
   inbox_.Clear();
   sent_before_ = acknowledged_before_ = 0;
@@ -454,7 +455,8 @@ void UplinkImpl::FillHeartbeat(v1::Heartbeat& heartbeat) const {
   const State state = GetState();
   *heartbeat.mutable_spool() = state.spool;
   heartbeat.set_policy_version(state.policy_version);
-  *heartbeat.mutable_sent_at() = google::protobuf::util::TimeUtil::GetCurrentTime();
+  *heartbeat.mutable_sent_at() =
+      google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(absl::ToUnixMicros(absl::Now()));
 }
 
 }  // namespace

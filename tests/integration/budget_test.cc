@@ -149,7 +149,10 @@ TEST_F(Budget, HoldsTheProcessorAndScansAllAgainAfterTheLoad) {
             << " requests\n";
   EXPECT_LT(least, 1);
   EXPECT_LE(cores, 0.065);
-  EXPECT_TRUE(testing::WaitUntil([&] { return share() == 1; }, absl::Seconds(60)));
+  // Asked once a second: a look at /metrics costs processor time, too.
+  int seconds = 0;
+  for (; share() < 1 && seconds < 60; ++seconds) absl::SleepFor(absl::Seconds(1));
+  EXPECT_LT(seconds, 60);
 
   // What was seen of it is told as the estimate that it is.
   EXPECT_TRUE(testing::WaitUntil([&] { return !deployment_.Exposures().empty(); }));
