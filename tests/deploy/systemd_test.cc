@@ -78,10 +78,9 @@ TEST(SystemdSysusers, IsAcceptedBySystemd) {
   }
   const testing::TempFolder root;
   std::filesystem::create_directory(root.File("etc"));
-  const Outcome outcome =
-      RunTool({"systemd-sysusers", "--root=" + root.path(),
-               kFolder + "/skimwatch-agent.sysusers.conf",
-               kFolder + "/skimwatch-collector.sysusers.conf"});
+  const Outcome outcome = RunTool({"systemd-sysusers", "--root=" + root.path(),
+                                   kFolder + "/skimwatch-agent.sysusers.conf",
+                                   kFolder + "/skimwatch-collector.sysusers.conf"});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
   const std::string users = ReadFile(root.File("etc/passwd"));
   EXPECT_THAT(users, HasSubstr("skimwatch-agent:"));

@@ -12,8 +12,8 @@
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
-#include <map>
 #include <iostream>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>

@@ -22,8 +22,8 @@
 #include "absl/time/clock.h"
 #include "agent/memory/wipe.h"
 #include "agent/script/approvals.h"
-#include "agent/storage/checked_file.h"
 #include "agent/script/judge/script_version.h"
+#include "agent/storage/checked_file.h"
 #include "spdlog/spdlog.h"
 
 namespace skimwatch::script {
@@ -250,8 +250,8 @@ void EndpointImpl::Save(bool in_any_case) {
   if (!in_any_case && saved_.has_value() && now - *saved_ < after) return;
   saved_ = now;
   options_.before_save();
-  const absl::Status status =
-      storage::WriteChecked(options_.state_path, inventory.State().SerializeAsString(), /*durable=*/true);
+  const absl::Status status = storage::WriteChecked(
+      options_.state_path, inventory.State().SerializeAsString(), /*durable=*/true);
   save_failed_ = !status.ok();
   if (status.ok()) return inventory.MarkSaved();
   ++write_errors_;
