@@ -152,6 +152,11 @@ class TlsProbing : public ::testing::Test {
     EXPECT_NE(found, cards.end()) << "card " << card;
     return found == cards.end() ? kNone : found->second.findings.at(0).finding();
   }
+  // Until a file more than `files` has its probes, or it had them before.
+  void AwaitProbesOfOneMore(double files) const {
+    testing::WaitUntil([&] { return Metric("skimwatch_tls_probe_files") > files; },
+                       absl::Seconds(5));
+  }
   double Metric(const std::string& series) const { return deployment_.AgentMetric(series); }
 
   static constexpr size_t kReceipt = 20;
@@ -189,10 +194,16 @@ TEST_F(TlsProbing, FindsWhatEveryKindOfClientSendsAndNamesIt) {
             "200\n");
   expected[kPythonClient] = {"/usr/bin/python3", "/python", ""};
 
+  const double files = Metric("skimwatch_tls_probe_files");
   if (!Where("node").empty()) {
     std::ofstream(folder_ + "/client.js") << kNode;
-    const testing::Result node =
-        Run({Where("node"), folder_ + "/client.js", absl::StrCat(tls_port_)}, Body(kNodeClient));
+    // It has TLS within itself, and waits for what it is to send until its probes are set.
+    testing::ChildProcess client(
+        {.command = {Where("node"), folder_ + "/client.js", absl::StrCat(tls_port_)}});
+    AwaitProbesOfOneMore(files);
+    client.Write(Body(kNodeClient));
+    client.CloseInput();
+    const testing::Result node = client.Wait();
     EXPECT_EQ(node.out, "200\n") << node.err;
     expected[kNodeClient] = {Where("node"), "/node", "api.processor.example"};
   }
