@@ -3,14 +3,21 @@
 import http.server
 import json
 import sys
+import threading
 import time
+
+# Alertmanager posts several at once; a line is written whole.
+lines = threading.Lock()
 
 
 class Webhook(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         for alert in json.loads(body)["alerts"]:
-            print(f"{time.time():.3f}", alert["labels"]["alertname"], alert["status"], flush=True)
+            line = f"{time.time():.3f} {alert['labels']['alertname']} {alert['status']}\n"
+            with lines:
+                sys.stdout.write(line)
+                sys.stdout.flush()
         self.send_response(200)
         self.end_headers()
 
