@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/timestamp.pb.h"
@@ -36,6 +37,15 @@ std::string Hex(std::string_view bytes, bool is_short);
 std::string What(const v1::Finding& finding);
 // What it left through: `POST /collect`, a file.
 std::string Channel(const v1::Finding& finding);
+
+// What an approval's end adds to its line, of a message with `revoked_at`, `revoked_by` and
+// `revocation_reason`; empty for one in force.
+template <typename Approval>
+std::string Revocation(const Approval& approval) {
+  if (!approval.has_revoked_at()) return "";
+  return absl::StrCat("; revoked ", Describe(approval.revoked_at()), " by ", approval.revoked_by(),
+                      ": ", approval.revocation_reason());
+}
 
 }  // namespace skimwatch::ctl
 

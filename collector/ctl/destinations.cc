@@ -34,17 +34,7 @@ absl::StatusOr<std::string> FindSite(const Options& options, Session& session,
   for (const v1::Destination& destination : all->destinations()) {
     if (is_there(destination)) sites.insert(destination.site());
   }
-  if (sites.empty()) {
-    return absl::NotFoundError(
-        absl::StrCat("no site has ", what,
-                     "\nsay which with --site; `skimwatchctl destinations list` shows "
-                     "what there is"));
-  }
-  if (sites.size() > 1) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "several sites have ", what, ": ", absl::StrJoin(sites, ", "), "\nsay which with --site"));
-  }
-  return *sites.begin();
+  return OnlySite(sites, what, "destinations list");
 }
 
 absl::StatusOr<std::string> SiteOfName(const Options& options, Session& session) {
@@ -70,16 +60,11 @@ std::string Opaque(const v1::Destination& destination) {
 }
 
 std::string ApprovalText(const v1::DestinationApproval& approval) {
-  std::string text = absl::StrCat(
+  return absl::StrCat(
       Describe(approval.approved_at()), " by ", approval.approved_by(), ", ", approval.pattern(),
       approval.process().empty() ? "" : absl::StrCat(" from ", approval.process()),
       approval.has_expires_at() ? absl::StrCat(", until ", Describe(approval.expires_at())) : "",
-      ": ", approval.justification());
-  if (approval.has_revoked_at()) {
-    absl::StrAppend(&text, "; revoked ", Describe(approval.revoked_at()), " by ",
-                    approval.revoked_by(), ": ", approval.revocation_reason());
-  }
-  return text;
+      ": ", approval.justification(), Revocation(approval));
 }
 
 std::string AgentsOf(const v1::Destination& destination) {

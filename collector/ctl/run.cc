@@ -2,9 +2,11 @@
 
 #include <cstdlib>
 #include <iostream>
+#include <set>
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "collector/ctl/command_line.h"
 #include "collector/ctl/explain.h"
 #include "collector/ctl/session.h"
@@ -60,6 +62,21 @@ absl::StatusOr<std::string> Reason(const Options& options, std::string_view opti
                      "number out"));
   }
   return reason;
+}
+
+absl::StatusOr<std::string> OnlySite(const std::set<std::string>& sites, std::string_view what,
+                                     std::string_view list) {
+  if (sites.empty()) {
+    return absl::NotFoundError(absl::StrCat("no site has ", std::string(what),
+                                            "\nsay which with --site; `skimwatchctl ",
+                                            std::string(list), "` shows what there is"));
+  }
+  if (sites.size() > 1) {
+    return absl::InvalidArgumentError(absl::StrCat("several sites have ", std::string(what), ": ",
+                                                   absl::StrJoin(sites, ", "),
+                                                   "\nsay which with --site"));
+  }
+  return *sites.begin();
 }
 
 int Run(std::span<char*> arguments) {

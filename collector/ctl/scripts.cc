@@ -36,17 +36,10 @@ absl::StatusOr<v1::Script> Find(const Options& options, Session& session) {
     for (const v1::Script& script : scripts->scripts()) {
       if (script.name() == options.script) sites.insert(script.site());
     }
-    if (sites.empty()) {
-      return absl::NotFoundError(
-          absl::StrCat("no site has a script ", options.script,
-                       "\n`skimwatchctl scripts list` shows those there are"));
-    }
-    if (sites.size() > 1) {
-      return absl::InvalidArgumentError(absl::StrCat("several sites have a script ", options.script,
-                                                     ": ", absl::StrJoin(sites, ", "),
-                                                     "\nsay which with --site"));
-    }
-    site = *sites.begin();
+    absl::StatusOr<std::string> only =
+        OnlySite(sites, absl::StrCat("a script ", options.script), "scripts list");
+    if (!only.ok()) return only.status();
+    site = *std::move(only);
   }
   v1::GetScriptRequest request;
   request.set_site(site);
@@ -100,13 +93,8 @@ std::string Facts(const google::protobuf::RepeatedPtrField<v1::ScriptFact>& fact
 std::string Approval(const v1::ScriptRecord& record) {
   if (!record.has_approval()) return "none";
   const v1::ScriptApproval& approval = record.approval();
-  std::string text = absl::StrCat(Describe(approval.approved_at()), " by ", approval.approved_by(),
-                                  ": ", approval.justification());
-  if (approval.has_revoked_at()) {
-    absl::StrAppend(&text, "; revoked ", Describe(approval.revoked_at()), " by ",
-                    approval.revoked_by(), ": ", approval.revocation_reason());
-  }
-  return text;
+  return absl::StrCat(Describe(approval.approved_at()), " by ", approval.approved_by(), ": ",
+                      approval.justification(), Revocation(approval));
 }
 
 // Lines that a unified difference adds and removes.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -47,6 +48,12 @@ absl::StatusOr<int> VerifyDecisions(const Options& options, Session& session);
 // are kept for ever. `option` is the option's name.
 absl::StatusOr<std::string> Reason(const Options& options, std::string_view option,
                                    std::string_view question);
+
+// The one site of `sites`, which have `what`, for a command line without --site. NOT_FOUND where
+// there is none, INVALID_ARGUMENT where there are several; both say how to go on. `list` is the
+// command that shows what there is.
+absl::StatusOr<std::string> OnlySite(const std::set<std::string>& sites, std::string_view what,
+                                     std::string_view list);
 
 // Pages through a list until its end or the limit (0 for none), into one response. Where the limit
 // cut it, a note says so.

@@ -3,33 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "proto/validation/finding.h"
+
 namespace skimwatch::store {
-namespace {
-
-v1::FindingKind KindOf(const v1::Finding& finding) {
-  switch (finding.detail_case()) {
-    case v1::Finding::kCardNumber:
-      return v1::FINDING_KIND_CARD_NUMBER;
-    case v1::Finding::kTrackData:
-      return v1::FINDING_KIND_TRACK_DATA;
-    case v1::Finding::kScriptChange:
-      return v1::FINDING_KIND_SCRIPT_CHANGE;
-    case v1::Finding::kHeaderChange:
-      return v1::FINDING_KIND_HEADER_CHANGE;
-    case v1::Finding::kBrowserReport:
-      return v1::FINDING_KIND_BROWSER_REPORT;
-    case v1::Finding::kCanary:
-      return v1::FINDING_KIND_CANARY;
-    case v1::Finding::kDestinationChange:
-      return v1::FINDING_KIND_DESTINATION_CHANGE;
-    case v1::Finding::DETAIL_NOT_SET:
-      break;
-  }
-  return v1::FINDING_KIND_UNSPECIFIED;
-}
-
-}  // namespace
-
 FindingFeed::Subscription::Subscription(FindingFeed* feed, v1::WatchFindingsRequest filter,
                                         size_t findings_max, std::function<void()> on_ready)
     : feed_(feed),
@@ -56,7 +32,7 @@ std::optional<FindingFeed::Item> FindingFeed::Subscription::Next() {
 bool FindingFeed::Subscription::Wants(const v1::StoredFinding& stored) const {
   const v1::Finding& finding = stored.finding();
   return (filter_.site().empty() || filter_.site() == finding.site()) &&
-         (filter_.kind() == v1::FINDING_KIND_UNSPECIFIED || filter_.kind() == KindOf(finding)) &&
+         (filter_.kind() == v1::FINDING_KIND_UNSPECIFIED || filter_.kind() == validation::KindOf(finding)) &&
          filter_.confidence_min() <= finding.confidence();
 }
 

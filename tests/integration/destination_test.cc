@@ -1,10 +1,8 @@
 // Where data goes: a real curl and a real nginx with TLS, the whole agent and collector.
 
 #include <signal.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <string>
@@ -20,6 +18,7 @@
 #include "tests/proto/tls/certificates.h"
 #include "tests/support/child_process.h"
 #include "tests/support/daemon.h"
+#include "tests/support/nginx.h"
 
 namespace skimwatch::integration {
 namespace {
@@ -29,19 +28,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 // A server of whoever answers, with TLS and without.
-constexpr char kNginx[] = R"(daemon off;
-pid nginx.pid;
-error_log error.log warn;
-worker_processes 1;
-events { worker_connections 256; }
-http {
-  client_body_temp_path tmp/body;
-  proxy_temp_path tmp/proxy;
-  fastcgi_temp_path tmp/fastcgi;
-  uwsgi_temp_path tmp/uwsgi;
-  scgi_temp_path tmp/scgi;
-  client_max_body_size 0;
-  access_log off;
+constexpr char kNginx[] = R"(  access_log off;
   server {
     listen 127.0.0.1:@TLS@ ssl;
     listen 127.0.0.1:@PLAIN@;
@@ -49,15 +36,7 @@ http {
     ssl_certificate_key own.key;
     location / { return 200 "taken\n"; }
   }
-}
 )";
-
-std::string Where(const std::string& program) {
-  for (const std::string folder : {"/usr/bin/", "/usr/sbin/", "/usr/local/bin/"}) {
-    if (access((folder + program).c_str(), X_OK) == 0) return folder + program;
-  }
-  return "";
-}
 
 // What is told of a destination as `NEW evil.com`.
 std::string Describe(const v1::Finding& finding) {
@@ -69,26 +48,19 @@ std::string Describe(const v1::Finding& finding) {
 class Destinations : public ::testing::Test {
  protected:
   void SetUp() override { ASSERT_NO_FATAL_FAILURE(deployment_.StartCollector()); }
-  void TearDown() override {
-    if (nginx_ == nullptr) return;
-    nginx_->Signal(SIGTERM);
-    nginx_->Wait();
-  }
 
   void StartServer() {
     folder_ = deployment_.site_folder() + "/outside";
     const testing::CertificateAuthority ca("test CA");
     testing::WriteTlsFiles(folder_, ca.Issue(testing::ServerLeaf()), ca);
-    std::filesystem::create_directory(folder_ + "/tmp");
     tls_port_ = FreePort();
     plain_port_ = FreePort();
-    std::ofstream(folder_ + "/nginx.conf") << absl::StrReplaceAll(
+    nginx_ = std::make_unique<testing::Nginx>(folder_);
+    const std::string servers = absl::StrReplaceAll(
         kNginx, {{"@TLS@", absl::StrCat(tls_port_)}, {"@PLAIN@", absl::StrCat(plain_port_)}});
-    nginx_ = std::make_unique<testing::ChildProcess>(testing::ChildProcess::Options{
-        .command = {Where("nginx"), "-e", "error.log", "-p", folder_ + "/", "-c", "nginx.conf"}});
-    ASSERT_TRUE(testing::WaitUntil([&] {
+    ASSERT_TRUE(nginx_->Start(servers, [&] {
       return !testing::HttpGet(plain_port_, "/hello").empty();
-    })) << testing::ReadFile(folder_ + "/error.log");
+    })) << nginx_->Log();
   }
 
   // An agent that captures what goes to the server.
@@ -102,7 +74,7 @@ class Destinations : public ::testing::Test {
   // As a program of the host does: a name that leads to loopback here, and TLS.
   void CurlTls(const std::string& host) {
     const testing::Result result = testing::RunProgram(
-        {.command = {Where("curl"), "-sk", "--http1.1", "--resolve",
+        {.command = {testing::Where("curl"), "-sk", "--http1.1", "--resolve",
                      absl::StrCat(host, ":", tls_port_, ":127.0.0.1"),
                      absl::StrCat("https://", host, ":", tls_port_, "/collect")}},
         "");
@@ -158,7 +130,7 @@ class Destinations : public ::testing::Test {
   std::string folder_;
   int tls_port_ = 0;
   int plain_port_ = 0;
-  std::unique_ptr<testing::ChildProcess> nginx_;
+  std::unique_ptr<testing::Nginx> nginx_;
 };
 
 TEST_F(Destinations, AreLearnedThenANewOneIsToldOnce) {

@@ -10,7 +10,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <map>
@@ -31,6 +30,7 @@
 #include "tests/proto/tls/certificates.h"
 #include "tests/support/child_process.h"
 #include "tests/support/daemon.h"
+#include "tests/support/nginx.h"
 
 namespace skimwatch::integration {
 namespace {
@@ -40,19 +40,7 @@ using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
 // The payment processor, by TLS; and the shop, which passes its checkout on to it.
-constexpr char kNginx[] = R"(daemon off;
-pid nginx.pid;
-error_log error.log warn;
-worker_processes 1;
-events { worker_connections 256; }
-http {
-  client_body_temp_path tmp/body;
-  proxy_temp_path tmp/proxy;
-  fastcgi_temp_path tmp/fastcgi;
-  uwsgi_temp_path tmp/uwsgi;
-  scgi_temp_path tmp/scgi;
-  client_max_body_size 0;
-  access_log off;
+constexpr char kNginx[] = R"(  access_log off;
   server {
     listen 127.0.0.1:@TLS@ ssl http2;
     ssl_certificate own.crt;
@@ -69,7 +57,6 @@ http {
       proxy_set_header Host api.processor.example;
     }
   }
-}
 )";
 
 constexpr char kPython[] = R"(
@@ -90,13 +77,6 @@ const request = require('https').request({
 request.end(body);
 )";
 
-std::string Where(const std::string& program) {
-  for (const std::string folder : {"/usr/bin/", "/usr/sbin/", "/usr/local/bin/"}) {
-    if (access((folder + program).c_str(), X_OK) == 0) return folder + program;
-  }
-  return "";
-}
-
 class TlsProbing : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -106,22 +86,15 @@ class TlsProbing : public ::testing::Test {
     folder_ = deployment_.site_folder() + "/tls";
     const testing::CertificateAuthority ca("test CA");
     testing::WriteTlsFiles(folder_, ca.Issue(testing::ServerLeaf()), ca);
-    std::filesystem::create_directory(folder_ + "/tmp");
     tls_port_ = FreePort();
     shop_port_ = FreePort();
-    std::ofstream(folder_ + "/nginx.conf")
-        << absl::StrReplaceAll(kNginx, {{"@TLS@", absl::StrCat(tls_port_)},
-                                        {"@SHOP@", absl::StrCat(shop_port_)},
-                                        {"@RECEIPT@", CardNumber(kReceipt)}});
-    nginx_ = std::make_unique<testing::ChildProcess>(testing::ChildProcess::Options{
-        .command = {Where("nginx"), "-e", "error.log", "-p", folder_ + "/", "-c", "nginx.conf"}});
-    ASSERT_TRUE(testing::WaitUntil([&] { return !testing::HttpGet(shop_port_, "/hello").empty(); }))
-        << testing::ReadFile(folder_ + "/error.log");
-  }
-  void TearDown() override {
-    if (nginx_ == nullptr) return;
-    nginx_->Signal(SIGTERM);
-    nginx_->Wait();
+    nginx_ = std::make_unique<testing::Nginx>(folder_);
+    const std::string servers = absl::StrReplaceAll(kNginx, {{"@TLS@", absl::StrCat(tls_port_)},
+                                                             {"@SHOP@", absl::StrCat(shop_port_)},
+                                                             {"@RECEIPT@", CardNumber(kReceipt)}});
+    ASSERT_TRUE(nginx_->Start(servers, [&] {
+      return !testing::HttpGet(shop_port_, "/hello").empty();
+    })) << nginx_->Log();
   }
 
   void StartAgent(const std::string& probe) {
@@ -141,7 +114,7 @@ class TlsProbing : public ::testing::Test {
     return testing::RunProgram({.command = std::move(command)}, input);
   }
   testing::Result Curl(const std::string& path, const std::string& body) {
-    return Run({Where("curl"), "-sk", "--http1.1", "--connect-to",
+    return Run({testing::Where("curl"), "-sk", "--http1.1", "--connect-to",
                 absl::StrCat("api.processor.example:443:127.0.0.1:", tls_port_), "--data-binary",
                 "@-", absl::StrCat("https://api.processor.example", path)},
                body);
@@ -167,7 +140,7 @@ class TlsProbing : public ::testing::Test {
   std::string folder_;
   int tls_port_ = 0;
   int shop_port_ = 0;
-  std::unique_ptr<testing::ChildProcess> nginx_;
+  std::unique_ptr<testing::Nginx> nginx_;
 };
 
 TEST_F(TlsProbing, FindsWhatEveryKindOfClientSendsAndNamesIt) {
@@ -185,7 +158,7 @@ TEST_F(TlsProbing, FindsWhatEveryKindOfClientSendsAndNamesIt) {
 
   EXPECT_THAT(Exchange(shop_port_, Post("shop.example", "/nginx", Body(kNginxProxy))),
               HasSubstr("taken"));
-  expected[kNginxProxy] = {Where("nginx"), "/nginx", "api.processor.example"};
+  expected[kNginxProxy] = {testing::Where("nginx"), "/nginx", "api.processor.example"};
 
   std::ofstream(folder_ + "/client.py") << kPython;
   EXPECT_EQ(Run({"/usr/bin/python3", folder_ + "/client.py", absl::StrCat(tls_port_)},
@@ -195,25 +168,25 @@ TEST_F(TlsProbing, FindsWhatEveryKindOfClientSendsAndNamesIt) {
   expected[kPythonClient] = {"/usr/bin/python3", "/python", ""};
 
   const double files = Metric("skimwatch_tls_probe_files");
-  if (!Where("node").empty()) {
+  if (!testing::Where("node").empty()) {
     std::ofstream(folder_ + "/client.js") << kNode;
     // It has TLS within itself, and waits for what it is to send until its probes are set.
     testing::ChildProcess client(
-        {.command = {Where("node"), folder_ + "/client.js", absl::StrCat(tls_port_)}});
+        {.command = {testing::Where("node"), folder_ + "/client.js", absl::StrCat(tls_port_)}});
     AwaitProbesOfOneMore(files);
     client.Write(Body(kNodeClient));
     client.CloseInput();
     const testing::Result node = client.Wait();
     EXPECT_EQ(node.out, "200\n") << node.err;
-    expected[kNodeClient] = {Where("node"), "/node", "api.processor.example"};
+    expected[kNodeClient] = {testing::Where("node"), "/node", "api.processor.example"};
   }
-  if (!Where("gnutls-cli").empty()) {
+  if (!testing::Where("gnutls-cli").empty()) {
     const testing::Result gnutls =
-        Run({Where("gnutls-cli"), "--insecure", "--sni-hostname=api.processor.example", "-p",
-             absl::StrCat(tls_port_), "127.0.0.1"},
+        Run({testing::Where("gnutls-cli"), "--insecure", "--sni-hostname=api.processor.example",
+             "-p", absl::StrCat(tls_port_), "127.0.0.1"},
             Post("api.processor.example", "/gnutls", Body(kGnuTls)));
     EXPECT_THAT(gnutls.out, HasSubstr("taken"));
-    expected[kGnuTls] = {Where("gnutls-cli"), "/gnutls", "api.processor.example"};
+    expected[kGnuTls] = {testing::Where("gnutls-cli"), "/gnutls", "api.processor.example"};
   }
 
   ASSERT_TRUE(deployment_.WaitForCards(expected.size()));
@@ -270,7 +243,7 @@ TEST_F(TlsProbing, ScansWhatComesInOnlyWhereAsked) {
 TEST_F(TlsProbing, FindsHttp2InBothDirectionsOfBothSides) {
   ASSERT_NO_FATAL_FAILURE(StartAgent("processes: [curl, nginx], scan_inbound: true"));
   const testing::Result curl =
-      Run({Where("curl"), "-sk", "--http2", "-w", "%{http_version}", "--connect-to",
+      Run({testing::Where("curl"), "-sk", "--http2", "-w", "%{http_version}", "--connect-to",
            absl::StrCat("api.processor.example:443:127.0.0.1:", tls_port_), "--data-binary", "@-",
            "https://api.processor.example/receipt"},
           Body(3));
@@ -397,7 +370,7 @@ TEST_F(TlsProbing, LeavesOutTheAgentsOwnConnection) {
 
 TEST(TlsProbingWithoutRights, SaysWhichAreMissingAndGoesOnWithOtherSources) {
   if (geteuid() != 0) GTEST_SKIP() << "needs to be root, to give up rights";
-  if (Where("capsh").empty()) GTEST_SKIP() << "needs capsh";
+  if (testing::Where("capsh").empty()) GTEST_SKIP() << "needs capsh";
   Deployment deployment;
   std::ofstream(deployment.site_folder() + "/app.log") << "started\n";
   std::ofstream(deployment.agent_folder() + "/check.yaml")
@@ -406,7 +379,7 @@ TEST(TlsProbingWithoutRights, SaysWhichAreMissingAndGoesOnWithOtherSources) {
          "state_directory: "
       << deployment.state_directory << "\nsources: { tls_probes: [{}] }\n";
   const testing::Result result = testing::RunProgram(
-      {.command = {Where("capsh"), "--drop=cap_bpf,cap_sys_admin", "--", "-c",
+      {.command = {testing::Where("capsh"), "--drop=cap_bpf,cap_sys_admin", "--", "-c",
                    absl::StrCat(SKIMWATCH_BIN_DIR, "/skimwatch-agent --check-config --config ",
                                 deployment.agent_folder(), "/check.yaml")}});
   EXPECT_EQ(result.code, 1) << result.out;

@@ -24,21 +24,8 @@ namespace {
 constexpr char kChromium[] = "/usr/bin/chromium";
 constexpr char kDeploy[] = SKIMWATCH_SOURCE_DIR "/deploy/browser-reports/";
 
-// One process in the foreground.
-constexpr char kConfiguration[] = R"(daemon off;
-master_process off;
-pid nginx.pid;
-error_log error.log warn;
-events { worker_connections 256; }
-http {
-  client_body_temp_path tmp/body;
-  proxy_temp_path tmp/proxy;
-  fastcgi_temp_path tmp/fastcgi;
-  uwsgi_temp_path tmp/uwsgi;
-  scgi_temp_path tmp/scgi;
-  log_format short '$host $request_method $uri';
+constexpr char kServers[] = R"(  log_format short '$host $request_method $uri';
   access_log access.log short;
-  types { text/html html; application/javascript js; }
   ssl_certificate site.pem;
   ssl_certificate_key site.key;
   server {
@@ -61,7 +48,6 @@ http {
     server_name evil.example;
     location / { add_header Access-Control-Allow-Origin * always; return 204; }
   }
-}
 )";
 
 // Waits for a process that was told to end.
@@ -77,8 +63,8 @@ void End(pid_t& pid) {
 
 bool BrowserSite::HasChromium() { return access(kChromium, X_OK) == 0; }
 
-BrowserSite::BrowserSite(std::string folder) : folder_(std::move(folder)) {
-  for (const char* const name : {"/tmp", "/html", "/vendor"}) {
+BrowserSite::BrowserSite(std::string folder) : folder_(std::move(folder)), nginx_(folder_) {
+  for (const char* const name : {"/html", "/vendor"}) {
     std::filesystem::create_directories(folder_ + name);
   }
   const testing::Result made = testing::RunProgram(
@@ -97,33 +83,17 @@ BrowserSite::BrowserSite(std::string folder) : folder_(std::move(folder)) {
   absl::StripAsciiWhitespace(&key_digest_);
 }
 
-BrowserSite::~BrowserSite() { Stop(); }
-
-void BrowserSite::Stop() { End(pid_); }
-
 void BrowserSite::Start(const std::string& socket, const std::string& headers) {
-  Stop();
   if (port_ == 0) port_ = FreePort();
-  std::ofstream(folder_ + "/nginx.conf")
-      << absl::StrReplaceAll(kConfiguration, {{"@PORT@", absl::StrCat(port_)}});
   std::ofstream(folder_ + "/reports.conf")
       << absl::StrReplaceAll(testing::ReadFile(absl::StrCat(kDeploy, "nginx.conf")),
                              {{"/run/skimwatch/reports.sock", socket}});
   std::ofstream(folder_ + "/headers.conf")
       << (headers.empty() ? testing::ReadFile(absl::StrCat(kDeploy, "headers.conf")) : headers);
-  pid_ = fork();
-  ASSERT_GE(pid_, 0);
-  if (pid_ == 0) {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    const int fd = open((folder_ + "/nginx.log").c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    dup2(fd, STDERR_FILENO);
-    execlp("nginx", "nginx", "-e", "error.log", "-p", (folder_ + "/").c_str(), "-c", "nginx.conf",
-           nullptr);
-    _exit(127);
-  }
+  const std::string servers = absl::StrReplaceAll(kServers, {{"@PORT@", absl::StrCat(port_)}});
   // It answers what is no TLS in the clear, too.
-  ASSERT_TRUE(testing::WaitUntil([&] { return !testing::HttpGet(port_, "/").empty(); }))
-      << testing::ReadFile(folder_ + "/nginx.log") << testing::ReadFile(folder_ + "/error.log");
+  ASSERT_TRUE(nginx_.Start(servers, [&] { return !testing::HttpGet(port_, "/").empty(); }))
+      << nginx_.Log();
 }
 
 void BrowserSite::WriteShop(const std::string& name, const std::string& content) const {

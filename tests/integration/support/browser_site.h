@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/nginx.h"
+
 namespace skimwatch::integration {
 
 // A shop, a vendor of scripts and a thief, as shoppers meet them: a real nginx that ends TLS for
@@ -16,10 +18,6 @@ namespace skimwatch::integration {
 class BrowserSite {
  public:
   explicit BrowserSite(std::string folder);
-  // Ends nginx.
-  ~BrowserSite();
-  BrowserSite(const BrowserSite&) = delete;
-  BrowserSite& operator=(const BrowserSite&) = delete;
 
   static bool HasChromium();
 
@@ -36,12 +34,10 @@ class BrowserSite {
   std::string Requests() const;
 
  private:
-  void Stop();
-
   const std::string folder_;
   std::string key_digest_;
   int port_ = 0;
-  pid_t pid_ = 0;
+  testing::Nginx nginx_;
 
   friend class Shopper;
 };

@@ -1,18 +1,13 @@
 #include "tests/integration/support/web_server.h"
 
 #include <arpa/inet.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include <zlib.h>
 
 #include <algorithm>
 #include <array>
 #include <filesystem>
-#include <fstream>
 #include <utility>
 #include <vector>
 
@@ -24,22 +19,7 @@
 namespace skimwatch::integration {
 namespace {
 
-// One process in the foreground. A body of any size is read and thrown away.
-constexpr char kConfiguration[] = R"(daemon off;
-master_process off;
-pid nginx.pid;
-error_log error.log warn;
-events { worker_connections 256; }
-http {
-  client_body_temp_path tmp/body;
-  proxy_temp_path tmp/proxy;
-  fastcgi_temp_path tmp/fastcgi;
-  uwsgi_temp_path tmp/uwsgi;
-  scgi_temp_path tmp/scgi;
-  client_max_body_size 0;
-  keepalive_requests 100000;
-  access_log off;
-  types { text/html html; application/javascript js; }
+constexpr char kServers[] = R"(  access_log off;
   default_type application/octet-stream;
   server {
     listen 127.0.0.1:@SHOP@;
@@ -66,7 +46,6 @@ http {
     listen 127.0.0.1:@PROCESSOR@;
     location = /v1/charges { return 200 '{"status":"approved"}\n'; }
   }
-}
 )";
 
 sockaddr_in Loopback(int port) {
@@ -89,56 +68,28 @@ int FreePort() {
   return ntohs(address.sin_port);
 }
 
-WebServer::WebServer(std::string folder) : folder_(std::move(folder)) {
-  std::filesystem::create_directories(folder_ + "/tmp");
+WebServer::WebServer(std::string folder) : folder_(std::move(folder)), nginx_(folder_) {
   std::filesystem::create_directories(html() + "/packed");
-}
-
-WebServer::~WebServer() { Stop(); }
-
-void WebServer::Stop() {
-  if (pid_ <= 0) return;
-  kill(pid_, SIGKILL);
-  waitpid(pid_, nullptr, 0);
-  pid_ = 0;
-}
-
-void WebServer::Launch() {
-  shop_port_ = FreePort();
-  outside_port_ = FreePort();
-  processor_port_ = FreePort();
-  if (mirror_port_ == 0) mirror_port_ = FreePort();
-  std::ofstream(folder_ + "/nginx.conf")
-      << absl::StrReplaceAll(kConfiguration, {{"@SHOP@", absl::StrCat(shop_port_)},
-                                              {"@MIRROR@", absl::StrCat(mirror_port_)},
-                                              {"@OUTSIDE@", absl::StrCat(outside_port_)},
-                                              {"@PROCESSOR@", absl::StrCat(processor_port_)}});
-  pid_ = fork();
-  ASSERT_GE(pid_, 0);
-  if (pid_ != 0) return;
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  const int fd = open((folder_ + "/nginx.log").c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-  dup2(fd, STDERR_FILENO);
-  execlp("nginx", "nginx", "-e", "error.log", "-p", (folder_ + "/").c_str(), "-c", "nginx.conf",
-         nullptr);
-  _exit(127);
 }
 
 void WebServer::Start() {
   // Between the choice of a port and its use another program may take it: then others are tried.
   for (int attempt = 0; attempt < 5; ++attempt) {
-    ASSERT_NO_FATAL_FAILURE(Launch());
-    bool ended = false;
-    const bool answers = testing::WaitUntil([&] {
-      ended = waitpid(pid_, nullptr, WNOHANG) == pid_;
-      return ended || !testing::HttpGet(processor_port_, "/v1/charges").empty();
-    });
-    if (answers && !ended) return;
-    if (ended) pid_ = 0;
-    Stop();
+    shop_port_ = FreePort();
+    outside_port_ = FreePort();
+    processor_port_ = FreePort();
+    if (mirror_port_ == 0) mirror_port_ = FreePort();
+    const std::string servers =
+        absl::StrReplaceAll(kServers, {{"@SHOP@", absl::StrCat(shop_port_)},
+                                       {"@MIRROR@", absl::StrCat(mirror_port_)},
+                                       {"@OUTSIDE@", absl::StrCat(outside_port_)},
+                                       {"@PROCESSOR@", absl::StrCat(processor_port_)}});
+    if (nginx_.Start(servers,
+                     [&] { return !testing::HttpGet(processor_port_, "/v1/charges").empty(); })) {
+      return;
+    }
   }
-  FAIL() << "nginx did not start: " << testing::ReadFile(folder_ + "/nginx.log")
-         << testing::ReadFile(folder_ + "/error.log");
+  FAIL() << "nginx did not start: " << nginx_.Log();
 }
 
 std::string WebServer::Filter() const {

@@ -1,11 +1,11 @@
 #ifndef SKIMWATCH_TESTS_INTEGRATION_SUPPORT_WEB_SERVER_H_
 #define SKIMWATCH_TESTS_INTEGRATION_SUPPORT_WEB_SERVER_H_
 
-#include <sys/types.h>
-
 #include <cstdint>
 #include <string>
 #include <string_view>
+
+#include "tests/support/nginx.h"
 
 namespace skimwatch::integration {
 
@@ -16,10 +16,6 @@ namespace skimwatch::integration {
 class WebServer {
  public:
   explicit WebServer(std::string folder);
-  // Ends it.
-  ~WebServer();
-  WebServer(const WebServer&) = delete;
-  WebServer& operator=(const WebServer&) = delete;
 
   // Waits until it answers; a fatal failure with its log where it does not.
   void Start();
@@ -33,11 +29,8 @@ class WebServer {
   std::string Filter() const;
 
  private:
-  void Launch();
-  void Stop();
-
   const std::string folder_;
-  pid_t pid_ = 0;
+  testing::Nginx nginx_;
   int shop_port_ = 0;
   int outside_port_ = 0;
   int processor_port_ = 0;
