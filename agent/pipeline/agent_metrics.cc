@@ -494,6 +494,18 @@ void AddScripts(const AgentSnapshot& snapshot, Families& families) {
              static_cast<double>(stats.write_errors));
   AddCounter(families, "skimwatch_web_root_changes_total", "Changes of scripts reported.",
              static_cast<double>(stats.changes));
+  Add(families, "skimwatch_web_root_not_judged_total",
+      "Looks at a script's text that the judge left out, by reason (too_large, too_slow: not "
+      "parsed, "
+      "so its behaviour is not known; rules_too_slow: YARA rules did not get through it).",
+      MetricType::Counter,
+      {{{{"reason", "too_large"}}, static_cast<double>(stats.too_large_to_parse)},
+       {{{"reason", "too_slow"}}, static_cast<double>(stats.too_slow_to_parse)},
+       {{{"reason", "rules_too_slow"}}, static_cast<double>(stats.rules_too_slow)}});
+  AddGauge(
+      families, "skimwatch_web_root_rule_errors",
+      "Files of YARA rules that do not compile now; the others are in use. See the agent's log.",
+      static_cast<double>(stats.rule_errors));
 }
 
 void AddBrowserReports(const AgentSnapshot& snapshot, Families& families) {

@@ -128,7 +128,8 @@ class Monitor : public ScriptMonitor {
     sum.write_errors += versions.write_errors;
     if (sum.last_error.empty()) sum.last_error = versions.last_error;
     const ScriptJudge::Stats judge = judge_->GetStats();
-    sum.not_parsed = judge.too_large + judge.too_slow;
+    sum.too_large_to_parse = judge.too_large;
+    sum.too_slow_to_parse = judge.too_slow;
     sum.rules_too_slow = judge.rules_too_slow;
     sum.rule_errors = judge.rules.errors.size();
     if (sum.last_error.empty() && !judge.rules.errors.empty()) {

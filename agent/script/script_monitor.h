@@ -96,7 +96,8 @@ class ScriptMonitor {
     uint64_t write_errors = 0;
     // Versions that the judge did not parse, for their size or for the time it took, and texts that
     // its rules did not get through in time.
-    uint64_t not_parsed = 0;
+    uint64_t too_large_to_parse = 0;
+    uint64_t too_slow_to_parse = 0;
     uint64_t rules_too_slow = 0;
     // Files of rules that do not compile now; `last_error` names one when nothing graver is.
     uint64_t rule_errors = 0;

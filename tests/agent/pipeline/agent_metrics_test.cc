@@ -98,6 +98,19 @@ TEST(AgentMetrics, CountBrowserReportsByWhatBecameOfThem) {
             1'800'000'000);
 }
 
+TEST(AgentMetrics, SayWhyTheJudgeLeftScriptsOut) {
+  AgentSnapshot snapshot = WholeSnapshot();
+  snapshot.web_roots->too_large_to_parse = 1;
+  snapshot.web_roots->too_slow_to_parse = 2;
+  snapshot.web_roots->rules_too_slow = 3;
+  snapshot.web_roots->rule_errors = 4;
+  std::map<std::string, double> values = ValuesOf(snapshot);
+  EXPECT_EQ(values["skimwatch_web_root_not_judged_total,reason=too_large"], 1);
+  EXPECT_EQ(values["skimwatch_web_root_not_judged_total,reason=too_slow"], 2);
+  EXPECT_EQ(values["skimwatch_web_root_not_judged_total,reason=rules_too_slow"], 3);
+  EXPECT_EQ(values["skimwatch_web_root_rule_errors"], 4);
+}
+
 TEST(AgentMetrics, LeaveOutSourcesThatAreNotThere) {
   std::set<std::string> names;
   for (const prometheus::MetricFamily& family : AgentFamilies({})) names.insert(family.name);
