@@ -151,6 +151,8 @@ void ShowVersion(const v1::Script& script, const v1::ScriptRecord& record, Outpu
       {"Approval", Approval(record)},
       {"Why", absl::StrJoin(record.reasons(), "; ")},
       {"Not judged", record.not_judged()},
+      {"Seen as", record.seen_as()},
+      {"Initiator", record.initiator()},
       {"Functions", Functions(record)},
       {"New in it", Facts(record.gained_facts())},
       {"Facts", Facts(record.facts())},

@@ -115,7 +115,9 @@ v1::Severity SeverityOf(const v1::Finding& finding, v1::FindingKind kind) {
   if (card != nullptr && card->test_card()) return finding.severity();
   v1::Severity least = v1::SEVERITY_UNSPECIFIED;
   if (kind == v1::FINDING_KIND_CARD_NUMBER) least = v1::SEVERITY_HIGH;
-  if (kind == v1::FINDING_KIND_TRACK_DATA || kind == v1::FINDING_KIND_CANARY) {
+  // That something went out is less than that the canary did.
+  const bool undecoded = finding.has_canary() && finding.canary().undecoded();
+  if (kind == v1::FINDING_KIND_TRACK_DATA || (kind == v1::FINDING_KIND_CANARY && !undecoded)) {
     least = v1::SEVERITY_CRITICAL;
   }
   return std::max(finding.severity(), least);

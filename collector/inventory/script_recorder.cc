@@ -48,6 +48,8 @@ absl::Status RecordVersion(store::Transaction& transaction, const v1::Finding& f
     *record.mutable_likeness() = change.likeness();
   }
   if (!change.not_judged().empty()) record.set_not_judged(change.not_judged());
+  if (!change.initiator().empty()) record.set_initiator(change.initiator());
+  if (!change.seen_as().empty()) record.set_seen_as(change.seen_as());
   return transaction.PutScriptVersion(finding.site(), change.script(), record);
 }
 

@@ -181,11 +181,12 @@ void CheckSources(const Checker& root, const v1::AgentConfig& config, const IsSi
   if (given.packet_captures().empty() && given.log_files().empty() && given.web_roots().empty() &&
       given.http_mirrors().empty() && given.icap_servers().empty() && given.tls_probes().empty() &&
       given.journals().empty() && given.sample_sockets().empty() &&
-      given.sample_folders().empty() && given.browser_reports().empty()) {
+      given.sample_folders().empty() && given.browser_reports().empty() &&
+      config.pages().checks().empty()) {
     sources.Error("", "none",
                   "at least one of packet_captures, log_files, web_roots, http_mirrors, "
                   "icap_servers, tls_probes, journals, sample_sockets, sample_folders, "
-                  "browser_reports");
+                  "browser_reports, or of pages.checks");
   }
   sources.Each("packet_captures", [&](const Checker& capture) {
     // IFNAMSIZ, less the zero byte.
@@ -246,6 +247,81 @@ void CheckSources(const Checker& root, const v1::AgentConfig& config, const IsSi
   });
   CheckJournals(sources, config, is_site);
   CheckSamples(sources, config, is_site);
+}
+
+bool IsWebPage(std::string_view text) {
+  return (text.starts_with("https://") || text.starts_with("http://")) && text.size() <= 2048 &&
+         text.find("://") + 3 < text.size() &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 0x7f; });
+}
+
+// What may stand in a header of a request (RFC 9110, 5.5).
+bool IsHeaderValue(std::string_view text) {
+  return !text.empty() && text.size() <= 1024 &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c < 0x7f; });
+}
+
+void CheckPageStep(const Checker& step, const v1::PageStep& given) {
+  const int actions = (given.wait_for().empty() ? 0 : 1) + (given.fill().empty() ? 0 : 1) +
+                      (given.click().empty() ? 0 : 1) + (given.pause_milliseconds() == 0 ? 0 : 1);
+  if (actions != 1) {
+    step.Error("", actions == 0 ? "nothing to do" : "several things to do",
+               "one of wait_for, fill, click, pause_milliseconds");
+  }
+  if (given.fill().empty() != given.text().empty()) {
+    step.Error("text", given.text().empty() ? "none" : "a text without a field",
+               "`fill` and `text` together");
+  }
+  if (step.Given("pause_milliseconds")) step.Number("pause_milliseconds", 1, 1, 60000);
+  step.Number("timeout_seconds", 15, 1, 300);
+}
+
+void CheckPages(const Checker& root, const v1::AgentConfig& config, const IsSite& is_site) {
+  const Checker pages = root.Message("pages");
+  std::map<std::string, std::string> names;
+  int number = 0;
+  pages.Each("checks", [&](const Checker& check) {
+    const v1::PageCheck& given = config.pages().checks(number++);
+    check.Required("name", "a name for the check");
+    check.Valid("name", IsSiteName,
+                "lower-case letters, digits, `-`, `_`, `.`; at most 63 characters");
+    check.Unique("name", names);
+    CheckSite(check, config, is_site);
+    check.Required("url", "the address of the page");
+    check.Valid("url", IsWebPage, "an address with http:// or https://");
+    check.Number("interval_seconds", 86400, 60, 86400);
+    int step_number = 0;
+    check.Each("steps",
+               [&](const Checker& step) { CheckPageStep(step, given.steps(step_number++)); });
+    const Checker canary = check.Message("canary");
+    canary.Valid("number_file", IsPath, "the path of a file");
+    canary.Text("issuer", "400000");
+    canary.Valid(
+        "issuer",
+        [](std::string_view digits) {
+          return digits.size() >= 6 && digits.size() <= 12 &&
+                 digits.find_first_not_of("0123456789") == std::string_view::npos;
+        },
+        "6 to 12 digits");
+    canary.LowerCase("destinations");
+    canary.EachValid("destinations", IsHostPattern, "a host, exact or `*.example.com`");
+    check.EachValid("user_agents", IsHeaderValue, "printable ASCII, at most 1024 bytes");
+    check.EachValid("languages", IsHeaderValue, "printable ASCII, at most 1024 bytes");
+    check.EachValid("referrers", IsWebPage, "an address with http:// or https://");
+    check.Number("settle_milliseconds", 1000, 100, 60000);
+    check.Number("gone_after_checks", 3, 1, 100);
+  });
+  const Checker browser = pages.Message("browser");
+  browser.Valid("path", IsPath, "the path of a program, or `none`");
+  browser.Number("seconds_max", 60, 5, 600);
+  browser.Number("memory_mib", 1024, 128, 65536);
+  browser.EachValid(
+      "arguments", [](std::string_view text) { return text.starts_with("--"); },
+      "an argument with `--`");
+  browser.Number("scripts_max", 2048, 16, 65536);
+  browser.Number("script_kib_max", 16384, 64, 65536);
+  browser.Number("requests_max", 8192, 16, 1048576);
+  browser.Number("body_kib_max", 1024, 16, 16384);
 }
 
 void CheckDestinations(const Checker& root) {
@@ -388,6 +464,7 @@ absl::StatusOr<v1::AgentConfig> Effective(std::string_view text, std::string_vie
   CheckTls(collector, config.collector().address());
 
   CheckSources(root, config, is_site);
+  CheckPages(root, config, is_site);
   CheckSampling(root, config);
   root.Text("state_directory", "/var/lib/skimwatch-agent");
   root.Valid("state_directory", IsPath, "the path of a folder");

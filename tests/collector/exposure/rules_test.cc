@@ -67,6 +67,11 @@ TEST(Rules, ChangesOpenByTheirSeverityAndScriptsByTheInventory) {
   EXPECT_EQ(Decide(finding, v1::FINDING_KIND_HEADER_CHANGE, {}), Fold::kNone);
   finding.mutable_canary()->set_page("/checkout");
   EXPECT_EQ(Decide(finding, v1::FINDING_KIND_CANARY, {}), Fold::kOpen);
+  EXPECT_EQ(SeverityOf(finding, v1::FINDING_KIND_CANARY), v1::SEVERITY_CRITICAL);
+  // Something went out, and nobody knows whether the canary did.
+  finding.set_severity(v1::SEVERITY_HIGH);
+  finding.mutable_canary()->set_undecoded(true);
+  EXPECT_EQ(SeverityOf(finding, v1::FINDING_KIND_CANARY), v1::SEVERITY_HIGH);
   EXPECT_EQ(Decide(testing::ScriptFinding(1, v1::ScriptChange::CHANGE_CHANGED, 1),
                    v1::FINDING_KIND_SCRIPT_CHANGE, {}),
             Fold::kNone);

@@ -350,7 +350,50 @@ TEST(AgentConfig, NamesEverythingThatIsMissing) {
             "`plaintext: true` on a local address)\n"
             "a.yaml:1:1: sources: found none, expected at least one of packet_captures, "
             "log_files, web_roots, http_mirrors, icap_servers, tls_probes, journals, "
-            "sample_sockets, sample_folders, browser_reports");
+            "sample_sockets, sample_folders, browser_reports, or of pages.checks");
+}
+
+TEST(AgentConfig, FillsInPageChecks) {
+  const auto config = ParseAgentConfig(R"(sites: [{name: shop}]
+collector: {address: "unix:/c", tls: {plaintext: true}}
+pages:
+  checks:
+    - name: checkout
+      url: https://shop.example/checkout
+      steps: [{fill: "#card", text: "{card}"}, {click: "#pay"}]
+)",
+                                       "a.yaml");
+  ASSERT_TRUE(config.ok()) << config.status();
+  const v1::PageCheck& check = config->pages().checks(0);
+  EXPECT_EQ(check.site(), "shop");
+  EXPECT_EQ(check.interval_seconds(), 86400);
+  EXPECT_EQ(check.canary().issuer(), "400000");
+  EXPECT_EQ(check.steps(0).timeout_seconds(), 15);
+  EXPECT_EQ(config->pages().browser().memory_mib(), 1024);
+}
+
+TEST(AgentConfig, RefusesPageChecksThatCannotRun) {
+  EXPECT_EQ(AgentError("", R"(sites: [{name: shop}]
+collector: {address: "unix:/c", tls: {plaintext: true}}
+pages:
+  checks:
+    - name: checkout
+      url: shop.example/checkout
+      interval_seconds: 604800
+      steps: [{fill: "#card"}, {click: "#a", wait_for: "#b"}, {}]
+      canary: {issuer: "41"}
+)"),
+            "a.yaml:6:7: pages.checks[0].url: found `shop.example/checkout`, expected an address "
+            "with http:// or https://\n"
+            "a.yaml:7:7: pages.checks[0].interval_seconds: found 604800, expected 60 to "
+            "86400\n"
+            "a.yaml:8:15: pages.checks[0].steps[0].text: found none, expected `fill` and `text` "
+            "together\n"
+            "a.yaml:8:32: pages.checks[0].steps[1]: found several things to do, expected one of "
+            "wait_for, fill, click, pause_milliseconds\n"
+            "a.yaml:8:63: pages.checks[0].steps[2]: found nothing to do, expected one of "
+            "wait_for, fill, click, pause_milliseconds\n"
+            "a.yaml:9:16: pages.checks[0].canary.issuer: found `41`, expected 6 to 12 digits");
 }
 
 TEST(AgentConfig, RefusesPlaintextToAnotherMachine) {
@@ -558,6 +601,8 @@ sources:
   sample_sockets: [{path: /run/s}]
   sample_folders: [{path: /f}]
   browser_reports: [{listen: "unix:/run/r"}]
+pages:
+  checks: [{name: checkout, url: "https://shop.example/checkout", steps: [{click: "#pay"}]}]
 )")),
                    ToYaml(Collector("listen: 127.0.0.1:1\n"
                                     "tls: {plaintext: true}\n")));
