@@ -18,6 +18,7 @@ build|libabsl-dev|status values, time, hashing, synchronization
 build|prometheus-cpp-dev|/metrics
 build|libssl-dev|HMAC fingerprints, hashes, certificates
 build|libsqlite3-dev|the embedded store
+build|libpq-dev|the store that several collectors share (PostgreSQL)
 build|zlib1g-dev|CRC of spool segments; what WebSocket compresses
 build|libisal-dev|gzip and deflate bodies
 build|libbrotli-dev|br bodies
@@ -57,6 +58,7 @@ test|libvectorscan-dev|peer that the scanner is measured beside
 test|ripgrep|peer that the offline scanner is measured beside
 test|clang|compiles the fuzz targets
 test|libclang-rt-dev|libFuzzer and the sanitizers of clang
+test|postgresql|servers that tests and benchmarks make for themselves
 test|prometheus|scrapes the collector; promtool checks rules
 test|prometheus-alertmanager|tells a webhook of alerts
 test|jsonnet|makes rules and dashboards of the mixin
@@ -155,6 +157,14 @@ if [[ ! -e $policy ]]; then
   "${as_root[@]}" chmod 755 "$policy"
   own_policy=yes
 fi
+# Nor is the database cluster that PostgreSQL's package would make.
+cluster_conf=/etc/postgresql-common/createcluster.d/skimwatch-no-cluster.conf
+own_conf=no
+if [[ " ${missing[*]} " == *" postgresql "* && ! -e $cluster_conf ]]; then
+  "${as_root[@]}" mkdir -p "${cluster_conf%/*}"
+  echo 'create_main_cluster = false' | "${as_root[@]}" tee "$cluster_conf" >/dev/null
+  own_conf=yes
+fi
 install_packages() {
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -q &&
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
@@ -163,6 +173,7 @@ install_packages() {
 status=0
 install_packages >"$log" 2>&1 || status=$?
 [[ $own_policy == no ]] || "${as_root[@]}" rm -f "$policy"
+[[ $own_conf == no ]] || "${as_root[@]}" rm -f "$cluster_conf"
 if [[ $status != 0 ]]; then
   tail -n 30 "$log" >&2
   echo "install-dependencies.sh: apt-get failed (above); mend it and run this again" >&2

@@ -444,6 +444,29 @@ void CheckLimits(const Checker& root, v1::AgentConfig& config) {
   }
 }
 
+void CheckCollector(const Checker& root, const v1::AgentConfig& config) {
+  constexpr std::string_view kAddress = "`host:port`, `dns:///host:port` or `unix:/path`";
+  const Checker collector = root.Message("collector");
+  const v1::Collector& given = config.collector();
+  if (given.addresses().empty()) {
+    collector.Required("address", "where the collector listens, `host:port` or `unix:/path`");
+    collector.Valid("address", IsCollectorAddress, kAddress);
+    CheckTls(collector, given.address());
+  } else {
+    if (!given.address().empty()) {
+      collector.Error("address", "it beside `addresses`", "one of the two");
+    }
+    collector.EachValid("addresses", IsCollectorAddress, kAddress);
+    // Of all, the one that least can go without TLS.
+    const auto remote =
+        std::find_if_not(given.addresses().begin(), given.addresses().end(),
+                         [](const std::string& address) { return IsLocalAddress(address); });
+    CheckTls(collector, remote == given.addresses().end() ? given.addresses(0) : *remote);
+  }
+  collector.Number("reconnect_max_seconds", 60, 1, 86400);
+  collector.Number("rebalance_minutes", 30, 0, 1440);
+}
+
 absl::StatusOr<v1::AgentConfig> Effective(std::string_view text, std::string_view file) {
   v1::AgentConfig config;
   SourceMap positions;
@@ -457,11 +480,7 @@ absl::StatusOr<v1::AgentConfig> Effective(std::string_view text, std::string_vie
   };
   CheckSites(root, config);
 
-  const Checker collector = root.Message("collector");
-  collector.Required("address", "where the collector listens, `host:port` or `unix:/path`");
-  collector.Valid("address", IsConnectAddress, "`host:port` or `unix:/path`");
-  collector.Number("reconnect_max_seconds", 60, 1, 86400);
-  CheckTls(collector, config.collector().address());
+  CheckCollector(root, config);
 
   CheckSources(root, config, is_site);
   CheckPages(root, config, is_site);

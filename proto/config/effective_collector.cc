@@ -2,6 +2,7 @@
 #include <string>
 #include <string_view>
 
+#include "absl/strings/str_cat.h"
 #include "proto/config/checker.h"
 #include "proto/config/effective.h"
 #include "proto/config/error_list.h"
@@ -12,6 +13,45 @@
 #include "proto/config/yaml_reader.h"
 
 namespace skimwatch::config {
+namespace {
+
+// Whether a connection string of libpq holds a secret: `password=`, `sslpassword=`, or a URI with
+// `user:secret@`. Errs on the side of yes.
+bool HoldsSecret(std::string_view conninfo) {
+  if (conninfo.find("password") != std::string_view::npos) return true;
+  const size_t scheme = conninfo.find("://");
+  if (scheme == std::string_view::npos) return false;
+  std::string_view authority = conninfo.substr(scheme + 3);
+  authority = authority.substr(0, authority.find('/'));
+  const size_t at = authority.rfind('@');
+  return at != std::string_view::npos &&
+         authority.substr(0, at).find(':') != std::string_view::npos;
+}
+
+void CheckStore(const Checker& root, const v1::CollectorConfig& config) {
+  constexpr size_t kConninfoBytesMax = 4096;
+  const Checker store = root.Message("store");
+  store.Number("retention_days", 400, 1, 36500);
+  if (!config.store().has_postgres()) {
+    store.Text("path", "/var/lib/skimwatch-collector/skimwatch.db");
+    store.Valid("path", IsPath, "the path of a file");
+    return;
+  }
+  if (!config.store().path().empty()) store.Error("path", "it beside `postgres`", "one of the two");
+  const Checker postgres = store.Message("postgres");
+  postgres.Number("readers_max", 4, 1, 64);
+  const std::string& conninfo = config.store().postgres().conninfo();
+  // Never shown: it may hold what it must not.
+  if (HoldsSecret(conninfo)) {
+    postgres.Error("conninfo", "a password", "none; name the file that holds it with `passfile=`");
+  } else if (postgres.Required("conninfo", "how to reach the database") &&
+             (conninfo.size() > kConninfoBytesMax || conninfo.find('\0') != std::string::npos)) {
+    postgres.Error("conninfo", absl::StrCat(conninfo.size(), " bytes"),
+                   absl::StrCat("at most ", kConninfoBytesMax, ", none of them zero"));
+  }
+}
+
+}  // namespace
 
 absl::StatusOr<v1::CollectorConfig> ParseCollectorConfig(std::string_view text,
                                                          std::string_view file) {
@@ -25,10 +65,7 @@ absl::StatusOr<v1::CollectorConfig> ParseCollectorConfig(std::string_view text,
   root.Valid("listen", IsListenAddress, "`address:port` or `unix:/path`");
   CheckTls(root, config.listen());
 
-  const Checker store = root.Message("store");
-  store.Text("path", "/var/lib/skimwatch-collector/skimwatch.db");
-  store.Valid("path", IsPath, "the path of a file");
-  store.Number("retention_days", 400, 1, 36500);
+  CheckStore(root, config);
 
   root.Message("fingerprint_keys").EachValid("files", IsPath, "the path of a key file");
   CheckExpectedFlows(root, IsSiteName, "the name of a site, or none for all");

@@ -37,6 +37,13 @@ bool IsConnectAddress(std::string_view text) {
   return address && !address->host.empty() && address->port != 0;
 }
 
+bool IsCollectorAddress(std::string_view text) {
+  constexpr std::string_view kDns = "dns:///";
+  if (!text.starts_with(kDns)) return IsConnectAddress(text);
+  text.remove_prefix(kDns.size());
+  return IsConnectAddress(text) && !IsUnixAddress(text);
+}
+
 bool IsListenAddress(std::string_view text) {
   if (IsUnixAddress(text)) return true;
   const std::optional<HostPort> address = ParseHostPort(text);

@@ -27,6 +27,8 @@ bool IsPath(std::string_view text);
 bool IsGlob(std::string_view text);
 // `host:port` with a port to connect to, or a Unix socket.
 bool IsConnectAddress(std::string_view text);
+// The same, or `dns:///host:port`.
+bool IsCollectorAddress(std::string_view text);
 // The same to listen at, where port 0 asks for any that is free.
 bool IsListenAddress(std::string_view text);
 

@@ -17,6 +17,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr std::string_view kAgent = R"(sites: [{name: shop}]
 collector: {address: "127.0.0.1:9463", tls: {plaintext: true}}
@@ -191,6 +192,58 @@ TEST(CtlConfig, HasTheDocumentedDefaults) {
   EXPECT_EQ(config->collector(), "127.0.0.1:9463");
   EXPECT_EQ(config->output(), "table");
   EXPECT_EQ(config->timeout_seconds(), 30u);
+}
+
+TEST(AgentConfig, NamesOneCollectorOrSeveral) {
+  constexpr std::string_view kRest = "sites: [{name: shop}]\nsources: {web_roots: [{path: /w}]}\n";
+  constexpr std::string_view kFiles = "tls: {certificate_file: a, key_file: b, ca_file: c}";
+  const auto with = [&](std::string_view collector) {
+    return absl::StrCat(std::string(kRest), "collector: {", std::string(collector), "}\n");
+  };
+  const v1::AgentConfig several = Agent(
+      with(absl::StrCat("addresses: [\"a:1\", \"dns:///b.example:2\"], ", std::string(kFiles))));
+  EXPECT_EQ(several.collector().addresses_size(), 2);
+  EXPECT_EQ(several.collector().rebalance_minutes(), 30u);
+  EXPECT_EQ(Agent(with(absl::StrCat("address: \"dns:///c:1\", rebalance_minutes: 0, ",
+                                    std::string(kFiles))))
+                .collector()
+                .rebalance_minutes(),
+            0u);
+  const std::pair<std::string, const char*> cases[] = {
+      {absl::StrCat("address: \"a:1\", addresses: [\"b:1\"], ", std::string(kFiles)),
+       "collector.address: found it beside `addresses`"},
+      {absl::StrCat("addresses: [\"a:1\", \"a:1\"], ", std::string(kFiles)), "again"},
+      {absl::StrCat("addresses: [\"dns:///unix:/x\"], ", std::string(kFiles)), "addresses[0]"},
+      {"addresses: [\"127.0.0.1:1\", \"far.example:1\"], tls: {plaintext: true}", "far.example"},
+  };
+  for (const auto& [yaml, expected] : cases) {
+    EXPECT_THAT(AgentError("", with(yaml)), HasSubstr(expected)) << yaml;
+  }
+}
+
+TEST(CollectorConfig, HasAFileOrADatabaseForItsStore) {
+  constexpr std::string_view kTls = "listen: 127.0.0.1:0\ntls: {plaintext: true}\n";
+  const v1::CollectorConfig config = Collector(absl::StrCat(
+      std::string(kTls), "store: {postgres: {conninfo: \"host=/run/pg dbname=skimwatch\"}}\n"));
+  EXPECT_EQ(config.store().path(), "");
+  EXPECT_EQ(config.store().postgres().readers_max(), 4u);
+  EXPECT_THAT(CollectorError("store: {path: /x, postgres: {conninfo: host=a}}"),
+              HasSubstr("store.path: found it beside `postgres`"));
+  EXPECT_THAT(CollectorError("store: {postgres: {}}"), HasSubstr("store.postgres.conninfo"));
+  EXPECT_THAT(CollectorError("store: {postgres: {conninfo: host=a, readers_max: 65}}"),
+              HasSubstr("readers_max"));
+}
+
+TEST(CollectorConfig, TakesNoPasswordAndShowsNone) {
+  for (const char* const conninfo :
+       {"host=a password=hush-hush", "host=a password = 'hush-hush'",
+        "postgresql://u:hush-hush@a/d", "postgresql://a/d?password=hush-hush",
+        "host=a sslpassword=hush-hush"}) {
+    const std::string error =
+        CollectorError(absl::StrCat("store: {postgres: {conninfo: \"", conninfo, "\"}}"));
+    EXPECT_THAT(error, HasSubstr("passfile")) << conninfo;
+    EXPECT_THAT(error, Not(HasSubstr("hush"))) << conninfo;
+  }
 }
 
 TEST(AgentConfig, KeepsAZeroThatHasAMeaning) {
@@ -605,7 +658,10 @@ pages:
   checks: [{name: checkout, url: "https://shop.example/checkout", steps: [{click: "#pay"}]}]
 )")),
                    ToYaml(Collector("listen: 127.0.0.1:1\n"
-                                    "tls: {plaintext: true}\n")));
+                                    "tls: {plaintext: true}\n")),
+                   ToYaml(Collector("listen: 127.0.0.1:1\n"
+                                    "tls: {plaintext: true}\n"
+                                    "store: {postgres: {conninfo: host=/run}}\n")));
   // Comment lines up to the field that they are about.
   const std::regex pattern(R"(((?:  //[^\n]*\n)+)  (?:optional )?\w+ (\w+) = \d+;)");
   const std::regex value(R"(Default (\d+)(?=[.;]?(\s|$)))");
