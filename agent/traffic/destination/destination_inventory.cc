@@ -47,10 +47,19 @@ DestinationInventory::Entry DestinationInventory::Find(std::string_view site,
   return it == by_key_.end() ? nullptr : *it->second;
 }
 
+namespace {
+
+bool IsUntold(const KnownDestination& entry) {
+  return !entry.told || entry.to_tell == v1::DestinationChange::CHANGE_NEW ||
+         entry.opaque != nullptr;
+}
+
+}  // namespace
+
 DestinationInventory::Entry DestinationInventory::Insert(KnownDestination destination) {
   while (by_use_.size() >= entries_max_) {
     ++forgotten_;
-    if (!by_use_.front()->told) ++forgotten_untold_;
+    if (IsUntold(*by_use_.front())) ++forgotten_untold_;
     Remove(by_use_.begin());
   }
   Entry entry = std::make_shared<KnownDestination>(std::move(destination));
@@ -118,6 +127,8 @@ void DestinationInventory::Save(DestinationState& state) const {
     saved.set_told_seconds(absl::ToUnixSeconds(entry->told_at));
     saved.set_probed(entry->probed);
     saved.set_was_approved(entry->was_approved);
+    saved.set_to_tell(entry->to_tell);
+    if (entry->opaque != nullptr) *saved.mutable_opaque() = *entry->opaque;
   }
 }
 
@@ -133,6 +144,12 @@ void DestinationInventory::Load(const DestinationState& state) {
     loaded.told_at = absl::FromUnixSeconds(saved.told_seconds());
     loaded.probed = saved.probed();
     loaded.was_approved = saved.was_approved();
+    loaded.to_tell = v1::DestinationChange::Change_IsValid(saved.to_tell())
+                         ? saved.to_tell()
+                         : v1::DestinationChange::CHANGE_UNSPECIFIED;
+    if (saved.has_opaque()) {
+      loaded.opaque = std::make_unique<v1::OpaquePayload>(saved.opaque());
+    }
     if (Find(loaded.site, loaded.known.process(), loaded.known.name()) == nullptr) {
       Insert(std::move(loaded));
     }

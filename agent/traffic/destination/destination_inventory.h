@@ -88,7 +88,7 @@ class DestinationInventory {
   const std::list<Entry>& entries() const { return by_use_; }
   size_t size() const { return by_use_.size(); }
   uint64_t forgotten() const { return forgotten_; }
-  // Those of them that the collector was not told of yet.
+  // Those of them of which the collector was still to be told, but for their being in use.
   uint64_t forgotten_untold() const { return forgotten_untold_; }
 
   void Save(DestinationState& state) const;

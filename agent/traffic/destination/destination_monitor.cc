@@ -96,6 +96,14 @@ absl::Status DestinationMonitor::Load() {
     checkouts_.emplace(checkout.site(), checkout.process());
   }
   inventory_.Load(state);
+  for (const Entry& entry : inventory_.entries()) {
+    if (entry->to_tell != Change::CHANGE_UNSPECIFIED || entry->opaque != nullptr) {
+      AddPending(entry);
+    } else if (!entry->told) {
+      // It need not be seen again.
+      has_undecided_ = true;
+    }
+  }
   dirty_ = true;
   return absl::OkStatus();
 }

@@ -59,9 +59,10 @@ class DestinationEventSink {
 // - OPAQUE_PAYLOAD (high): a checkout's process sends what can't be read to a new destination;
 // - SEEN (info): once a day while it is in use.
 //
-// What was told is kept in a file that is replaced at once, after the findings are durable, so that
-// a restart tells nothing again and a crash at the worst moment tells something twice, never not at
-// all. Until the first policy is known, at most `policy_wait`, nothing is new.
+// What was told, and what is still to be told, is kept in a file that is replaced at once, after
+// the findings are durable, so that a restart tells nothing again and a crash at the worst moment
+// tells something twice, never not at all. Until the first policy is known, at most `policy_wait`,
+// nothing is new.
 //
 // Thread-safe: sources call it on their threads, and wait for nothing but each other.
 class DestinationMonitor final : public DestinationSink {

@@ -1,5 +1,6 @@
 #include "agent/traffic/destination/destination_inventory.h"
 
+#include <memory>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -73,6 +74,9 @@ TEST(DestinationInventory, ComesBackAsItWas) {
   entry->known.set_bytes_out(4096);
   entry->learned = entry->told = entry->told_new = entry->told_opaque = entry->probed = true;
   entry->told_at = kNow;
+  entry->to_tell = v1::DestinationChange::CHANGE_NEW;
+  entry->opaque = std::make_unique<v1::OpaquePayload>();
+  entry->opaque->set_bytes(5000);
   See(inventory, "example.org");
   DestinationState state;
   inventory.Save(state);
@@ -86,6 +90,9 @@ TEST(DestinationInventory, ComesBackAsItWas) {
   EXPECT_TRUE(again->learned && again->told && again->told_new && again->told_opaque);
   EXPECT_TRUE(again->probed);
   EXPECT_EQ(again->told_at, kNow);
+  EXPECT_EQ(again->to_tell, v1::DestinationChange::CHANGE_NEW);
+  ASSERT_NE(again->opaque, nullptr);
+  EXPECT_EQ(again->opaque->bytes(), 5000U);
   EXPECT_TRUE(
       loaded.AnyProcess("shop", "example.com", [](const auto& other) { return other.learned; }));
 }

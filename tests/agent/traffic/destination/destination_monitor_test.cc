@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -29,7 +31,18 @@ class Recorder final : public DestinationEventSink {
  public:
   void OnDestinationEvent(const DestinationEvent& event) override {
     absl::MutexLock lock(&mutex_);
+    mutex_.Await(absl::Condition(this, &Recorder::MayTake));
     events_.push_back(event);
+  }
+  // Takes no more than so many events until it is told to.
+  void HoldAt(size_t events_max) {
+    absl::MutexLock lock(&mutex_);
+    events_max_ = events_max;
+  }
+  // Until the monitor waits to tell more than it may.
+  void AwaitHeld() {
+    absl::MutexLock lock(&mutex_);
+    mutex_.Await(absl::Condition(&is_held_));
   }
   void FlushEvents() override {
     absl::MutexLock lock(&mutex_);
@@ -45,8 +58,15 @@ class Recorder final : public DestinationEventSink {
   }
 
  private:
+  bool MayTake() {
+    is_held_ = events_.size() >= events_max_;
+    return !is_held_;
+  }
+
   absl::Mutex mutex_;
   std::vector<DestinationEvent> events_;
+  size_t events_max_ = SIZE_MAX;
+  bool is_held_ = false;
   int flushes_ = 0;
 };
 
@@ -433,6 +453,49 @@ TEST_F(DestinationMonitorTest, TellsOnceADayThatOneIsInUse) {
   EXPECT_EQ(events[0].change.name(), "a.com");
   EXPECT_EQ(events[0].change.flows(), 3U);
   EXPECT_EQ(events[0].severity, v1::SEVERITY_INFO);
+}
+
+// As after a crash when some were told and all were saved: the rest is told by the next run, though
+// nobody sends there again.
+TEST_F(DestinationMonitorTest, WhatACrashKeptItFromTellingIsToldByTheNextRun) {
+  constexpr size_t kDestinations = 600;
+  constexpr size_t kTold = 256;
+  config_.set_learn_days(0);
+  config_.set_entries_max(kDestinations);
+  Restart();
+  ApproveNothing();
+  recorder_.HoldAt(kTold);
+  for (size_t i = 0; i < kDestinations; ++i) {
+    Provenance provenance = Request(absl::StrCat("x", i, ".com"), "/usr/sbin/php-fpm");
+    provenance.protocol = Protocol::kTls;
+    monitor_->OnUnreadable(provenance, 1 << 20, 1 << 20);
+  }
+  recorder_.AwaitHeld();
+  const std::string crashed = folder_ + "/crashed";
+  std::filesystem::copy_file(state_file(), crashed);
+  recorder_.HoldAt(SIZE_MAX);
+  const std::vector<std::string> told = Told(Restart());
+  EXPECT_EQ(std::set<std::string>(told.begin(), told.end()).size(), 2 * kDestinations);
+
+  monitor_->Stop();
+  std::filesystem::rename(crashed, state_file());
+  Open();
+  // Some of it for the second time, since the crash may have come while a batch was told.
+  std::vector<std::string> all = Told(Restart());
+  EXPECT_GE(all.size(), 2 * kDestinations - kTold);
+  all.insert(all.end(), told.begin(), told.begin() + kTold);
+  EXPECT_EQ(std::set<std::string>(all.begin(), all.end()).size(), 2 * kDestinations);
+  EXPECT_THAT(Told(Restart()), IsEmpty());
+}
+
+TEST_F(DestinationMonitorTest, WhatWasUndecidedAtTheEndIsToldThoughItIsNotSeenAgain) {
+  config_.set_learn_days(0);
+  Restart();
+  // The policy is not known.
+  Send("evil.com");
+  EXPECT_THAT(Told(Restart()), IsEmpty());
+  ApproveNothing();
+  EXPECT_THAT(Told(Restart()), ElementsAre("NEW evil.com"));
 }
 
 TEST_F(DestinationMonitorTest, ADamagedStateIsSetAside) {
