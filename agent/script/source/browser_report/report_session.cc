@@ -17,6 +17,7 @@ namespace {
 
 namespace http = boost::beast::http;
 
+// Of what must come whole before it is read.
 constexpr uint32_t kHeadBytesMax = 16u << 10;
 // An address, a list of which the last one counts, a user agent: longer ones are cut.
 constexpr size_t kHeaderBytesMax = 1024;
@@ -204,6 +205,10 @@ class ReportSession final : public serving::Session {
         outcome_ = intake_.Submit(reporter_, parser_->body());
       }
       Finish(answer);
+    }
+    // The parser limits a head, but neither the line of a chunk's size nor trailers.
+    if (!done_ && pending_.size() - taken > kHeadBytesMax) {
+      return absl::InvalidArgumentError("a chunk's size or the trailers have no end");
     }
     std::copy(pending_.begin() + static_cast<ptrdiff_t>(taken), pending_.end(), pending_.begin());
     memory::WipeFrom(pending_, pending_.size() - taken);

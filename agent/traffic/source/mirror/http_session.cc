@@ -20,6 +20,7 @@ namespace http = boost::beast::http;
 
 // RFC 9113, 3.4.
 constexpr std::string_view kHttp2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+// Of what must come whole before it is read.
 constexpr uint32_t kHeadBytesMax = 256u << 10;
 
 // Tells where requests end; keeps nothing of them.
@@ -99,6 +100,10 @@ class Http1Session final : public serving::Session {
                       "\r\n");
       parser_.reset();
       continued_ = false;
+    }
+    // The parser limits a head, but neither the line of a chunk's size nor trailers.
+    if (!done_ && pending_.size() - taken > kHeadBytesMax) {
+      return absl::InvalidArgumentError("a chunk's size or the trailers have no end");
     }
     std::copy(pending_.begin() + static_cast<ptrdiff_t>(taken), pending_.end(), pending_.begin());
     memory::WipeFrom(pending_, pending_.size() - taken);

@@ -138,6 +138,23 @@ TEST_F(ReportSessionTest, LetsALargeBodyGo) {
   EXPECT_THAT(intake_.bodies_, SizeIs(1));
 }
 
+TEST_F(ReportSessionTest, KeepsNoEndlessLineOfAChunkedBody) {
+  const std::string head =
+      "POST /r HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\n"
+      "Transfer-Encoding: chunked\r\n\r\n";
+  for (const std::string_view line : {"5;a=", "0\r\nA: "}) {
+    session_ = CreateReportSession(intake_, {.body_bytes_max = 64}, peer_);
+    Send(absl::StrCat(head, std::string(line)));
+    // As long as a head may be.
+    Send(std::string(16000, 'a'), 1000);
+    EXPECT_TRUE(status_.ok()) << status_;
+    EXPECT_THAT(Send(std::string(1000, 'a'), 1000), StartsWith("HTTP/1.1 400 "));
+    EXPECT_FALSE(status_.ok());
+    EXPECT_TRUE(session_->done());
+  }
+  EXPECT_EQ(intake_.counts_[RequestOutcome::kBadRequest], 2);
+}
+
 TEST_F(ReportSessionTest, SaysWhenThereIsTooMuch) {
   intake_.admits_ = RequestOutcome::kClientLimit;
   EXPECT_THAT(Ask(Post("[1]") + Post("[2]")),

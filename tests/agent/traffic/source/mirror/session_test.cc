@@ -70,6 +70,18 @@ TEST_F(HttpSession, AnswersEachRequestOfAPipelineHoweverItIsCut) {
   }
 }
 
+TEST_F(HttpSession, KeepsNoEndlessLineOfAChunkedBody) {
+  const std::string head = "POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+  for (const std::string& begin : {head + "5;a=", head + "0\r\nA: "}) {
+    const std::unique_ptr<serving::Session> session = CreateHttpSession(queue_, ByteFlow());
+    Feed(*session, begin + std::string(250 << 10, 'a'), 16 << 10);
+    std::string answer;
+    EXPECT_FALSE(session->Receive(std::string(8 << 10, 'a'), answer).ok());
+    EXPECT_THAT(answer, StartsWith("HTTP/1.1 400 "));
+    session->Close();
+  }
+}
+
 TEST_F(HttpSession, GoesOnWhereTheClientWaitsToSendTheBody) {
   const std::unique_ptr<serving::Session> session = CreateHttpSession(queue_, ByteFlow());
   EXPECT_EQ(
