@@ -19,8 +19,10 @@ absl::StatusOr<std::unique_ptr<BrowserReporting>> BrowserReporting::Start(
   std::unique_ptr<BrowserReporting> reporting(new BrowserReporting);
   for (const config::v1::BrowserReports& wanted : config.sources().browser_reports()) {
     Endpoint one{.listen = wanted.listen(),
-                 .reporter = std::make_unique<pipeline::BrowserReportReporter>(options.scan, brands,
-                                                                               writer)};
+                 .reporter = std::make_unique<pipeline::BrowserReportReporter>(
+                     pipeline::BrowserReportReporter::Options{
+                         .scan = options.scan, .networks_min = wanted.browsers_min()},
+                     brands, writer)};
     script::ReportEndpoint::Options endpoint =
         script::ReportEndpoint::Options::FromConfig(wanted, options.state_directory);
     endpoint.processor.site_of_host = [sites = options.sites](std::string_view host) {

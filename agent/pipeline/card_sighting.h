@@ -22,6 +22,8 @@ struct SightingOrigin {
   std::string path;
   // How a person names where the data went: `host:port`, `clients`, a file.
   std::string destination;
+  // Nobody but a stranger says so, and anybody can: at most of medium severity.
+  bool unconfirmed = false;
   // As in traffic::Provenance.
   double sampling_probability = 1.0;
   uint64_t sampling_unit = 0;

@@ -231,6 +231,9 @@ SightingOrigin OriginOf(const traffic::Provenance& provenance, traffic::Part par
 v1::Severity SeverityOf(const CardSighting& sighting, bool expected, bool unapproved) {
   if (expected || IsInbound(sighting.origin->provenance.direction())) return v1::SEVERITY_INFO;
   if (sighting.test_card) return v1::SEVERITY_LOW;
+  if (sighting.origin->unconfirmed) {
+    return sighting.confidence == card::Confidence::kLow ? v1::SEVERITY_LOW : v1::SEVERITY_MEDIUM;
+  }
   // In a shopper's browser a number has no business in what a policy blocked.
   const bool gravest = sighting.kind != card::MatchKind::kPan ||
                        sighting.origin->provenance.source() == v1::SOURCE_KIND_BROWSER_REPORT;

@@ -22,7 +22,7 @@ SightingOrigin OriginOf(const traffic::Provenance& provenance, traffic::Part par
 // published test numbers are low; sensitive authentication data (PCI DSS 4.0.1, 3.3.1) is critical
 // from medium confidence, and so is a number in the report of a shopper's browser and one that goes
 // where data may not go (`unapproved`, see FindingWriter::Options::is_unapproved); any card number
-// is of high confidence.
+// is of high confidence. What is unconfirmed is medium at most.
 v1::Severity SeverityOf(const CardSighting& sighting, bool expected, bool unapproved = false);
 
 // The finding that a sighting makes: mask and fingerprint in the place of the number. Without a

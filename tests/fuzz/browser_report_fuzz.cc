@@ -31,7 +31,7 @@ void Check(std::string_view shown) {
 
 class CheckingSink final : public script::ReportSink {
  public:
-  size_t BeginBody(std::string_view) override {
+  size_t BeginBody(std::string_view, const script::Reporter&) override {
     if (std::exchange(open_, true)) abort();
     return 1;
   }
@@ -40,8 +40,9 @@ class CheckingSink final : public script::ReportSink {
     Check(place.page);
     Check(place.host);
   }
-  void EndBody(const script::ReportPlace& place) override {
+  size_t EndBody(const script::ReportPlace& place) override {
     if (!std::exchange(open_, false) || place.site.empty()) abort();
+    return 0;
   }
   void OnReport(const script::FoldedReport& folded) override {
     if (folded.count == 0 || folded.report.browsers() == 0) abort();

@@ -1,5 +1,6 @@
 #include "agent/pipeline/browser_report_reporter.h"
 
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -54,12 +55,39 @@ class BrowserReportReporterTest : public ::testing::Test {
                         R"(","effectiveDirective":"connect-src"}}])");
   }
 
+  size_t Begin(const std::string& body, uint64_t network = 1) {
+    return reporter_.BeginBody(body, {.network = network, .browser = network});
+  }
+  // `count` numbers from the n-th on.
+  static std::string Numbers(uint64_t n, uint64_t count) {
+    std::string text;
+    for (uint64_t i = n; i < n + count; ++i) absl::StrAppend(&text, "card=", Digits(i), "&x=y\n");
+    return text;
+  }
+  // Sends a number in a report of `page`; the severity of what was told of it.
+  v1::Severity SeverityOfReport(bool is_known, uint64_t number, uint64_t network,
+                                const std::string& host = "evil.example") {
+    script::ReportPlace place = place_;
+    place.is_known = is_known;
+    place.host = host;
+    const std::string blocked = absl::StrCat("https://", host, "/?card=", Digits(number));
+    Begin(Body(blocked), network);
+    reporter_.OnField(place, blocked);
+    reporter_.EndBody(whole_);
+    const std::vector<v1::Finding> findings = Findings();
+    return findings.empty() ? v1::SEVERITY_UNSPECIFIED : findings.back().severity();
+  }
+
+  using Clock = BrowserReportReporter::Clock;
+  Clock::time_point now_ = Clock::now();
   absl::Mutex mutex_;
   std::vector<v1::Finding> findings_ ABSL_GUARDED_BY(mutex_);
   FindingWriter writer_;
-  BrowserReportReporter reporter_{{}, card::BrandTable::Default(), writer_};
+  BrowserReportReporter reporter_{
+      {.now = [this] { return now_; }}, card::BrandTable::Default(), writer_};
   const script::ReportPlace place_{.site = "shop",
                                    .page = "https://shop.example/pay",
+                                   .is_known = true,
                                    .host = "evil.example:8443",
                                    .path = "/c/12345",
                                    .part = "blocked_url"};
@@ -74,7 +102,7 @@ TEST_F(BrowserReportReporterTest, SaysWhereANumberWasToGoHoweverItIsEncoded) {
                                    absl::StrCat("%7B%22card%22%3A%22", number, "%22%7D")}) {
     const size_t before = Findings().size();
     const std::string blocked = absl::StrCat("https://evil.example:8443/c/12345?", query);
-    EXPECT_EQ(reporter_.BeginBody(Body(blocked)), 1);
+    EXPECT_EQ(Begin(Body(blocked)), 1);
     reporter_.OnField(place_, blocked);
     reporter_.EndBody(whole_);
     const std::vector<v1::Finding> findings = Findings();
@@ -96,7 +124,7 @@ TEST_F(BrowserReportReporterTest, SaysWhereANumberWasToGoHoweverItIsEncoded) {
 }
 
 TEST_F(BrowserReportReporterTest, ReportsWhatNoFieldWasFoundToHold) {
-  EXPECT_EQ(reporter_.BeginBody(absl::StrCat("no JSON: card=", Digits(8))), 1);
+  EXPECT_EQ(Begin(absl::StrCat("no JSON: card=", Digits(8))), 1);
   reporter_.EndBody(whole_);
   const std::vector<v1::Finding> findings = Findings();
   ASSERT_THAT(findings, SizeIs(1));
@@ -109,7 +137,7 @@ TEST_F(BrowserReportReporterTest, TellsTheReportsOfABodyApart) {
   other.host = "other.example";
   const std::string first = absl::StrCat("https://evil.example/?card=", Digits(1));
   const std::string second = absl::StrCat("https://other.example/?card=", Digits(2));
-  EXPECT_EQ(reporter_.BeginBody(absl::StrCat(Body(first), Body(second))), 2);
+  EXPECT_EQ(Begin(absl::StrCat(Body(first), Body(second))), 2);
   reporter_.OnField(place_, first);
   reporter_.OnField(other, second);
   reporter_.EndBody(whole_);
@@ -124,7 +152,7 @@ TEST_F(BrowserReportReporterTest, TellsACardThatWasToGoToTwoPlacesTwice) {
   other.host = "other.example";
   const std::string first = absl::StrCat("https://evil.example/?card=", Digits(1));
   const std::string second = absl::StrCat("https://other.example/?card=", Digits(1));
-  reporter_.BeginBody(absl::StrCat(Body(first), Body(second)));
+  Begin(absl::StrCat(Body(first), Body(second)));
   reporter_.OnField(place_, first);
   reporter_.OnField(other, second);
   reporter_.EndBody(whole_);
@@ -134,14 +162,14 @@ TEST_F(BrowserReportReporterTest, TellsACardThatWasToGoToTwoPlacesTwice) {
 TEST_F(BrowserReportReporterTest, FindsWhatOnlyAFieldShows) {
   // As where escapes in the body break up what is encoded.
   const std::string blocked = absl::StrCat("https://evil.example/?card=", Digits(3));
-  reporter_.BeginBody("[]");
+  Begin("[]");
   reporter_.OnField(place_, blocked);
   reporter_.EndBody(whole_);
   EXPECT_THAT(Findings(), SizeIs(1));
 }
 
 TEST_F(BrowserReportReporterTest, KeepsPublishedTestNumbersLow) {
-  reporter_.BeginBody(Body(absl::StrCat("https://evil.example/?card=", std::string(kTestCard))));
+  Begin(Body(absl::StrCat("https://evil.example/?card=", std::string(kTestCard))));
   reporter_.EndBody(whole_);
   const std::vector<v1::Finding> findings = Findings();
   ASSERT_THAT(findings, SizeIs(1));
@@ -149,10 +177,74 @@ TEST_F(BrowserReportReporterTest, KeepsPublishedTestNumbersLow) {
 }
 
 TEST_F(BrowserReportReporterTest, ForgetsABodyWithTheNextOne) {
-  EXPECT_EQ(reporter_.BeginBody(absl::StrCat("card=", Digits(4))), 1);
-  EXPECT_EQ(reporter_.BeginBody("[]"), 0);
+  EXPECT_EQ(Begin(absl::StrCat("card=", Digits(4))), 1);
+  EXPECT_EQ(Begin("[]"), 0);
   reporter_.EndBody(whole_);
   EXPECT_THAT(Findings(), IsEmpty());
+}
+
+TEST_F(BrowserReportReporterTest, TakesNoMoreNumbersOfABodyThanAShopperHas) {
+  const std::string body = Numbers(0, 100);
+  EXPECT_EQ(Begin(body), 100);
+  // The same ones, in the field that held them.
+  reporter_.OnField(place_, body);
+  EXPECT_EQ(reporter_.EndBody(whole_), 92);
+  EXPECT_THAT(Findings(), SizeIs(8));
+  EXPECT_EQ(reporter_.stats().matches, 8);
+}
+
+TEST_F(BrowserReportReporterTest, TakesANewNumberRatherThanOneMoreRepeat) {
+  std::string body;
+  for (int i = 0; i < 20; ++i) absl::StrAppend(&body, Numbers(1, 1));
+  absl::StrAppend(&body, Numbers(2, 1));
+  EXPECT_EQ(Begin(body), 21);
+  EXPECT_EQ(reporter_.EndBody(whole_), 13);
+  size_t last = 0;
+  for (const v1::Finding& finding : Findings()) {
+    last += finding.card_number().card().masked().substr(12) == Digits(2).substr(12) ? 1 : 0;
+  }
+  EXPECT_EQ(last, 1);
+}
+
+TEST_F(BrowserReportReporterTest, TakesNoMoreNumbersOfANetworkThanItsShare) {
+  size_t left_out = 0;
+  for (uint64_t i = 0; i < 100; ++i) {
+    Begin(Numbers(8 * i, 8), 1);
+    left_out += reporter_.EndBody(whole_);
+  }
+  EXPECT_EQ(left_out, 800 - 32);
+  EXPECT_THAT(Findings(), SizeIs(32));
+  // Which is nothing to the others.
+  Begin(Numbers(5000, 1), 2);
+  EXPECT_EQ(reporter_.EndBody(whole_), 0);
+  now_ += std::chrono::seconds(5);
+  Begin(Numbers(6000, 2), 1);
+  EXPECT_EQ(reporter_.EndBody(whole_), 1);
+  EXPECT_THAT(Findings(), SizeIs(34));
+}
+
+TEST_F(BrowserReportReporterTest, KeepsMediumWhatOneNetworkSaysOfNoKnownPage) {
+  for (uint64_t i = 0; i < 10; ++i) {
+    EXPECT_EQ(SeverityOfReport(/*is_known=*/false, i, /*network=*/1), v1::SEVERITY_MEDIUM);
+  }
+  // Of another place each, these agree with nobody.
+  EXPECT_EQ(SeverityOfReport(false, 20, 2, "a.example"), v1::SEVERITY_MEDIUM);
+  EXPECT_EQ(SeverityOfReport(false, 21, 3, "b.example"), v1::SEVERITY_MEDIUM);
+  EXPECT_EQ(SeverityOfReport(false, 22, 2), v1::SEVERITY_MEDIUM);
+  EXPECT_EQ(SeverityOfReport(false, 23, 3), v1::SEVERITY_CRITICAL);
+  // The next day it is as if nobody had said so.
+  now_ += std::chrono::hours(25);
+  EXPECT_EQ(SeverityOfReport(false, 24, 3), v1::SEVERITY_MEDIUM);
+  // A page of the site is where cards are typed.
+  EXPECT_EQ(SeverityOfReport(true, 25, 9), v1::SEVERITY_CRITICAL);
+}
+
+TEST_F(BrowserReportReporterTest, KeepsMediumWhatIsNoReport) {
+  Begin(Numbers(1, 1));
+  reporter_.EndBody(whole_);
+  const std::vector<v1::Finding> findings = Findings();
+  ASSERT_THAT(findings, SizeIs(1));
+  EXPECT_EQ(findings[0].severity(), v1::SEVERITY_MEDIUM);
 }
 
 TEST_F(BrowserReportReporterTest, PassesOnChangesAndViolations) {

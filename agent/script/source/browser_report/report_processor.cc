@@ -58,9 +58,9 @@ std::string HostAndPort(const ReportedAddress& address) {
   return ShownHost(std::string_view(address.origin).substr(address.origin.find("://") + 3));
 }
 
-ReportPlace PlaceOf(const std::string& site, const std::string& page,
+ReportPlace PlaceOf(const std::string& site, const std::string& page, bool is_known,
                     const std::optional<ReportedAddress>& target) {
-  ReportPlace place{.site = site, .page = page, .part = "report"};
+  ReportPlace place{.site = site, .page = page, .is_known = is_known, .part = "report"};
   if (target.has_value()) {
     place.host = HostAndPort(*target);
     place.path = target->path;
@@ -72,25 +72,13 @@ ReportPlace PlaceOf(const std::string& site, const std::string& page,
 
 std::string_view ReportOutcomeName(ReportOutcome outcome) {
   static constexpr std::array<std::string_view, static_cast<size_t>(ReportOutcome::kCount)> kNames =
-      {"csp_violation",
-       "csp_hash",
-       "integrity_violation",
-       "other_page",
-       "other",
-       "noise_extension",
-       "noise_internal",
-       "noise_inline",
-       "noise_host",
-       "unknown_site",
-       "malformed",
-       "not_json",
-       "too_deep",
-       "too_many",
-       "no_hash",
-       "bad_hash",
-       "many_versions",
-       "contradicting",
-       "full"};
+      {"csp_violation",  "csp_hash",      "integrity_violation",
+       "other_page",     "other",         "noise_extension",
+       "noise_internal", "noise_inline",  "noise_host",
+       "unknown_site",   "malformed",     "not_json",
+       "too_deep",       "too_many",      "no_hash",
+       "bad_hash",       "many_versions", "contradicting",
+       "full",           "cards_left_out"};
   return outcome < ReportOutcome::kCount ? kNames[static_cast<size_t>(outcome)] : "unknown";
 }
 
@@ -169,7 +157,7 @@ void ReportProcessor::Process(std::string_view body, const Reporter& reporter, a
     counts[static_cast<size_t>(outcome)] += by;
   };
   // Nothing is done with what came before it was searched.
-  const size_t cards = sink_.BeginBody(body);
+  const size_t cards = sink_.BeginBody(body, reporter);
   // An escape in a text can hide from the search of the body what a search of the text shows.
   const bool may_hold_cards = cards > 0 || body.find('\\') != std::string_view::npos;
   const ParsedReports parsed = ParseReports(body, options_.reports_max);
@@ -187,8 +175,9 @@ void ReportProcessor::Process(std::string_view body, const Reporter& reporter, a
       page = PageOf(document);
     }
     if (may_hold_cards) {
-      const ReportPlace place = PlaceOf(page.site.empty() ? options_.default_site : page.site,
-                                        page.name, ParseReportedAddress(report.blocked_url));
+      const bool is_known = !page.site.empty();
+      const ReportPlace place = PlaceOf(is_known ? page.site : options_.default_site, page.name,
+                                        is_known, ParseReportedAddress(report.blocked_url));
       if (is_first) first = place;
       LookForCards(place, report);
     }
@@ -196,7 +185,7 @@ void ReportProcessor::Process(std::string_view body, const Reporter& reporter, a
     count(page.site.empty() ? ReportOutcome::kUnknownSite
                             : Judge(page, report, reporter, may_hold_cards, now));
   }
-  sink_.EndBody(first);
+  count(ReportOutcome::kCardsLeftOut, sink_.EndBody(first));
 }
 
 void ReportProcessor::Advance(absl::Time now) {

@@ -48,6 +48,9 @@ enum class ReportOutcome : uint8_t {
   kContradicting,
   // No room for another violation or script.
   kFull,
+  // Card numbers beyond what one body, one network or all together may bring. Not of reports: of
+  // numbers.
+  kCardsLeftOut,
   kCount,
 };
 std::string_view ReportOutcomeName(ReportOutcome outcome);

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "absl/time/time.h"
+#include "agent/script/source/browser_report/report.h"
 #include "skimwatch/v1/finding.pb.h"
 
 namespace skimwatch::script {
@@ -16,6 +17,8 @@ struct ReportPlace {
   std::string site;
   // The page, as origin and path template.
   std::string page;
+  // Whether the page is one of a site of the configuration.
+  bool is_known = false;
   // Host that the browser was to send to, and the path as it was to be sent, which may hold a card
   // number; empty where the report names none.
   std::string host;
@@ -45,11 +48,12 @@ class ReportSink {
 
   // A body came: it is searched for card numbers before anything else is done with it. Returns how
   // many were found. They are kept until a field is found to hold them, or the body ends.
-  virtual size_t BeginBody(std::string_view body) = 0;
+  virtual size_t BeginBody(std::string_view body, const Reporter& reporter) = 0;
   // A text of a report in that body, to find out which one holds what was found.
   virtual void OnField(const ReportPlace& place, std::string_view text) = 0;
-  // Reports what was found; what no field held is said to be of `place`.
-  virtual void EndBody(const ReportPlace& place) = 0;
+  // Reports what was found; what no field held is said to be of `place`. Returns how many were left
+  // out, since the body or its sender brought more than are taken.
+  virtual size_t EndBody(const ReportPlace& place) = 0;
 
   virtual void OnReport(const FoldedReport& report) = 0;
   virtual void OnChange(std::string_view site, const v1::ScriptChange& change,

@@ -25,20 +25,22 @@ class RecordingSink final : public ReportSink {
     std::string text;
   };
 
-  size_t BeginBody(std::string_view body) override {
+  size_t BeginBody(std::string_view body, const Reporter& reporter) override {
     absl::MutexLock lock(&mutex_);
     steps.emplace_back("begin");
     bodies.emplace_back(body);
+    last_reporter = reporter;
     return body.find("4444333322221111") == std::string_view::npos ? 0 : 1;
   }
   void OnField(const ReportPlace& place, std::string_view text) override {
     absl::MutexLock lock(&mutex_);
     fields.push_back({place, std::string(text)});
   }
-  void EndBody(const ReportPlace& place) override {
+  size_t EndBody(const ReportPlace& place) override {
     absl::MutexLock lock(&mutex_);
     steps.emplace_back("end");
     last_place = place;
+    return left_out;
   }
   void OnReport(const FoldedReport& report) override {
     absl::MutexLock lock(&mutex_);
@@ -63,6 +65,9 @@ class RecordingSink final : public ReportSink {
   std::vector<FoldedReport> reports;
   std::vector<Change> changes;
   ReportPlace last_place;
+  Reporter last_reporter;
+  // What EndBody says.
+  size_t left_out = 0;
 
  private:
   mutable absl::Mutex mutex_;

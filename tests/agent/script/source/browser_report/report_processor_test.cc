@@ -91,6 +91,25 @@ TEST_F(ReportProcessorTest, ShowsCardsOfUnknownPagesUnderTheSiteOfTheEndpoint) {
   EXPECT_EQ(sink_.last_place.part, "report");
 }
 
+TEST_F(ReportProcessorTest, SaysWhetherTheSiteKnowsThePage) {
+  Process(Violation("https://elsewhere.example/", "https://evil.example/?4444333322221111"));
+  ASSERT_FALSE(sink_.fields.empty());
+  EXPECT_FALSE(sink_.fields.back().place.is_known);
+  EXPECT_FALSE(sink_.last_place.is_known);
+  Process(Violation("https://shop.example/pay", "https://evil.example/?4444333322221111"));
+  EXPECT_TRUE(sink_.fields.back().place.is_known);
+  EXPECT_TRUE(sink_.last_place.is_known);
+  Process("4444333322221111");
+  EXPECT_FALSE(sink_.last_place.is_known);
+}
+
+TEST_F(ReportProcessorTest, CountsTheCardsThatWereLeftOut) {
+  sink_.left_out = 5;
+  Process("4444333322221111", 7);
+  EXPECT_EQ(sink_.last_reporter.network, Shopper(7).network);
+  EXPECT_EQ(Count(ReportOutcome::kCardsLeftOut), 5);
+}
+
 TEST_F(ReportProcessorTest, CountsWhatBecameOfEachReport) {
   const std::string page = R"("url":"https://shop.example/pay")";
   Process(absl::StrCat(
