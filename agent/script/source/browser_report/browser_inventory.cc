@@ -7,10 +7,10 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "agent/script/judge/card_redaction.h"
 #include "agent/script/judge/script_version.h"
 #include "agent/script/judge/verdict.h"
 #include "agent/script/script_name.h"
-#include "proto/validation/card_digits.h"
 
 namespace skimwatch::script {
 namespace {
@@ -151,6 +151,12 @@ BrowserInventory::Script* BrowserInventory::FindOrAdd(const std::string& site,
                                                       Outcome& outcome) {
   std::string key = KeyOf(site, address, page);
   if (const auto found = scripts_.find(key); found != scripts_.end()) return &found->second;
+  // What is known holds no number; what is not may.
+  if (std::string redacted = RedactCards(address).text; redacted != address) {
+    address = std::move(redacted);
+    key = KeyOf(site, address, page);
+    if (const auto found = scripts_.find(key); found != scripts_.end()) return &found->second;
+  }
   size_t& of_network = pending_of_network_[reporter.network];
   if (of_network >= options_.pending_of_network_max) {
     outcome = Outcome::kContradicting;
@@ -230,7 +236,6 @@ BrowserInventory::Outcome BrowserInventory::Add(const std::string& site, const s
                                                 std::string_view hash, const Reporter& reporter,
                                                 absl::Time now) {
   std::string address = absl::StrCat(ShownHost(script_address.origin), script_address.path);
-  validation::MaskCardNumbers(address);
   if (address.size() > kAddressBytesMax) return Outcome::kBadHash;
   Outcome outcome = hash.empty() ? Outcome::kNoHash : Outcome::kTaken;
   std::optional<std::string> sha256;

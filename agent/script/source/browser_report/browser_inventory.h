@@ -78,8 +78,9 @@ class BrowserInventory {
 
   void SetApprovals(std::shared_ptr<const Approvals> approvals);
 
-  // A browser loaded a script on `page` (what ShownAddress gave). The caller has overwritten card
-  // numbers in the path that are encoded; plain ones are here. `hash` is as reported.
+  // A browser loaded a script on `page` (what ShownAddress gave). Card numbers in the script's
+  // address, encoded ones too, are overwritten before anything is made of it, whatever the scan of
+  // traffic looks for. `hash` is as reported.
   Outcome Add(const std::string& site, const std::string& page, const ReportedAddress& script,
               std::string_view hash, const Reporter& reporter, absl::Time now);
 
@@ -124,6 +125,7 @@ class BrowserInventory {
   // By site, address and page.
   using Scripts = std::map<std::string, Script>;
 
+  // `address` is as it was sent.
   Script* FindOrAdd(const std::string& site, const std::string& page, std::string address,
                     const Reporter& reporter, absl::Time now, Outcome& outcome);
   Version* FindOrAddVersion(Script& script, const std::string& sha256, const Reporter& reporter,

@@ -6,7 +6,6 @@
 #include <optional>
 #include <utility>
 
-#include "agent/script/judge/card_redaction.h"
 #include "agent/script/source/browser_report/report_parser.h"
 
 namespace skimwatch::script {
@@ -128,16 +127,14 @@ ReportProcessor::Page ReportProcessor::PageOf(std::string_view document_url) con
 }
 
 ReportOutcome ReportProcessor::Judge(const Page& page, const Report& report,
-                                     const Reporter& reporter, bool may_hold_cards,
-                                     absl::Time now) {
+                                     const Reporter& reporter, absl::Time now) {
   switch (report.type) {
     case Report::Type::kOther:
       return ReportOutcome::kOther;
     case Report::Type::kCspHash: {
       if (!page.has_inventory) return ReportOutcome::kOtherPage;
-      std::optional<ReportedAddress> script = ParseReportedAddress(report.blocked_url);
+      const std::optional<ReportedAddress> script = ParseReportedAddress(report.blocked_url);
       if (!script.has_value()) return ReportOutcome::kMalformed;
-      if (may_hold_cards) script->path = RedactCards(script->path).text;
       return OutcomeOf(inventory_.Add(page.site, page.name, *script, report.hash, reporter, now));
     }
     case Report::Type::kCspViolation:
@@ -183,7 +180,7 @@ void ReportProcessor::Process(std::string_view body, const Reporter& reporter, a
     }
     is_first = false;
     count(page.site.empty() ? ReportOutcome::kUnknownSite
-                            : Judge(page, report, reporter, may_hold_cards, now));
+                            : Judge(page, report, reporter, now));
   }
   count(ReportOutcome::kCardsLeftOut, sink_.EndBody(first));
 }

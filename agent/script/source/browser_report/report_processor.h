@@ -100,7 +100,7 @@ class ReportProcessor {
 
   Page PageOf(std::string_view document_url) const;
   ReportOutcome Judge(const Page& page, const Report& report, const Reporter& reporter,
-                      bool may_hold_cards, absl::Time now);
+                      absl::Time now);
   void LookForCards(const ReportPlace& place, const Report& report);
 
   const Options options_;

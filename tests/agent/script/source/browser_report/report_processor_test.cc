@@ -2,7 +2,9 @@
 
 #include <string>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "agent/script/judge/script_version.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/agent/script/source/browser_report/recording_sink.h"
@@ -128,6 +130,31 @@ TEST_F(ReportProcessorTest, CountsWhatBecameOfEachReport) {
   EXPECT_EQ(Count(ReportOutcome::kMalformed), 1);
   Process(std::string(100, '['));
   EXPECT_EQ(Count(ReportOutcome::kTooDeep), 1);
+}
+
+TEST_F(ReportProcessorTest, KeepsNoCardNumberThatTheScanDoesNotLookFor) {
+  // RecordingSink finds plain ones only, as a scan does that is to decode nothing.
+  const std::string hex = absl::BytesToHexString("4444333322221111");
+  const std::string escaped = "%34%34%34%34%33%33%33%33%32%32%32%32%31%31%31%31";
+  for (const std::string& number : {hex, escaped}) {
+    const std::string address = absl::StrCat("https://cdn.example/", number, "/a.js");
+    for (uint64_t shopper = 0; shopper < 2; ++shopper) {
+      Process(absl::StrCat(R"([{"type":"csp-hash","url":"https://shop.example/pay","body":)",
+                           R"({"subresourceURL":")", address, R"(","hash":""}}])"),
+              shopper);
+    }
+    ASSERT_THAT(sink_.changes, SizeIs(1));
+    const v1::ScriptChange& change = sink_.changes[0].change;
+    EXPECT_TRUE(change.script().find(number) == std::string::npos);
+    // With the address's digest, the digits that are masked could be tried out.
+    EXPECT_NE(change.current().sha256(), Sha256(address));
+    const std::string state = processor_.inventory().State().SerializeAsString();
+    EXPECT_TRUE(state.find(number) == std::string::npos);
+    EXPECT_TRUE(state.find(Sha256(address)) == std::string::npos);
+    EXPECT_EQ(Count(ReportOutcome::kNoHash), 2);
+    sink_.changes.clear();
+    counts_ = {};
+  }
 }
 
 TEST_F(ReportProcessorTest, InventoriesThePagesThatWereAskedFor) {
