@@ -61,7 +61,10 @@ void AddFact(std::string_view name, std::string excerpt, v1::ScriptChange& chang
 }  // namespace
 
 BrowserInventory::BrowserInventory(Options options, const BrowserState& state, ReportSink& sink)
-    : options_(std::move(options)), sink_(sink), approvals_(std::make_shared<const Approvals>()) {
+    : options_(std::move(options)),
+      sink_(sink),
+      approvals_(std::make_shared<const Approvals>()),
+      claims_(options_.pending_max, options_.pending_of_network_max) {
   if (state.first_report_seconds() != 0) {
     first_report_ = absl::FromUnixSeconds(state.first_report_seconds());
   }
@@ -140,9 +143,19 @@ void BrowserInventory::Release(Script& script) {
     --agreed_;
     return;
   }
-  --pending_;
-  const auto owner = pending_of_network_.find(script.first_network);
-  if (owner != pending_of_network_.end() && --owner->second == 0) pending_of_network_.erase(owner);
+  claims_.Remove(script.first_network, *script.claim);
+  script.claim.reset();
+}
+
+bool BrowserInventory::MakeRoom(uint64_t network) {
+  if (scripts_.size() < options_.scripts_max && !claims_.is_full()) return true;
+  const std::string* const yielding = claims_.YieldingTo(network);
+  if (yielding == nullptr) return false;
+  const auto it = scripts_.find(*yielding);
+  Release(it->second);
+  scripts_.erase(it);
+  ++forgotten_;
+  return true;
 }
 
 BrowserInventory::Script* BrowserInventory::FindOrAdd(const std::string& site,
@@ -157,22 +170,19 @@ BrowserInventory::Script* BrowserInventory::FindOrAdd(const std::string& site,
     key = KeyOf(site, address, page);
     if (const auto found = scripts_.find(key); found != scripts_.end()) return &found->second;
   }
-  size_t& of_network = pending_of_network_[reporter.network];
-  if (of_network >= options_.pending_of_network_max) {
+  if (!claims_.MayAdd(reporter.network)) {
     outcome = Outcome::kContradicting;
     return nullptr;
   }
-  if (scripts_.size() >= options_.scripts_max || pending_ >= options_.pending_max) {
-    if (of_network == 0) pending_of_network_.erase(reporter.network);
+  if (!MakeRoom(reporter.network)) {
     outcome = Outcome::kFull;
     return nullptr;
   }
-  ++of_network;
-  ++pending_;
   Script script{.site = site,
                 .page = page,
                 .address = std::move(address),
                 .first_network = reporter.network,
+                .claim = claims_.Add(reporter.network, key),
                 .last_seen = now};
   script.name = NameOf(script.page, script.address);
   script.address_sha256 = Sha256(script.address);

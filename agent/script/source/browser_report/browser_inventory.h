@@ -6,15 +6,17 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/time/time.h"
 #include "agent/script/approvals.h"
 #include "agent/script/source/browser_report/agreement.h"
 #include "agent/script/source/browser_report/browser_state.pb.h"
+#include "agent/script/source/browser_report/claims.h"
 #include "agent/script/source/browser_report/report_address.h"
 #include "agent/script/source/browser_report/report_sink.h"
 #include "skimwatch/v1/finding.pb.h"
@@ -36,8 +38,8 @@ namespace skimwatch::script {
 // stands for a script whose bytes differ from shopper to shopper, with the fact `many_versions`:
 // its versions are counted and told no more.
 //
-// Thread-compatible. Bounded: `scripts_max` scripts with kVersionsMax versions each; what one
-// network alone claims takes at most a small part of it.
+// Thread-compatible. Bounded: `scripts_max` scripts with kVersionsMax versions each; what a few
+// networks claim that nobody agrees with takes no room from the others (see Claims).
 class BrowserInventory {
  public:
   static constexpr size_t kVersionsMax = 16;
@@ -69,7 +71,7 @@ class BrowserInventory {
     kManyVersions,
     // The network already claims several scripts or versions that nobody else saw.
     kContradicting,
-    // `scripts_max` or `pending_max` are there.
+    // `scripts_max` or `pending_max` are there, and none gives way.
     kFull,
   };
 
@@ -89,9 +91,11 @@ class BrowserInventory {
 
   bool is_learning(absl::Time now) const;
   uint64_t scripts() const { return agreed_; }
-  uint64_t pending() const { return pending_; }
+  uint64_t pending() const { return claims_.size(); }
   uint64_t unapproved() const;
   uint64_t changes() const { return changes_; }
+  // Scripts that too few agreed on and that were forgotten for want of room, since the last call.
+  uint64_t TakeForgotten() { return std::exchange(forgotten_, 0); }
 
   // What is to be saved changed since MarkSaved; `told`: what went to the sink, too.
   bool changed() const { return changed_; }
@@ -119,6 +123,8 @@ class BrowserInventory {
     std::string served;
     bool varies = false;
     uint64_t first_network = 0;
+    // While nothing was told.
+    std::optional<Claims::Claim> claim;
     absl::Time last_seen = absl::InfinitePast();
     std::vector<Version> versions;
   };
@@ -144,6 +150,8 @@ class BrowserInventory {
   bool IsApprovedAnywhere(const Script& script, const std::string& sha256) const;
   bool ServedElsewhere(const Script& script, const std::string& sha256) const;
   bool IsKnownHost(const Script& script) const;
+  bool MakeRoom(uint64_t network);
+  // No longer counted for what it is: agreed on, or a network's claim.
   void Release(Script& script);
 
   const Options options_;
@@ -152,9 +160,9 @@ class BrowserInventory {
   absl::Time first_report_ = absl::InfiniteFuture();
   absl::Time last_report_ = absl::InfinitePast();
   Scripts scripts_;
-  absl::flat_hash_map<uint64_t, size_t> pending_of_network_;
+  Claims claims_;
   uint64_t agreed_ = 0;
-  uint64_t pending_ = 0;
+  uint64_t forgotten_ = 0;
   uint64_t changes_ = 0;
   bool changed_ = false;
   bool told_ = false;

@@ -63,10 +63,26 @@ v1::Severity SeverityOfViolation(const Report& report) {
 }
 
 ReportFolder::ReportFolder(Options options, ReportSink& sink)
-    : options_(std::move(options)), sink_(sink) {}
+    : options_(std::move(options)),
+      sink_(sink),
+      claims_(options_.entries_max, options_.entries_of_network_max) {}
 
-bool ReportFolder::Add(std::string_view site, const std::string& page, const Report& report,
-                       const Reporter& reporter, absl::Time now) {
+bool ReportFolder::MakeRoom(uint64_t network) {
+  if (entries_.size() < options_.entries_max) return true;
+  const std::string* const yielding = claims_.YieldingTo(network);
+  if (yielding == nullptr) return false;
+  End(by_key_.find(*yielding)->second);
+  return true;
+}
+
+void ReportFolder::Release(Entry& entry) {
+  claims_.Remove(entry.first_network, *entry.claim);
+  entry.claim.reset();
+}
+
+ReportFolder::Outcome ReportFolder::Add(std::string_view site, const std::string& page,
+                                        const Report& report, const Reporter& reporter,
+                                        absl::Time now) {
   const std::optional<ReportedAddress> address = ParseReportedAddress(report.blocked_url);
   const std::string blocked = address.has_value() ? ShownAddress(*address, options_.path_template)
                                                   : ShownWord(report.blocked_url);
@@ -77,8 +93,12 @@ bool ReportFolder::Add(std::string_view site, const std::string& page, const Rep
                                  blocked, "\n", directive);
   auto found = by_key_.find(key);
   if (found == by_key_.end()) {
-    if (entries_.size() >= options_.entries_max) return false;
-    Entry entry{.key = key, .ends = now + options_.window};
+    if (!claims_.MayAdd(reporter.network)) return Outcome::kContradicting;
+    if (!MakeRoom(reporter.network)) return Outcome::kFull;
+    Entry entry{.key = key,
+                .ends = now + options_.window,
+                .first_network = reporter.network,
+                .claim = claims_.Add(reporter.network, key)};
     entry.folded.site = site;
     entry.folded.destination = address.has_value() ? ShownHost(address->origin) : blocked;
     entry.folded.first_seen = now;
@@ -94,17 +114,17 @@ bool ReportFolder::Add(std::string_view site, const std::string& page, const Rep
   if (entry.folded.count++ == 0) entry.folded.first_seen = now;
   entry.folded.last_seen = now;
   entry.agreement.Add(reporter);
-  if (!entry.agreed && entry.agreement.networks() >= options_.browsers_min) {
-    entry.agreed = true;
+  if (!entry.agreed() && entry.agreement.networks() >= options_.browsers_min) {
+    Release(entry);
     Tell(entry);
   }
-  return true;
+  return Outcome::kTaken;
 }
 
 void ReportFolder::Tell(Entry& entry) {
   FoldedReport& folded = entry.folded;
-  folded.severity = entry.agreed ? entry.agreed_severity : v1::SEVERITY_INFO;
-  folded.confidence = entry.agreed ? v1::CONFIDENCE_MEDIUM : v1::CONFIDENCE_LOW;
+  folded.severity = entry.agreed() ? entry.agreed_severity : v1::SEVERITY_INFO;
+  folded.confidence = entry.agreed() ? v1::CONFIDENCE_MEDIUM : v1::CONFIDENCE_LOW;
   folded.report.set_browsers(entry.agreement.browsers());
   sink_.OnReport(folded);
   folded.count = 0;
@@ -112,6 +132,7 @@ void ReportFolder::Tell(Entry& entry) {
 
 void ReportFolder::End(Entries::iterator entry) {
   if (entry->folded.count > 0) Tell(*entry);
+  if (!entry->agreed()) Release(*entry);
   by_key_.erase(entry->key);
   entries_.erase(entry);
 }

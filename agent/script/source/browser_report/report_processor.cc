@@ -143,7 +143,14 @@ ReportOutcome ReportProcessor::Judge(const Page& page, const Report& report,
   }
   const ReportNoise::Kind noise = noise_.KindOf(report);
   if (noise != ReportNoise::Kind::kNone) return OutcomeOf(noise);
-  if (!folder_.Add(page.site, page.name, report, reporter, now)) return ReportOutcome::kFull;
+  switch (folder_.Add(page.site, page.name, report, reporter, now)) {
+    case ReportFolder::Outcome::kContradicting:
+      return ReportOutcome::kContradicting;
+    case ReportFolder::Outcome::kFull:
+      return ReportOutcome::kFull;
+    case ReportFolder::Outcome::kTaken:
+      break;
+  }
   return report.type == Report::Type::kCspViolation ? ReportOutcome::kCspViolation
                                                     : ReportOutcome::kIntegrityViolation;
 }
@@ -179,8 +186,8 @@ void ReportProcessor::Process(std::string_view body, const Reporter& reporter, a
       LookForCards(place, report);
     }
     is_first = false;
-    count(page.site.empty() ? ReportOutcome::kUnknownSite
-                            : Judge(page, report, reporter, now));
+    count(page.site.empty() ? ReportOutcome::kUnknownSite : Judge(page, report, reporter, now));
+    count(ReportOutcome::kFull, inventory_.TakeForgotten());
   }
   count(ReportOutcome::kCardsLeftOut, sink_.EndBody(first));
 }

@@ -46,7 +46,7 @@ enum class ReportOutcome : uint8_t {
   kBadHash,
   kManyVersions,
   kContradicting,
-  // No room for another violation or script.
+  // No room for another violation or script; and scripts that were forgotten to make room.
   kFull,
   // Card numbers beyond what one body, one network or all together may bring. Not of reports: of
   // numbers.

@@ -269,6 +269,25 @@ TEST_F(BrowserInventoryTest, LetsNoSingleNetworkFillIt) {
   EXPECT_EQ(inventory_->pending(), 0);
 }
 
+TEST_F(BrowserInventoryTest, HearsShoppersWhateverAFewMachinesClaim) {
+  LearnChat();
+  for (uint64_t machine = 0; machine < 20; ++machine) {
+    for (int i = 0; i < 128; ++i) {
+      Load(absl::StrCat("https://e.example/", machine, "-", i, ".js"), "x", 1, 1000 + machine);
+    }
+  }
+  EXPECT_EQ(inventory_->pending(), 2048);
+  EXPECT_THAT(Told(), IsEmpty());
+  EXPECT_GT(inventory_->TakeForgotten(), 0);
+  EXPECT_EQ(inventory_->TakeForgotten(), 0);
+  EXPECT_EQ(Load("https://evil.example/x.js", "x"), Outcome::kTaken);
+  const auto told = Told();
+  ASSERT_THAT(told, SizeIs(1));
+  EXPECT_EQ(told[0].change.change(), Change::CHANGE_ADDED);
+  EXPECT_EQ(inventory_->pending(), 2047);
+  EXPECT_EQ(inventory_->TakeForgotten(), 1);
+}
+
 TEST_F(BrowserInventoryTest, IsBoundedWhateverManyNetworksClaim) {
   Outcome outcome = Outcome::kTaken;
   for (uint64_t i = 0; i < 5000; ++i) {

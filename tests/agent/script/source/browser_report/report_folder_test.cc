@@ -15,13 +15,18 @@ using testing::RecordingSink;
 using testing::Shopper;
 using ::testing::SizeIs;
 
+using Outcome = ReportFolder::Outcome;
+
 class ReportFolderTest : public ::testing::Test {
  protected:
   static Report Violation(const std::string& blocked, const std::string& directive) {
     return {.type = Report::Type::kCspViolation, .blocked_url = blocked, .directive = directive};
   }
+  Outcome AddTo(ReportFolder& folder, const Report& report, uint64_t shopper) {
+    return folder.Add("shop", "https://shop.example/pay", report, Shopper(shopper), now_);
+  }
   bool Add(const Report& report, uint64_t shopper) {
-    return folder_.Add("shop", "https://shop.example/pay", report, Shopper(shopper), now_);
+    return AddTo(folder_, report, shopper) == Outcome::kTaken;
   }
 
   RecordingSink sink_;
@@ -67,8 +72,9 @@ TEST_F(ReportFolderTest, KeepsToInformationWhatOneMachineSays) {
   const Report report = Violation("https://evil.example/", "connect-src");
   // Under many names.
   for (uint64_t name = 0; name < 50; ++name) {
-    ASSERT_TRUE(folder_.Add("shop", "https://shop.example/pay", report,
-                            {.network = 7, .browser = name}, now_));
+    ASSERT_EQ(folder_.Add("shop", "https://shop.example/pay", report,
+                          {.network = 7, .browser = name}, now_),
+              Outcome::kTaken);
   }
   EXPECT_THAT(sink_.reports, IsEmpty());
   folder_.Expire(now_ + absl::Minutes(5));
@@ -89,14 +95,60 @@ TEST_F(ReportFolderTest, TellsPlacesApartButNotTheirNumbers) {
 
 TEST_F(ReportFolderTest, HoldsNoMoreThanItMay) {
   for (int i = 0; i < 4; ++i) {
-    EXPECT_TRUE(Add(Violation(absl::StrCat("https://h", i, ".example/"), "img-src"), 0));
+    const auto shopper = static_cast<uint64_t>(i);
+    EXPECT_TRUE(Add(Violation(absl::StrCat("https://h", i, ".example/"), "img-src"), shopper));
   }
-  EXPECT_FALSE(Add(Violation("https://another.example/", "img-src"), 0));
+  EXPECT_EQ(AddTo(folder_, Violation("https://another.example/", "img-src"), 0), Outcome::kFull);
   // What it has goes on.
   EXPECT_TRUE(Add(Violation("https://h1.example/", "img-src"), 1));
   folder_.Expire(now_ + absl::Hours(1));
   EXPECT_EQ(folder_.entries(), 0);
   EXPECT_TRUE(Add(Violation("https://another.example/", "img-src"), 0));
+}
+
+TEST_F(ReportFolderTest, HearsShoppersWhateverAFewMachinesClaim) {
+  ReportFolder folder(
+      {.browsers_min = 3, .window = absl::Minutes(5), .path_template = testing::PathTemplate},
+      sink_);
+  const auto claim = [&](uint64_t shopper, int i) {
+    const std::string host = absl::StrCat("https://n", shopper, "-", i, ".example/");
+    return AddTo(folder, Violation(host, "img-src"), shopper);
+  };
+  for (int i = 0; i < 1300; ++i) {
+    EXPECT_EQ(claim(1, i), i < 64 ? Outcome::kTaken : Outcome::kContradicting);
+  }
+  EXPECT_EQ(folder.entries(), 64);
+  for (uint64_t machine = 2; machine < 30; ++machine) {
+    for (int i = 0; i < 64; ++i) claim(machine, i);
+  }
+  EXPECT_EQ(folder.entries(), 1024);
+  const Report real = Violation("https://evil.example/", "connect-src");
+  for (uint64_t shopper = 100; shopper < 103; ++shopper) {
+    EXPECT_EQ(AddTo(folder, real, shopper), Outcome::kTaken);
+  }
+  ASSERT_FALSE(sink_.reports.empty());
+  EXPECT_EQ(sink_.reports.back().destination, "https://evil.example");
+  EXPECT_EQ(sink_.reports.back().severity, v1::SEVERITY_MEDIUM);
+  EXPECT_EQ(folder.entries(), 1024);
+  // What had to end early was told, and nothing is told twice.
+  const size_t ended = sink_.reports.size() - 1;
+  folder.Flush();
+  EXPECT_EQ(sink_.reports.size() - 1, ended + 1023);
+  EXPECT_EQ(folder.entries(), 0);
+}
+
+TEST_F(ReportFolderTest, CountsNoLongerAsAClaimWhatOthersAgreeWith) {
+  ReportFolder folder({.browsers_min = 2,
+                       .window = absl::Minutes(5),
+                       .entries_of_network_max = 2,
+                       .path_template = testing::PathTemplate},
+                      sink_);
+  for (int i = 0; i < 10; ++i) {
+    const Report report = Violation(absl::StrCat("https://h", i, ".example/"), "img-src");
+    EXPECT_EQ(AddTo(folder, report, 1), Outcome::kTaken);
+    EXPECT_EQ(AddTo(folder, report, 2), Outcome::kTaken);
+  }
+  EXPECT_THAT(sink_.reports, SizeIs(10));
 }
 
 TEST_F(ReportFolderTest, EndsItsWindowsThoughTheClockWasSetBack) {
