@@ -90,6 +90,10 @@ BrowserInventory::BrowserInventory(Options options, const BrowserState& state, R
       ++agreed_;
     }
   }
+  for (const auto& [site, kept] : state.hearings()) {
+    hearings_[site] = {.since = absl::FromUnixSeconds(kept.since_seconds()),
+                       .last = absl::FromUnixSeconds(kept.last_seconds())};
+  }
 }
 
 void BrowserInventory::SetApprovals(std::shared_ptr<const Approvals> approvals) {
@@ -241,6 +245,23 @@ BrowserInventory::Version* BrowserInventory::FindOrAddVersion(Script& script,
   return &script.versions.back();
 }
 
+void BrowserInventory::Hear(const std::string& site, absl::Time now) {
+  Hearing& hearing = hearings_[site];
+  if (now - hearing.last > options_.silence) {
+    hearing.since = now;
+    changed_ = true;
+  }
+  hearing.last = std::max(hearing.last, now);
+}
+
+bool BrowserInventory::IsGone(const Script& script, absl::Time now) const {
+  const auto hearing = hearings_.find(script.site);
+  if (hearing == hearings_.end()) return false;
+  const auto& [since, last] = hearing->second;
+  return now - last <= options_.silence && now - since >= options_.gone_after &&
+         now - script.last_seen > options_.gone_after;
+}
+
 BrowserInventory::Outcome BrowserInventory::Add(const std::string& site, const std::string& page,
                                                 const ReportedAddress& script_address,
                                                 std::string_view hash, const Reporter& reporter,
@@ -257,7 +278,7 @@ BrowserInventory::Outcome BrowserInventory::Add(const std::string& site, const s
     first_report_ = now;
     changed_ = true;
   }
-  last_report_ = std::max(last_report_, now);
+  Hear(site, now);
   Script* const script = FindOrAdd(site, page, std::move(address), reporter, now, outcome);
   if (script == nullptr) return outcome;
   script->last_seen = now;
@@ -382,8 +403,6 @@ void BrowserInventory::Tell(Script& script, v1::ScriptChange::Change what,
 
 void BrowserInventory::Sweep(absl::Time now) {
   const absl::Time agreeing = now - options_.agree_within;
-  // Silence of one script says something only while others are heard of.
-  const bool reports_come = last_report_ > now - absl::Hours(24);
   for (auto it = scripts_.begin(); it != scripts_.end();) {
     Script& script = it->second;
     std::erase_if(script.versions, [&](const Version& version) {
@@ -397,8 +416,7 @@ void BrowserInventory::Sweep(absl::Time now) {
            script.versions.front().agreement.browsers());
     }
     const bool is_pending = script.served.empty();
-    if (is_pending ? script.last_seen < agreeing
-                   : reports_come && script.last_seen < now - options_.gone_after) {
+    if (is_pending ? script.last_seen < agreeing : IsGone(script, now)) {
       if (!is_pending) Tell(script, v1::ScriptChange::CHANGE_REMOVED, script.served, 0);
       Release(script);
       it = scripts_.erase(it);
@@ -413,6 +431,11 @@ BrowserState BrowserInventory::State() const {
   if (first_report_ != absl::InfiniteFuture()) {
     // 0 stands for never.
     state.set_first_report_seconds(std::max<int64_t>(1, absl::ToUnixSeconds(first_report_)));
+  }
+  for (const auto& [site, hearing] : hearings_) {
+    BrowserHearing& kept = (*state.mutable_hearings())[site];
+    kept.set_since_seconds(absl::ToUnixSeconds(hearing.since));
+    kept.set_last_seconds(absl::ToUnixSeconds(hearing.last));
   }
   for (const auto& [key, script] : scripts_) {
     if (script.served.empty()) continue;

@@ -30,8 +30,8 @@ namespace skimwatch::script {
 // is proposed (CHANGE_PROPOSED). Afterwards an address that no page of the site had is
 // CHANGE_ADDED, and other bytes are CHANGE_CHANGED unless the collector approves them. When the
 // bytes that are not approved were not reported for `restore_after` and approved ones are, that is
-// CHANGE_RESTORED. A script that nobody reported for `gone_after`, while other reports came, is
-// CHANGE_REMOVED.
+// CHANGE_RESTORED. A script that nobody reported for `gone_after`, while other reports of the site
+// came all that time, is CHANGE_REMOVED.
 //
 // A browser gives no hash for a script of another origin without `crossorigin`: then the version is
 // the SHA-256 of the address, as for a web root's references, with the fact `no_hash`. The same
@@ -49,6 +49,8 @@ class BrowserInventory {
     absl::Duration learning = absl::Hours(24);
     absl::Duration restore_after = absl::Hours(1);
     absl::Duration gone_after = absl::Hours(24 * 7);
+    // No report of a site for so long is a silence, of which nothing follows.
+    absl::Duration silence = absl::Hours(24);
     // Reports of one version that are further apart do not agree.
     absl::Duration agree_within = absl::Hours(24);
     size_t scripts_max = 8192;
@@ -128,6 +130,11 @@ class BrowserInventory {
     absl::Time last_seen = absl::InfinitePast();
     std::vector<Version> versions;
   };
+  // Reports of a site, without a silence between them.
+  struct Hearing {
+    absl::Time since = absl::InfinitePast();
+    absl::Time last = absl::InfinitePast();
+  };
   // By site, address and page.
   using Scripts = std::map<std::string, Script>;
 
@@ -150,6 +157,9 @@ class BrowserInventory {
   bool IsApprovedAnywhere(const Script& script, const std::string& sha256) const;
   bool ServedElsewhere(const Script& script, const std::string& sha256) const;
   bool IsKnownHost(const Script& script) const;
+  void Hear(const std::string& site, absl::Time now);
+  // Whether its silence says something.
+  bool IsGone(const Script& script, absl::Time now) const;
   bool MakeRoom(uint64_t network);
   // No longer counted for what it is: agreed on, or a network's claim.
   void Release(Script& script);
@@ -158,7 +168,8 @@ class BrowserInventory {
   ReportSink& sink_;
   std::shared_ptr<const Approvals> approvals_;
   absl::Time first_report_ = absl::InfiniteFuture();
-  absl::Time last_report_ = absl::InfinitePast();
+  // By site, of which there are as many as the configuration has.
+  std::map<std::string, Hearing> hearings_;
   Scripts scripts_;
   Claims claims_;
   uint64_t agreed_ = 0;

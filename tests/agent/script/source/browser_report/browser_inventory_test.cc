@@ -317,17 +317,58 @@ TEST_F(BrowserInventoryTest, GoesOnFromItsState) {
 
 TEST_F(BrowserInventoryTest, SaysThatAScriptIsGoneWhileOthersAreSeen) {
   LearnChat();
-  now_ += absl::Hours(24 * 8);
-  inventory_->Sweep(now_);
-  // Nobody reported anything.
-  EXPECT_THAT(Told(), IsEmpty());
-  Load("https://shop.example/y.js", "y", 1);
+  // A report every 20 hours, for a week and a bit, over restarts.
+  for (int i = 0; i < 9; ++i) {
+    inventory_->Sweep(now_);
+    EXPECT_THAT(Told(), IsEmpty());
+    Load("https://shop.example/y.js", "y", 1);
+    BrowserState state;
+    ASSERT_TRUE(state.ParseFromString(inventory_->State().SerializeAsString()));
+    Open(state);
+    // Of what nobody agreed on yet nothing is kept.
+    Load("https://shop.example/y.js", "y", 1);
+    now_ += absl::Hours(20);
+  }
   inventory_->Sweep(now_);
   const auto told = Told();
   ASSERT_THAT(told, SizeIs(1));
   EXPECT_EQ(told[0].change.change(), Change::CHANGE_REMOVED);
   EXPECT_EQ(told[0].change.script(), kChatName);
   EXPECT_EQ(inventory_->scripts(), 0);
+}
+
+TEST_F(BrowserInventoryTest, ConcludesNothingFromASilence) {
+  LearnChat();
+  const auto sweep = [&] {
+    inventory_->Sweep(now_);
+    return Told();
+  };
+  now_ += absl::Hours(24 * 8);
+  // Nobody reported anything.
+  EXPECT_THAT(sweep(), IsEmpty());
+  // The first who does is not all of them.
+  Load("https://shop.example/y.js", "y", 1);
+  EXPECT_THAT(sweep(), IsEmpty());
+  BrowserState state;
+  ASSERT_TRUE(state.ParseFromString(inventory_->State().SerializeAsString()));
+  Open(state);
+  Load("https://shop.example/y.js", "y", 1);
+  EXPECT_THAT(sweep(), IsEmpty());
+  Load(kChat, "v1");
+  EXPECT_THAT(sweep(), IsEmpty());
+  EXPECT_EQ(inventory_->scripts(), 1);
+}
+
+TEST_F(BrowserInventoryTest, ConcludesNothingFromTheReportsOfAnotherSite) {
+  LearnChat();
+  for (int i = 0; i < 20; ++i) {
+    now_ += absl::Hours(20);
+    inventory_->Add("other", "https://other.example/", *ParseReportedAddress(kChat), Hash("v1"),
+                    Shopper(1), now_);
+    inventory_->Sweep(now_);
+  }
+  EXPECT_THAT(Told(), IsEmpty());
+  EXPECT_EQ(inventory_->scripts(), 1);
 }
 
 TEST_F(BrowserInventoryTest, RefusesWhatIsNoSha256) {
