@@ -36,7 +36,7 @@ struct Report {
 
 // Who sent a report, without saying who: keyed digests, whose key is in memory only.
 struct Reporter {
-  // The client's address, or the /64 of an IPv6 address.
+  // The client's address, or the /56 of an IPv6 address.
   uint64_t network = 0;
   // The same with its user agent.
   uint64_t browser = 0;

@@ -60,10 +60,11 @@ class ReporterKey {
     return value;
   }
 
-  // An IPv4 address, or the /64 that one customer has of IPv6 (RFC 6177). What is neither is one.
+  // An IPv4 address, or the /56 of an IPv6 address: a home has more than one /64, and /56 is what
+  // most have (RFC 6177, 2). What is neither is one.
   static std::string NetworkOf(std::string_view address) {
     constexpr size_t kMappedBytes = 12;
-    constexpr size_t kNetworkBytes = 8;
+    constexpr size_t kNetworkBytes = 7;
     const std::string text(address);
     in_addr v4 = {};
     if (inet_pton(AF_INET, text.c_str(), &v4) == 1) return text;

@@ -101,17 +101,18 @@ TEST_F(ReportEndpointTest, TellsWhatBrowsersAgreeOnAndKeepsIt) {
 
 TEST_F(ReportEndpointTest, CountsAnIpv6CustomerAsOneNetwork) {
   Start();
-  for (const char* const client : {"2001:db8:1:1::1", "2001:db8:1:1::2", "2001:db8:1:1:ffff::3"}) {
+  // Of one home, which has 256 networks of 64 bits.
+  for (const char* const client : {"2001:db8:1:100::1", "2001:db8:1:100::2", "2001:db8:1:1ff::3"}) {
     Send(client, Loads("v1"));
   }
   // What is no address is one network, too.
   for (const char* const client : {"unknown", "garbage"}) Send(client, Loads("v2"));
-  Send("2001:db8:1:2::1", "[]");
+  Send("2001:db8:1:200::1", "[]");
   endpoint_->Stop();
   EXPECT_THAT(sink_.changes, SizeIs(0));
   Start();
-  Send("2001:db8:1:1::1", Loads("v1"));
-  Send("2001:db8:1:2::1", Loads("v1"));
+  Send("2001:db8:1:100::1", Loads("v1"));
+  Send("2001:db8:1:200::1", Loads("v1"));
   endpoint_->Stop();
   EXPECT_THAT(sink_.changes, SizeIs(1));
 }
