@@ -23,10 +23,26 @@ struct Series {
   double value = 0;
 };
 
+// What becomes of several values of one label set: of entries of the configuration that read the
+// same thing, what they read adds up, and what the thing is does not.
+enum class Fold : uint8_t { kSum, kLeast, kGreatest };
+
 void Add(Families& families, const char* name, const char* help, MetricType type,
-         const std::vector<Series>& series) {
+         const std::vector<Series>& series, Fold fold = Fold::kSum) {
   FamilyBuilder family(name, help, type);
-  for (const Series& one : series) family.Add(one.labels, one.value);
+  for (const Series& one : series) {
+    switch (fold) {
+      case Fold::kSum:
+        family.Add(one.labels, one.value);
+        break;
+      case Fold::kLeast:
+        family.Min(one.labels, one.value);
+        break;
+      case Fold::kGreatest:
+        family.Max(one.labels, one.value);
+        break;
+    }
+  }
   families.push_back(std::move(family).Build());
 }
 
@@ -41,12 +57,12 @@ void AddGauge(Families& families, const char* name, const char* help, double val
 // One series an interface, taken out of it by `value`.
 template <typename Value>
 void AddPerCapture(const AgentSnapshot& snapshot, Families& families, const char* name,
-                   const char* help, MetricType type, Value value) {
+                   const char* help, MetricType type, Value value, Fold fold = Fold::kSum) {
   std::vector<Series> series;
   for (const AgentSnapshot::Capture& capture : snapshot.captures) {
     series.push_back({{{"interface", capture.interface}}, static_cast<double>(value(capture))});
   }
-  Add(families, name, help, type, series);
+  Add(families, name, help, type, series, fold);
 }
 
 void AddCaptures(const AgentSnapshot& snapshot, Families& families) {
@@ -55,11 +71,12 @@ void AddCaptures(const AgentSnapshot& snapshot, Families& families) {
   const auto per_capture = [&](const char* name, const char* help, MetricType type, auto value) {
     AddPerCapture(snapshot, families, name, help, type, value);
   };
-  per_capture("skimwatch_capture_up",
-              "1 while packets of the interface are captured. At 0 see the agent's log: the "
-              "interface is away, or CAP_NET_RAW is missing.",
-              MetricType::Gauge,
-              [](const Capture& c) { return c.up && c.capture.interface_up ? 1 : 0; });
+  AddPerCapture(
+      snapshot, families, "skimwatch_capture_up",
+      "1 while packets of the interface are captured. At 0 see the agent's log: the "
+      "interface is away, or CAP_NET_RAW is missing.",
+      MetricType::Gauge, [](const Capture& c) { return c.up && c.capture.interface_up ? 1 : 0; },
+      Fold::kLeast);
   per_capture("skimwatch_capture_packets_total", "Packets taken from the interface.",
               MetricType::Counter, [](const Capture& c) { return c.capture.packets; });
   per_capture("skimwatch_capture_kernel_drops_total",
@@ -291,19 +308,20 @@ void AddLogs(const AgentSnapshot& snapshot, Families& families) {
 void AddJournals(const AgentSnapshot& snapshot, Families& families) {
   if (snapshot.journals.empty()) return;
   using Stats = traffic::JournalSource::Stats;
-  const auto per_journal = [&](const char* name, const char* help, MetricType type, auto value) {
+  const auto per_journal = [&](const char* name, const char* help, MetricType type, auto value,
+                               Fold fold = Fold::kSum) {
     std::vector<Series> series;
     for (const AgentSnapshot::Journal& journal : snapshot.journals) {
       series.push_back(
           {{{"directory", journal.directory}}, static_cast<double>(value(journal.source))});
     }
-    Add(families, name, help, type, series);
+    Add(families, name, help, type, series, fold);
   };
   per_journal(
       "skimwatch_journal_up",
       "1 while the journal is followed. At 0 see the agent's log or /readyz: there is none, "
       "or the group systemd-journal is missing.",
-      MetricType::Gauge, [](const Stats& s) { return s.up ? 1 : 0; });
+      MetricType::Gauge, [](const Stats& s) { return s.up ? 1 : 0; }, Fold::kLeast);
   per_journal("skimwatch_journal_entries_total", "Entries read.", MetricType::Counter,
               [](const Stats& s) { return s.entries; });
   per_journal("skimwatch_journal_bytes_total",
@@ -312,11 +330,13 @@ void AddJournals(const AgentSnapshot& snapshot, Families& families) {
   per_journal("skimwatch_journal_fields_cut_total",
               "Fields of which field_bytes_max cut something off.", MetricType::Counter,
               [](const Stats& s) { return s.fields_cut; });
-  per_journal("skimwatch_journal_files", "Files of the journal.", MetricType::Gauge,
-              [](const Stats& s) { return s.files; });
-  per_journal("skimwatch_journal_files_not_permitted",
-              "Files that the agent's user may not read. Put it into the group systemd-journal.",
-              MetricType::Gauge, [](const Stats& s) { return s.files_not_permitted; });
+  per_journal(
+      "skimwatch_journal_files", "Files of the journal.", MetricType::Gauge,
+      [](const Stats& s) { return s.files; }, Fold::kGreatest);
+  per_journal(
+      "skimwatch_journal_files_not_permitted",
+      "Files that the agent's user may not read. Put it into the group systemd-journal.",
+      MetricType::Gauge, [](const Stats& s) { return s.files_not_permitted; }, Fold::kGreatest);
   per_journal("skimwatch_journal_files_damaged_total",
               "Files that could not be read to their end: `journalctl --verify`.",
               MetricType::Counter, [](const Stats& s) { return s.files_damaged; });

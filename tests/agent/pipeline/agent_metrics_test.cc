@@ -83,6 +83,35 @@ TEST(AgentMetrics, ShowACaptureThatCouldNotBeOpened) {
   EXPECT_EQ(ValuesOf(snapshot)["skimwatch_capture_up,interface=eth0"], 0);
 }
 
+TEST(AgentMetrics, SayOfAnInterfaceThatTwoEntriesCaptureWhetherBothDo) {
+  AgentSnapshot snapshot;
+  snapshot.captures.push_back({.interface = "eth0", .up = true});
+  snapshot.captures.push_back({.interface = "eth0", .up = true});
+  EXPECT_EQ(ValuesOf(snapshot)["skimwatch_capture_up,interface=eth0"], 1);
+  snapshot.captures[0].up = false;
+  EXPECT_EQ(ValuesOf(snapshot)["skimwatch_capture_up,interface=eth0"], 0);
+}
+
+TEST(AgentMetrics, SayOfAJournalThatTwoEntriesFollowWhatItIs) {
+  AgentSnapshot snapshot;
+  for (const uint64_t entries : {3, 4}) {
+    AgentSnapshot::Journal& journal = snapshot.journals.emplace_back();
+    journal.directory = "local";
+    journal.source.up = true;
+    journal.source.entries = entries;
+    journal.source.files = 5;
+    journal.source.files_not_permitted = 2;
+  }
+  std::map<std::string, double> values = ValuesOf(snapshot);
+  EXPECT_EQ(values["skimwatch_journal_up,directory=local"], 1);
+  EXPECT_EQ(values["skimwatch_journal_files,directory=local"], 5);
+  EXPECT_EQ(values["skimwatch_journal_files_not_permitted,directory=local"], 2);
+  EXPECT_EQ(values["skimwatch_journal_entries_total,directory=local"], 7);
+  // One that does not follow is not hidden by the other.
+  snapshot.journals[1].source.up = false;
+  EXPECT_EQ(ValuesOf(snapshot)["skimwatch_journal_up,directory=local"], 0);
+}
+
 TEST(AgentMetrics, CountBrowserReportsByWhatBecameOfThem) {
   AgentSnapshot snapshot = WholeSnapshot();
   script::ReportEndpoint::Stats& stats = snapshot.browser_reports[0].endpoint;
