@@ -69,17 +69,6 @@ void CheckCopyServer(const Checker& server, const v1::AgentConfig& config, const
   server.Number("queue_mib", 16, 1, 4096);
 }
 
-// `FIELD=value` with a name that the journal's fields can have.
-bool IsJournalMatch(std::string_view text) {
-  constexpr size_t kNameBytesMax = 64;
-  const std::string_view name = text.substr(0, text.find('='));
-  return name.size() < text.size() && !name.empty() && name.size() <= kNameBytesMax &&
-         (name[0] < '0' || name[0] > '9') && text.find('\0') == std::string_view::npos &&
-         std::all_of(name.begin(), name.end(), [](char c) {
-           return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-         });
-}
-
 void CheckJournals(const Checker& sources, const v1::AgentConfig& config, const IsSite& is_site) {
   const auto is_text = [](std::string_view text) {
     return !text.empty() && text.find('\0') == std::string_view::npos;

@@ -18,6 +18,7 @@ constexpr size_t kSiteNameBytesMax = 63;
 constexpr size_t kHostBytesMax = 253;
 constexpr size_t kLabelBytesMax = 63;
 constexpr size_t kIdentityBytesMax = 1024;
+constexpr size_t kJournalFieldBytesMax = 64;
 constexpr std::string_view kUnixScheme = "unix:";
 
 bool IsAllDigits(std::string_view text) {
@@ -129,6 +130,16 @@ bool IsIdentityPattern(std::string_view text) {
          (star == std::string_view::npos || star == text.size() - 1) &&
          std::all_of(text.begin(), text.end(),
                      [](unsigned char c) { return absl::ascii_isprint(c); });
+}
+
+bool IsJournalMatch(std::string_view text) {
+  const std::string_view name = text.substr(0, text.find('='));
+  return name.size() < text.size() && !name.empty() && name.size() <= kJournalFieldBytesMax &&
+         !absl::ascii_isdigit(static_cast<unsigned char>(name[0])) &&
+         text.find('\0') == std::string_view::npos &&
+         std::all_of(name.begin(), name.end(), [](unsigned char c) {
+           return absl::ascii_isupper(c) || absl::ascii_isdigit(c) || c == '_';
+         });
 }
 
 }  // namespace skimwatch::config

@@ -37,6 +37,10 @@ bool IsLocalAddress(std::string_view text);
 // An identity, exact or with one `*` at the end.
 bool IsIdentityPattern(std::string_view text);
 
+// `FIELD=value` with a name as the fields of systemd's journal have it: upper-case letters, digits
+// and `_`, at most 64, no digit first. The value may be anything but a NUL.
+bool IsJournalMatch(std::string_view text);
+
 }  // namespace skimwatch::config
 
 #endif  // SKIMWATCH_PROTO_CONFIG_SYNTAX_H_

@@ -29,6 +29,7 @@
 #include "agent/memory/wipe.h"
 #include "agent/traffic/source/journal_files.h"
 #include "agent/traffic/source/log_state.h"
+#include "proto/config/syntax.h"
 #include "spdlog/spdlog.h"
 
 namespace skimwatch::traffic {
@@ -207,7 +208,8 @@ absl::Status Source::Open() {
     return absl::InvalidArgumentError(absl::StrCat("journal: ", text));
   };
   for (const std::string& match : options_.matches) {
-    if (!IsJournalMatch(match)) return refuse(absl::StrCat("`", match, "` is not `FIELD=value`"));
+    if (!config::IsJournalMatch(match))
+      return refuse(absl::StrCat("`", match, "` is not `FIELD=value`"));
   }
   if (options_.field_bytes_max < kFieldBytesMin || options_.field_bytes_max > kFieldBytesMax) {
     return refuse(absl::StrCat("`field_bytes_max` is ", options_.field_bytes_max, ", must be ",
@@ -695,18 +697,6 @@ absl::StatusOr<std::unique_ptr<JournalSource>> JournalSource::Open(Options optio
 absl::Status JournalSource::Check(const std::string& directory) {
   const std::vector<std::string> folders = JournalFolders(directory);
   return CheckJournalFiles(folders, ListJournalFiles(folders));
-}
-
-bool IsJournalMatch(std::string_view match) {
-  const size_t equals = match.find('=');
-  if (equals == std::string_view::npos || equals == 0 || equals > kFieldNameBytesMax ||
-      match.find('\0') != std::string_view::npos) {
-    return false;
-  }
-  const std::string_view name = match.substr(0, equals);
-  return (name[0] < '0' || name[0] > '9') && std::all_of(name.begin(), name.end(), [](char c) {
-           return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-         });
 }
 
 }  // namespace skimwatch::traffic

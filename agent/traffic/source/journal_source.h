@@ -113,10 +113,6 @@ class JournalSource {
   virtual Stats GetStats() const = 0;
 };
 
-// Whether `match` is `FIELD=value` with a name as the journal's fields have: upper-case letters,
-// digits and `_`, at most 64, no digit first.
-bool IsJournalMatch(std::string_view match);
-
 }  // namespace skimwatch::traffic
 
 #endif  // SKIMWATCH_AGENT_TRAFFIC_SOURCE_JOURNAL_SOURCE_H_

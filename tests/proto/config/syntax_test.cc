@@ -69,6 +69,18 @@ TEST(Syntax, UnixAddressesMustFitTheirSocket) {
   EXPECT_FALSE(IsUnixAddress("unix:/"));
 }
 
+TEST(Syntax, JournalMatchesAreAFieldAndItsValue) {
+  for (const std::string& good : {std::string("_SYSTEMD_UNIT=shop.service"), std::string("A1="),
+                                  std::string("A=b=c"), std::string(64, 'A') + "=x"}) {
+    EXPECT_TRUE(IsJournalMatch(good)) << good;
+  }
+  for (const std::string& bad :
+       {std::string("unit=shop.service"), std::string("UNIT"), std::string("=shop"), std::string(),
+        std::string("1A=shop"), std::string(65, 'A') + "=x", std::string("A=x\0", 4)}) {
+    EXPECT_FALSE(IsJournalMatch(bad)) << bad;
+  }
+}
+
 TEST(Syntax, IdentityPatterns) {
   for (const auto good : {"*", "a*", "spiffe://e/agent/*", "CN with blanks"}) {
     EXPECT_TRUE(IsIdentityPattern(good)) << good;

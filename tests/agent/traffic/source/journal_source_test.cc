@@ -424,15 +424,5 @@ TEST_F(JournalSourceTest, FollowsOnItsOwnThread) {
   EXPECT_EQ(texts, Numbered(0, 4));
 }
 
-TEST(JournalMatch, IsAFieldAndItsValue) {
-  EXPECT_TRUE(IsJournalMatch("_SYSTEMD_UNIT=shop.service"));
-  EXPECT_TRUE(IsJournalMatch("A1="));
-  EXPECT_FALSE(IsJournalMatch("unit=shop.service"));
-  EXPECT_FALSE(IsJournalMatch("UNIT"));
-  EXPECT_FALSE(IsJournalMatch("=shop"));
-  EXPECT_FALSE(IsJournalMatch("1A=shop"));
-  EXPECT_FALSE(IsJournalMatch(std::string(65, 'A') + "=x"));
-}
-
 }  // namespace
 }  // namespace skimwatch::traffic
