@@ -96,7 +96,11 @@ class Folder final : public SampleFolder {
   // Passes the samples of one file on.
   class FileSink final : public SampleReader::Sink {
    public:
-    FileSink(Folder& owner, uint64_t id) : owner_(owner), id_(id) {}
+    // `invalid`: what was wrong before, empty for nothing.
+    FileSink(Folder& owner, uint64_t id, const std::string& invalid)
+        : owner_(owner),
+          id_(id),
+          invalid_(invalid.empty() ? absl::OkStatus() : absl::InvalidArgumentError(invalid)) {}
     void OnSample(std::string_view encoded, uint64_t offset) override {
       const absl::Status status = owner_.scan_.Take(id_, encoded, absl::Now());
       if (!status.ok() && invalid_.ok()) {
@@ -122,6 +126,15 @@ class Folder final : public SampleFolder {
   };
 
   void Run();
+  // Keeps where to go on in a file.
+  void Leave(const v1::SamplePosition& position) {
+    left_at_[{position.device(), position.inode()}] = position;
+  }
+  // Where reading stands in this file; null at its start.
+  const v1::SamplePosition* LeftIn(const FileState& state) const {
+    const auto left = left_at_.find({state.device, state.inode});
+    return left == left_at_.end() || left->second.offset() > state.size ? nullptr : &left->second;
+  }
   bool Stopping() const { return stopping_.load(std::memory_order_relaxed); }
   std::string PathOf(const std::string& name) const {
     return absl::StrCat(options_.path, "/", name);
@@ -148,8 +161,10 @@ class Folder final : public SampleFolder {
   SampleScan scan_;
   std::vector<char> buffer_;
   uint64_t next_file_ = 1;
-  // Where the last run ended, until that file was read.
-  v1::SamplePosition left_at_;
+  // Where reading stands in files that were not read to their end, by device and inode: the one
+  // that the last run ended in, and those that are still written to. Until a file is read on or
+  // gone.
+  std::map<std::pair<uint64_t, uint64_t>, v1::SamplePosition> left_at_;
   // Read, and not yet put away.
   std::vector<Waiting> read_;
   // Not to be looked at again as they are.
@@ -181,7 +196,7 @@ absl::Status Folder::Open() {
   if (stop_fd_ < 0) return absl::ErrnoToStatus(errno, "samples: eventfd");
   absl::StatusOr<v1::LogState> state = LoadLogState(options_.state_file);
   if (state.ok()) {
-    left_at_ = state->sample_file();
+    if (state->has_sample_file()) Leave(state->sample_file());
   } else if (!absl::IsNotFound(state.status())) {
     Note(options_.state_file,
          absl::StrCat(std::string(state.status().message()), "; files are read from their start"));
@@ -254,14 +269,14 @@ std::vector<Folder::Waiting> Folder::Look() {
   }
   if (files.size() < kFilesALook) {
     std::erase_if(given_up_, [&](const FileState& state) { return !seen.contains(state); });
+    std::set<std::pair<uint64_t, uint64_t>> there;
+    for (const FileState& state : seen) there.emplace(state.device, state.inode);
+    std::erase_if(left_at_, [&](const auto& left) { return !there.contains(left.first); });
   }
   std::sort(files.begin(), files.end(), [&](const Waiting& a, const Waiting& b) {
     // The one that the last run ended in goes first: had it ended the process, its count must not
     // be forgotten over others.
-    const auto was_left = [&](const Waiting& file) {
-      return left_at_.inode() != 0 && file.state.inode == left_at_.inode() &&
-             file.state.device == left_at_.device();
-    };
+    const auto was_left = [&](const Waiting& file) { return LeftIn(file.state) != nullptr; };
     return std::tuple(!was_left(a), a.state.changed_ns, std::string_view(a.name)) <
            std::tuple(!was_left(b), b.state.changed_ns, std::string_view(b.name));
   });
@@ -319,26 +334,27 @@ Folder::Outcome Folder::ReadOpen(int fd, const Waiting& file, absl::Status& fail
   v1::SamplePosition position;
   position.set_device(file.state.device);
   position.set_inode(file.state.inode);
-  if (left_at_.inode() == file.state.inode && left_at_.device() == file.state.device &&
-      left_at_.offset() <= file.state.size) {
-    position = left_at_;
-    if (position.attempts() >= kAttemptsMax) {
-      failure = absl::DataLossError(absl::StrCat("the agent ended ", position.attempts(),
-                                                 " times while it read on from offset ",
-                                                 position.offset()));
-      coverage_.Add(Reason::kUndecodableSample, file.state.size - position.offset());
-      left_at_.Clear();
-      return Outcome::kFailed;
-    }
+  if (const v1::SamplePosition* const left = LeftIn(file.state)) position = *left;
+  left_at_.erase({file.state.device, file.state.inode});
+  if (position.attempts() >= kAttemptsMax) {
+    failure = absl::DataLossError(absl::StrCat("the agent ended ", position.attempts(),
+                                               " times while it read on from offset ",
+                                               position.offset()));
+    coverage_.Add(Reason::kUndecodableSample, file.state.size - position.offset());
+    return Outcome::kFailed;
   }
-  left_at_.Clear();
   position.set_attempts(position.attempts() + 1);
   // Should reading end the process, this is what the next run finds.
   Save(&position, /*synced=*/false);
 
   const uint64_t id = next_file_++;
-  FileSink sink(*this, id);
-  SampleReader reader(options_.sample_bytes_max, sink, position.offset());
+  FileSink sink(*this, id, position.invalid());
+  SampleReader reader(options_.sample_bytes_max, sink, position.offset(), position.skip_bytes());
+  const auto take_place = [&] {
+    position.set_offset(reader.offset());
+    position.set_skip_bytes(reader.skip_bytes());
+    position.set_invalid(std::string(sink.invalid().message()));
+  };
   absl::Time saved_at = absl::Now();
   Outcome outcome = Outcome::kRead;
   uint64_t at = position.offset();
@@ -363,7 +379,7 @@ Folder::Outcome Folder::ReadOpen(int fd, const Waiting& file, absl::Status& fail
     saved_at = now;
     PutAway();
     if (reader.offset() > position.offset()) position.set_attempts(0);
-    position.set_offset(reader.offset());
+    take_place();
     if (Stopping()) {
       if (options_.before_save) options_.before_save();
       position.set_attempts(0);
@@ -382,9 +398,9 @@ Folder::Outcome Folder::ReadOpen(int fd, const Waiting& file, absl::Status& fail
       fstat(fd, &info) == 0 ? static_cast<uint64_t>(info.st_size) : file.state.size;
   if (failure.ok() && size > file.state.size) {
     // It is still written to, against the rule.
-    left_at_ = position;
-    left_at_.set_offset(reader.offset());
-    left_at_.set_attempts(0);
+    take_place();
+    position.set_attempts(0);
+    Leave(position);
     return Outcome::kLater;
   }
   if (failure.ok()) failure = reader.Finish();

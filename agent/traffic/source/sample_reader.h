@@ -25,9 +25,14 @@ class SampleReader {
     virtual void OnSkipped(uint64_t bytes) = 0;
   };
 
-  // `sink` must outlive the reader. `offset` counts what was read before.
-  SampleReader(size_t sample_bytes_max, Sink& sink, uint64_t offset = 0)
-      : sample_bytes_max_(sample_bytes_max), sink_(sink), taken_(offset), offset_(offset) {}
+  // `sink` must outlive the reader. `offset` counts what was read before; there, `skip_bytes` of a
+  // message that is too long are still to come.
+  SampleReader(size_t sample_bytes_max, Sink& sink, uint64_t offset = 0, uint64_t skip_bytes = 0)
+      : sample_bytes_max_(sample_bytes_max),
+        sink_(sink),
+        taken_(offset),
+        offset_(offset),
+        skip_bytes_(skip_bytes) {}
   // What it holds is wiped.
   ~SampleReader();
   SampleReader(const SampleReader&) = delete;
@@ -43,6 +48,9 @@ class SampleReader {
   uint64_t taken() const { return taken_; }
   // Where the message at hand begins: all before it was passed on or skipped.
   uint64_t offset() const { return offset_; }
+  // Where `offset` is within a message that is too long: how much of it is still to be skipped.
+  // With both, another reader goes on where this one stands.
+  uint64_t skip_bytes() const { return skip_bytes_; }
   // No length so far made no sense.
   bool is_whole() const { return !broken_; }
   // The last byte given was not the end of a message.
@@ -68,7 +76,7 @@ class SampleReader {
   int length_bits_ = 0;
   uint64_t length_ = 0;
   // Of a message that is too long, still to come.
-  uint64_t skip_bytes_ = 0;
+  uint64_t skip_bytes_;
   // Of the message at hand, where it came in pieces.
   std::string held_;
 };

@@ -24,6 +24,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
 
 class SampleFolderTest : public ::testing::Test {
  protected:
@@ -165,8 +166,82 @@ TEST_F(SampleFolderTest, AFileThatGrowsIsReadOn) {
   // Removed only with all that was in it.
   EXPECT_TRUE(folder_.Exists("a.samples"));
   const std::vector<std::string> texts = Poll();
-  EXPECT_EQ(texts.back(), "appended against the rule");
+  EXPECT_THAT(texts, ElementsAre("the first line", "appended against the rule"));
   EXPECT_FALSE(folder_.Exists("a.samples"));
+}
+
+TEST_F(SampleFolderTest, FilesThatGrowWhileTheyAreReadAreReadOnEach) {
+  OpenFolder(Options());
+  Deliver("a.samples", Line("the first of a"));
+  Deliver("b.samples", Line("the first of b"));
+  target_.sink.on_end = [&](const RecordingSink::Message& message) {
+    if (message.text().starts_with("the first of ")) {
+      const std::string name(1, message.text().back());
+      folder_.Append(name + ".samples", Line("appended to " + name));
+    }
+  };
+  EXPECT_THAT(Poll(), UnorderedElementsAre("the first of a", "the first of b"));
+  Deliver("c.samples", Line("between them"));
+  EXPECT_THAT(Poll(), UnorderedElementsAre("appended to a", "appended to b", "between them"));
+  EXPECT_FALSE(folder_.Exists("a.samples"));
+  EXPECT_FALSE(folder_.Exists("b.samples"));
+  EXPECT_EQ(source_->GetStats().files_failed, 0u);
+}
+
+// As after a crash: the state is that of the middle of the file.
+TEST_F(SampleFolderTest, GoesOnWithinASampleThatIsTooLong) {
+  SampleFolder::Options options = Options();
+  options.save_interval = absl::ZeroDuration();
+  const std::string state = states_.PathOf("state");
+  const std::string in_the_middle = states_.PathOf("in the middle");
+  uint64_t skip_bytes = 0;
+  options.before_save = [&] {
+    if (skip_bytes > 0) return;
+    const absl::StatusOr<v1::LogState> saved = LoadLogState(state);
+    if (!saved.ok() || saved->sample_file().skip_bytes() == 0) return;
+    skip_bytes = saved->sample_file().skip_bytes();
+    std::filesystem::copy_file(state, in_the_middle);
+  };
+  Deliver("a.samples",
+          Line("the first line") + Line(std::string(1 << 20, 'x')) + Line("the last line"));
+  OpenFolder(options);
+  EXPECT_THAT(Poll(), ElementsAre("the first line", "the last line"));
+  ASSERT_GT(skip_bytes, 0u);
+  EXPECT_LT(skip_bytes, 1u << 20);
+
+  std::filesystem::rename(in_the_middle, state);
+  folder_.Rename("failed/a.samples", "a.samples");
+  const uint64_t skipped = coverage_.bytes(Reason::kTruncatedSampleLimit);
+  OpenFolder(options);
+  EXPECT_THAT(Poll(), ElementsAre("the last line"));
+  EXPECT_EQ(coverage_.bytes(Reason::kTruncatedSampleLimit) - skipped, skip_bytes);
+  // What was wrong was before the place.
+  EXPECT_TRUE(folder_.Exists("failed/a.samples"));
+  EXPECT_THAT(source_->GetStats().last_error, HasSubstr("the sample at offset 19 has "));
+}
+
+TEST_F(SampleFolderTest, RemembersOverARestartThatASampleWasBroken) {
+  SampleFolder::Options options = Options();
+  options.save_interval = absl::ZeroDuration();
+  const std::string state = states_.PathOf("state");
+  const std::string in_the_middle = states_.PathOf("in the middle");
+  options.before_save = [&] {
+    const absl::StatusOr<v1::LogState> saved = LoadLogState(state);
+    if (!saved.ok() || saved->sample_file().offset() == 0) return;
+    std::filesystem::copy_file(state, in_the_middle, std::filesystem::copy_options::skip_existing);
+  };
+  std::string bytes("\x05wrong");
+  for (int i = 0; i < 10000; ++i) bytes += Line(absl::StrCat("line ", i, std::string(80, ' ')));
+  Deliver("a.samples", bytes);
+  OpenFolder(options);
+  EXPECT_EQ(Poll().size(), 10000u);
+
+  std::filesystem::rename(in_the_middle, state);
+  folder_.Rename("failed/a.samples", "a.samples");
+  OpenFolder(options);
+  EXPECT_LT(Poll().size(), 10000u);
+  EXPECT_TRUE(folder_.Exists("failed/a.samples"));
+  EXPECT_THAT(source_->GetStats().last_error, HasSubstr("the sample at offset 0 is no Sample"));
 }
 
 TEST_F(SampleFolderTest, GoesOnWhereItStopped) {

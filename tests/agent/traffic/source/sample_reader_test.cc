@@ -131,6 +131,21 @@ TEST(SampleReader, TellsWhereAnUnfinishedSampleBegan) {
   }
 }
 
+TEST(SampleReader, GoesOnWhereAnotherStoodWhereverThatIs) {
+  const std::string bytes = Framed("one") + Framed(std::string(kMax + 500, '\xff')) + Framed("two");
+  for (size_t cut = 0; cut <= bytes.size(); ++cut) {
+    Recorder recorder;
+    SampleReader first(kMax, recorder);
+    ASSERT_TRUE(first.Take(bytes.substr(0, cut)).ok()) << cut;
+    SampleReader second(kMax, recorder, first.offset(), first.skip_bytes());
+    ASSERT_TRUE(second.Take(bytes.substr(first.offset())).ok()) << cut;
+    EXPECT_TRUE(second.Finish().ok()) << cut;
+    EXPECT_EQ(recorder.skipped, kMax + 500) << cut;
+    EXPECT_THAT(recorder.too_long, ElementsAre(Pair(kMax + 500, 4u))) << cut;
+    EXPECT_THAT(recorder.samples, ElementsAre(Pair("one", 0u), Pair("two", kMax + 506))) << cut;
+  }
+}
+
 TEST(SampleReader, CountsOffsetsFromWhereItWentOn) {
   Recorder recorder;
   SampleReader reader(kMax, recorder, 1000);
