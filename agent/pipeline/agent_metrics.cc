@@ -558,7 +558,8 @@ void AddBrowserReports(const AgentSnapshot& snapshot, Families& families) {
   }
   Add(families, "skimwatch_browser_report_requests_total",
       "Requests to the report endpoint. client_limit: one client sends more than "
-      "client_requests_per_minute; total_limit and queue_full: all together send more than is "
+      "client_requests_per_minute, or more than a quarter of what may wait is its; total_limit and "
+      "queue_full: all together send more than is "
       "taken.",
       MetricType::Counter, requests);
   Add(families, "skimwatch_browser_reports_total",

@@ -16,6 +16,7 @@
 #include <thread>
 #include <utility>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
@@ -36,6 +37,8 @@ constexpr std::chrono::seconds kSaveAfterTold{1};
 constexpr std::chrono::seconds kSaveEvery{300};
 constexpr std::chrono::seconds kSaveAfterError{10};
 constexpr std::chrono::seconds kAdvanceEvery{1};
+// Of the room for what waits to be read, the part that one network may take.
+constexpr size_t kNetworkShare = 4;
 
 // Makes of a client what tells it apart and says nothing about it: the key never leaves the
 // process.
@@ -123,8 +126,9 @@ class EndpointImpl final : public ReportEndpoint, private ReportIntake {
   std::condition_variable changed_;
   // Guarded by mutex_.
   std::deque<Submission> queue_;
-  // Bodies that wait, and those being read.
+  // Bodies that wait, and those being read; also by network.
   size_t queue_bytes_ = 0;
+  absl::flat_hash_map<uint64_t, size_t> queue_bytes_of_;
   bool stopping_ = false;
   std::shared_ptr<const Approvals> approvals_;
   bool approvals_are_new_ = false;
@@ -202,6 +206,12 @@ RequestOutcome EndpointImpl::Admit(const Reporter& reporter) {
 RequestOutcome EndpointImpl::Submit(const Reporter& reporter, std::string& body) {
   const std::lock_guard<std::mutex> lock(mutex_);
   if (queue_bytes_ + body.size() > options_.queue_bytes_max) return RequestOutcome::kQueueFull;
+  const auto [own, is_first] = queue_bytes_of_.try_emplace(reporter.network, 0);
+  // One body always, however large.
+  if (!is_first && own->second + body.size() > options_.queue_bytes_max / kNetworkShare) {
+    return RequestOutcome::kClientLimit;
+  }
+  own->second += body.size();
   queue_bytes_ += body.size();
   stats_.bytes += body.size();
   queue_.push_back({.reporter = reporter, .body = std::exchange(body, {})});
@@ -217,10 +227,10 @@ void EndpointImpl::Count(RequestOutcome outcome) {
 void EndpointImpl::Work(std::deque<Submission>& submissions) {
   const absl::Time now = absl::Now();
   ReportProcessor::Counts counts{};
-  size_t bytes = 0;
+  absl::flat_hash_map<uint64_t, size_t> bytes_of;
   for (Submission& submission : submissions) {
     processor_->Process(submission.body, submission.reporter, now, counts);
-    bytes += submission.body.size();
+    bytes_of[submission.reporter.network] += submission.body.size();
     memory::Wipe(submission.body);
   }
   const bool any = !submissions.empty();
@@ -231,7 +241,14 @@ void EndpointImpl::Work(std::deque<Submission>& submissions) {
 
   BrowserInventory& inventory = processor_->inventory();
   const std::lock_guard<std::mutex> lock(mutex_);
-  queue_bytes_ -= bytes;
+  for (const auto& [network, bytes] : bytes_of) {
+    queue_bytes_ -= bytes;
+    const auto own = queue_bytes_of_.find(network);
+    // Of bodies without bytes there may be nothing left.
+    if (own == queue_bytes_of_.end()) continue;
+    own->second -= bytes;
+    if (own->second == 0) queue_bytes_of_.erase(own);
+  }
   for (size_t i = 0; i < counts.size(); ++i) stats_.reports[i] += counts[i];
   if (any) stats_.last_report = now;
   stats_.scripts = inventory.scripts();

@@ -24,6 +24,7 @@ namespace skimwatch::script {
 // violations, the hashes of scripts that browsers load, and Integrity-Policy violations
 // (docs/browser-reports.md). Answers do not wait for what is done with a report: bodies go through
 // a bounded queue to a thread of their own, and what comes when it is full is refused and counted.
+// One network takes no more than a quarter of it.
 //
 // What it knows of scripts is kept in a file. It is saved after the sink took what it tells, so
 // that a crash repeats a change rather than losing it.

@@ -24,6 +24,7 @@ enum class RequestOutcome : uint8_t {
   // Of another media type, or compressed.
   kBadContent,
   kTooLarge,
+  // One client sends more than it may, or more of it waits to be read.
   kClientLimit,
   kTotalLimit,
   // As much as there is room for waits to be read.
@@ -40,7 +41,7 @@ class ReportIntake {
   virtual Reporter Identify(std::string_view address, std::string_view user_agent) = 0;
   // kAccepted, kClientLimit or kTotalLimit: before a body is read.
   virtual RequestOutcome Admit(const Reporter& reporter) = 0;
-  // kAccepted or kQueueFull. The body is taken out of `body`, which is left empty or as it was.
+  // kAccepted, kQueueFull or kClientLimit. The body is taken out of `body`, which is left empty or as it was.
   virtual RequestOutcome Submit(const Reporter& reporter, std::string& body) = 0;
   virtual void Count(RequestOutcome outcome) = 0;
 };

@@ -3,9 +3,12 @@
 #include <fstream>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <thread>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "agent/script/judge/script_version.h"
 #include "boost/asio/connect.hpp"
@@ -125,6 +128,53 @@ TEST_F(ReportEndpointTest, KeepsOneClientFromKeepingOthersOut) {
   for (int i = 0; i < 5; ++i) {
     EXPECT_THAT(Send(absl::StrCat("198.51.100.", 10 + i), "[]"), StartsWith("HTTP/1.1 204 "));
   }
+}
+
+// Reads nothing until it is told to.
+class HeldSink final : public ReportSink {
+ public:
+  size_t BeginBody(std::string_view /*body*/, const Reporter& /*reporter*/) override {
+    go_on_.WaitForNotification();
+    return 0;
+  }
+  void OnField(const ReportPlace& /*place*/, std::string_view /*text*/) override {}
+  size_t EndBody(const ReportPlace& /*place*/) override { return 0; }
+  void OnReport(const FoldedReport& /*report*/) override {}
+  void OnChange(std::string_view /*site*/, const v1::ScriptChange& /*change*/,
+                v1::Severity /*severity*/) override {}
+  void GoOn() { go_on_.Notify(); }
+
+ private:
+  absl::Notification go_on_;
+};
+
+TEST_F(ReportEndpointTest, KeepsOneClientFromFillingTheQueue) {
+  HeldSink sink;
+  options_.queue_bytes_max = 4000;
+  absl::StatusOr<std::unique_ptr<ReportEndpoint>> endpoint = ReportEndpoint::Start(options_, sink);
+  ASSERT_TRUE(endpoint.ok()) << endpoint.status();
+  endpoint_ = *std::move(endpoint);
+  const std::string body(300, ' ');
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_THAT(Send("198.51.100.1", body), StartsWith("HTTP/1.1 204 "));
+  }
+  EXPECT_THAT(Send("198.51.100.1", body), StartsWith("HTTP/1.1 429 "));
+  EXPECT_EQ(Requests(RequestOutcome::kClientLimit), 1);
+  for (int i = 2; i < 10; ++i) {
+    EXPECT_THAT(Send(absl::StrCat("198.51.100.", i), body), StartsWith("HTTP/1.1 204 "));
+  }
+  // A large one has room where there is any.
+  EXPECT_THAT(Send("198.51.100.20", std::string(700, ' ')), StartsWith("HTTP/1.1 204 "));
+  EXPECT_THAT(Send("198.51.100.21", std::string(700, ' ')), StartsWith("HTTP/1.1 503 "));
+  sink.GoOn();
+  const auto is_read = [&] {
+    uint64_t read = 0;
+    for (const uint64_t count : endpoint_->GetStats().reports) read += count;
+    return read == 12;
+  };
+  while (!is_read()) std::this_thread::yield();
+  EXPECT_THAT(Send("198.51.100.1", body), StartsWith("HTTP/1.1 204 "));
+  endpoint_->Stop();
 }
 
 TEST_F(ReportEndpointTest, SetsADamagedStateAside) {
