@@ -5,15 +5,12 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "google/protobuf/timestamp.pb.h"
-#include "google/protobuf/util/time_util.h"
+#include "agent/traffic/timestamp.h"
 #include "proto/fingerprint/fingerprint.h"
 #include "spdlog/spdlog.h"
 
 namespace skimwatch::pipeline {
 namespace {
-
-using google::protobuf::util::TimeUtil;
 
 v1::SourceKind SourceOf(traffic::SourceKind source) {
   switch (source) {
@@ -136,19 +133,6 @@ std::string_view RuleOf(v1::Direction direction, v1::SourceKind source) {
   }
 }
 
-google::protobuf::Timestamp ToTimestamp(absl::Time time) {
-  // What a Timestamp can hold (years 1 to 9999): packets of a capture file may claim any time.
-  constexpr int64_t kMax = 253402300799;
-  const int64_t seconds = std::clamp<int64_t>(absl::ToUnixSeconds(time), 0, kMax);
-  google::protobuf::Timestamp timestamp;
-  timestamp.set_seconds(seconds);
-  if (seconds == absl::ToUnixSeconds(time)) {
-    timestamp.set_nanos(
-        static_cast<int32_t>(absl::ToInt64Nanoseconds(time - absl::FromUnixSeconds(seconds))));
-  }
-  return timestamp;
-}
-
 v1::TrackData::Format FormatOf(card::MatchKind kind) {
   switch (kind) {
     case card::MatchKind::kTrack1:
@@ -254,7 +238,7 @@ v1::Finding BuildFinding(const CardSighting& sighting, bool expected, card::Mask
   finding.set_confidence(ConfidenceOnWire(sighting.confidence));
   const std::string_view rule = RuleOf(origin.provenance.direction(), origin.provenance.source());
   finding.set_rule(rule.data(), rule.size());
-  *finding.mutable_first_seen() = ToTimestamp(sighting.seen_at);
+  *finding.mutable_first_seen() = traffic::ToTimestamp(sighting.seen_at);
   *finding.mutable_last_seen() = finding.first_seen();
   finding.set_count(1);
   finding.set_sampling_probability(origin.sampling_probability);
