@@ -5,15 +5,12 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "google/protobuf/timestamp.pb.h"
-#include "google/protobuf/util/time_util.h"
+#include "agent/traffic/timestamp.h"
 #include "proto/fingerprint/fingerprint.h"
 #include "spdlog/spdlog.h"
 
 namespace skimwatch::pipeline {
 namespace {
-
-using google::protobuf::util::TimeUtil;
 
 v1::SourceKind SourceOf(traffic::SourceKind source) {
   switch (source) {
@@ -136,19 +133,6 @@ std::string_view RuleOf(v1::Direction direction, v1::SourceKind source) {
   }
 }
 
-google::protobuf::Timestamp ToTimestamp(absl::Time time) {
-  // What a Timestamp can hold (years 1 to 9999): packets of a capture file may claim any time.
-  constexpr int64_t kMax = 253402300799;
-  const int64_t seconds = std::clamp<int64_t>(absl::ToUnixSeconds(time), 0, kMax);
-  google::protobuf::Timestamp timestamp;
-  timestamp.set_seconds(seconds);
-  if (seconds == absl::ToUnixSeconds(time)) {
-    timestamp.set_nanos(
-        static_cast<int32_t>(absl::ToInt64Nanoseconds(time - absl::FromUnixSeconds(seconds))));
-  }
-  return timestamp;
-}
-
 v1::TrackData::Format FormatOf(card::MatchKind kind) {
   switch (kind) {
     case card::MatchKind::kTrack1:
@@ -161,13 +145,6 @@ v1::TrackData::Format FormatOf(card::MatchKind kind) {
       break;
   }
   return v1::TrackData::FORMAT_UNSPECIFIED;
-}
-
-// A name that the sender chose, fit to be shown: numbers in it, in any encoding, are overwritten.
-std::string ShownName(const std::string& name) {
-  // No number fits in fewer, encoded or not.
-  constexpr size_t kNumberBytesMin = 12;
-  return name.size() < kNumberBytesMin ? name : card::RedactCardNumbers(name);
 }
 
 // CardNumber and TrackData have these in common.
@@ -194,7 +171,8 @@ SightingOrigin OriginOf(const traffic::Provenance& provenance, traffic::Part par
   SightingOrigin origin;
   origin.site = provenance.site;
   origin.path = provenance.path;
-  origin.destination = ShownName(DestinationOf(provenance));
+  // Whoever sent or wrote the bytes chose every name here, and may have put a number into it.
+  origin.destination = card::RedactCardNumbers(DestinationOf(provenance));
   origin.sampling_probability = provenance.sampling_probability;
   origin.sampling_unit = provenance.sampling_unit;
   v1::Provenance& shown = origin.provenance;
@@ -208,22 +186,23 @@ SightingOrigin OriginOf(const traffic::Provenance& provenance, traffic::Part par
     shown.mutable_server()->set_address(provenance.server.ip);
     shown.mutable_server()->set_port(provenance.server.port);
   }
-  shown.set_host(ShownName(provenance.host));
-  shown.set_method(provenance.method);
+  shown.set_host(card::RedactCardNumbers(provenance.host));
+  shown.set_method(card::RedactCardNumbers(provenance.method));
   if (!provenance.path.empty()) shown.set_path_template(traffic::PathTemplate(provenance.path));
-  shown.set_file(ShownName(provenance.file));
+  shown.set_file(card::RedactCardNumbers(provenance.file));
   const std::string_view part_name = traffic::PartName(part);
   shown.set_part(part_name.data(), part_name.size());
-  shown.set_referrer(ShownName(provenance.referrer));
+  shown.set_referrer(card::RedactCardNumbers(provenance.referrer));
   shown.set_protocol(ProtocolOnWire(provenance.protocol));
-  shown.set_server_name(ShownName(provenance.server_name));
+  shown.set_server_name(card::RedactCardNumbers(provenance.server_name));
   if (provenance.process != nullptr) {
     v1::Process& process = *shown.mutable_process();
     process.set_pid(provenance.process->pid);
-    process.set_executable(ShownName(provenance.process->executable));
-    process.set_command(provenance.process->command);
-    process.set_container_id(provenance.process->container_id);
-    process.set_cgroup(provenance.process->cgroup);
+    process.set_executable(card::RedactCardNumbers(provenance.process->executable));
+    process.set_command(card::RedactCardNumbers(provenance.process->command));
+    // Also where it looks like a digest: any program gives the journal an id of its own.
+    process.set_container_id(card::RedactCardNumbers(provenance.process->container_id));
+    process.set_cgroup(card::RedactCardNumbers(provenance.process->cgroup));
   }
   return origin;
 }
@@ -257,7 +236,7 @@ v1::Finding BuildFinding(const CardSighting& sighting, bool expected, card::Mask
   finding.set_confidence(ConfidenceOnWire(sighting.confidence));
   const std::string_view rule = RuleOf(origin.provenance.direction(), origin.provenance.source());
   finding.set_rule(rule.data(), rule.size());
-  *finding.mutable_first_seen() = ToTimestamp(sighting.seen_at);
+  *finding.mutable_first_seen() = traffic::ToTimestamp(sighting.seen_at);
   *finding.mutable_last_seen() = finding.first_seen();
   finding.set_count(1);
   finding.set_sampling_probability(origin.sampling_probability);

@@ -4,22 +4,10 @@
 #include <iterator>
 #include <utility>
 
+#include "agent/traffic/timestamp.h"
 #include "google/protobuf/util/time_util.h"
 
 namespace skimwatch::traffic {
-
-google::protobuf::Timestamp ToTimestamp(absl::Time time) {
-  // What a Timestamp can hold: packets may claim any time.
-  constexpr int64_t kMax = 253402300799;
-  google::protobuf::Timestamp timestamp;
-  const int64_t seconds = absl::ToUnixSeconds(time);
-  timestamp.set_seconds(std::clamp<int64_t>(seconds, 0, kMax));
-  if (timestamp.seconds() == seconds) {
-    timestamp.set_nanos(
-        static_cast<int32_t>(absl::ToInt64Nanoseconds(time - absl::FromUnixSeconds(seconds))));
-  }
-  return timestamp;
-}
 
 void AddToList(std::string_view value, google::protobuf::RepeatedPtrField<std::string>& list,
                v1::DestinationChange& of) {

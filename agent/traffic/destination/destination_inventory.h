@@ -112,8 +112,6 @@ class DestinationInventory {
 void AddToList(std::string_view value, google::protobuf::RepeatedPtrField<std::string>& list,
                v1::DestinationChange& of);
 
-google::protobuf::Timestamp ToTimestamp(absl::Time time);
-
 }  // namespace skimwatch::traffic
 
 #endif  // SKIMWATCH_AGENT_TRAFFIC_DESTINATION_DESTINATION_INVENTORY_H_

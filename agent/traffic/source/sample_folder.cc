@@ -25,6 +25,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
+#include "agent/card/mask.h"
 #include "agent/memory/wipe.h"
 #include "agent/traffic/source/file_notifier.h"
 #include "agent/traffic/source/log_state.h"
@@ -133,11 +134,17 @@ class Folder final : public SampleFolder {
   // Where reading stands in this file; null at its start.
   const v1::SamplePosition* LeftIn(const FileState& state) const {
     const auto left = left_at_.find({state.device, state.inode});
-    return left == left_at_.end() || left->second.offset() > state.size ? nullptr : &left->second;
+    if (left == left_at_.end() || left->second.offset() > state.size) return nullptr;
+    const int64_t changed_ns = left->second.changed_ns();
+    return changed_ns == 0 || changed_ns == state.changed_ns ? &left->second : nullptr;
   }
   bool Stopping() const { return stopping_.load(std::memory_order_relaxed); }
   std::string PathOf(const std::string& name) const {
     return absl::StrCat(options_.path, "/", name);
+  }
+  // As it may be shown: whoever puts a file here names it.
+  std::string ShownPathOf(const std::string& name) const {
+    return card::RedactCardNumbers(PathOf(name));
   }
   // The files that are there and were not given up, the oldest first.
   std::vector<Waiting> Look();
@@ -313,8 +320,11 @@ void Folder::ReadOne(const Waiting& file) {
     case Outcome::kFailed:
       Fail(file, failure);
       break;
-    case Outcome::kLater:
     case Outcome::kLeft:
+      // It did not end the process.
+      Save(nullptr, /*synced=*/false);
+      break;
+    case Outcome::kLater:
       break;
   }
 }
@@ -343,6 +353,7 @@ Folder::Outcome Folder::ReadOpen(int fd, const Waiting& file, absl::Status& fail
     coverage_.Add(Reason::kUndecodableSample, file.state.size - position.offset());
     return Outcome::kFailed;
   }
+  position.set_changed_ns(file.state.changed_ns);
   position.set_attempts(position.attempts() + 1);
   // Should reading end the process, this is what the next run finds.
   Save(&position, /*synced=*/false);
@@ -400,6 +411,7 @@ Folder::Outcome Folder::ReadOpen(int fd, const Waiting& file, absl::Status& fail
     // It is still written to, against the rule.
     take_place();
     position.set_attempts(0);
+    position.set_changed_ns(0);
     Leave(position);
     return Outcome::kLater;
   }
@@ -414,11 +426,12 @@ Folder::Outcome Folder::ReadOpen(int fd, const Waiting& file, absl::Status& fail
 
 void Folder::Fail(const Waiting& file, const absl::Status& failure) {
   ++stats_.files_failed;
-  stats_.last_error = absl::StrCat(PathOf(file.name), ": ", std::string(failure.message()));
+  stats_.last_error = absl::StrCat(ShownPathOf(file.name), ": ", std::string(failure.message()));
   if (options_.before_save) options_.before_save();
   if (MoveTo("failed", file)) {
     spdlog::error("samples: {}; it is kept in {}/failed", stats_.last_error, options_.path);
   }
+  Save(nullptr, /*synced=*/false);
 }
 
 void Folder::PutAway() {
@@ -437,6 +450,8 @@ void Folder::PutAway() {
     }
   }
   read_.clear();
+  // Where reading stood belongs to a file that is done with.
+  Save(nullptr, /*synced=*/false);
 }
 
 bool Folder::MoveTo(const std::string& folder, const Waiting& file) {
@@ -462,7 +477,7 @@ bool Folder::MoveTo(const std::string& folder, const Waiting& file) {
 void Folder::GiveUp(const Waiting& file, const std::string& text) {
   given_up_.insert(file.state);
   ++stats_.errors;
-  stats_.last_error = absl::StrCat(PathOf(file.name), ": ", text);
+  stats_.last_error = absl::StrCat(ShownPathOf(file.name), ": ", text);
   spdlog::warn("samples: {}; it stays there", stats_.last_error);
 }
 
