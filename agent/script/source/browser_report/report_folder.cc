@@ -95,10 +95,11 @@ ReportFolder::Outcome ReportFolder::Add(std::string_view site, const std::string
   if (found == by_key_.end()) {
     if (!claims_.MayAdd(reporter.network)) return Outcome::kContradicting;
     if (!MakeRoom(reporter.network)) return Outcome::kFull;
-    Entry entry{.key = key,
-                .ends = now + options_.window,
-                .first_network = reporter.network,
-                .claim = claims_.Add(reporter.network, key)};
+    Entry entry;
+    entry.key = key;
+    entry.ends = now + options_.window;
+    entry.first_network = reporter.network;
+    entry.claim = claims_.Add(reporter.network, key);
     entry.folded.site = site;
     entry.folded.destination = address.has_value() ? ShownHost(address->origin) : blocked;
     entry.folded.first_seen = now;
