@@ -79,31 +79,24 @@ class HttpRequests final : public HttpStream {
   }
 
   int OnHead(htp_tx_t* tx) override {
-    flow().decoder.counters.requests.Add();
-    flow().counters(Protocol::kHttp1).messages.Add();
-    request_.method = View(tx->request_method);
-    request_.host = HostName(View(tx->request_hostname));
-    const bool connect = tx->request_method_number == HTP_M_CONNECT;
-    request_.path = connect ? std::string() : PathOfTarget(View(tx->request_uri));
-    request_.referrer = OriginOf(HeaderValue(tx->request_headers, "origin"));
-    if (request_.referrer.empty()) {
-      request_.referrer = OriginOf(HeaderValue(tx->request_headers, "referer"));
+    HttpHead head;
+    ReadHeaders(tx->request_headers, head);
+    head.method = View(tx->request_method);
+    head.target = View(tx->request_uri);
+    head.host = View(tx->request_hostname);
+    if ((tx->flags & HTP_REQUEST_INVALID) == 0) {
+      head.coding = tx->request_transfer_coding;
+      head.length = tx->request_content_length;
     }
-    flow().DecideMessage(Sender::kClient, request_, std::string_view(), 0);
-    request_.sample = flow().sample_of(Sender::kClient);
-    Deliver(Part::kRequestTarget, View(tx->request_uri));
-    Deliver(Part::kRequestHeaders, HeaderBytes());
-    Settle();
-    exchange_.Add(request_);
+    const bool connect = tx->request_method_number == HTP_M_CONNECT;
+    Take(head, connect);
     if (connect) {
       // The answer decides on what follows.
       awaits_answer_ = true;
       Stop();
       return HTP_STOP;
     }
-    if ((tx->flags & HTP_REQUEST_INVALID) == 0) {
-      BeginBody(tx->request_transfer_coding, tx->request_content_length, tx->request_headers);
-    }
+    BeginBody(head);
     return HTP_OK;
   }
 
@@ -121,6 +114,28 @@ class HttpRequests final : public HttpStream {
   }
 
  private:
+  size_t ReadPlain(std::string_view bytes, HttpHead& head) override {
+    return ReadPlainRequest(bytes, head);
+  }
+  void OnPlainHead(const HttpHead& head) override {
+    Take(head, /*connect=*/false);
+    BeginBody(head);
+  }
+  void Take(const HttpHead& head, bool connect) {
+    flow().decoder.counters.requests.Add();
+    flow().counters(Protocol::kHttp1).messages.Add();
+    request_.method = head.method;
+    request_.host = HostName(head.host);
+    request_.path = connect ? std::string() : PathOfTarget(head.target);
+    request_.referrer = OriginOf(head.origin);
+    if (request_.referrer.empty()) request_.referrer = OriginOf(head.referer);
+    flow().DecideMessage(Sender::kClient, request_, std::string_view(), 0);
+    request_.sample = flow().sample_of(Sender::kClient);
+    Deliver(Part::kRequestTarget, head.target);
+    Deliver(Part::kRequestHeaders, HeaderBytes());
+    Settle();
+    exchange_.Add(request_);
+  }
   HttpParserPool& Parsers() override { return flow().decoder.http.requests(); }
   int Feed(htp_connp_t* parser, std::string_view bytes) override {
     return htp_connp_req_data(parser, nullptr, bytes.data(), bytes.size());
@@ -143,6 +158,48 @@ class HttpResponses final : public HttpStream {
     // interim response.
     tx->request_progress = HTP_REQUEST_COMPLETE;
     tx->seen_100continue = 0;
+    if (!BeginAnswer(tx->response_status_number)) tx->request_method_number = HTP_M_HEAD;
+    return HTP_OK;
+  }
+
+  int OnHead(htp_tx_t* tx) override {
+    HttpHead head;
+    ReadHeaders(tx->response_headers, head);
+    head.status = tx->response_status_number;
+    head.coding = tx->response_transfer_coding;
+    head.length = tx->response_content_length;
+    const bool switches = head.status == kStatusSwitchingProtocols;
+    const bool tunnel =
+        switches || (request_.method == "CONNECT" && head.status >= 200 && head.status < 300);
+    Take(head.status >= 200 || tunnel);
+    if (tunnel) {
+      exchange_.tunnel = true;
+      if (switches) {
+        exchange_.upgrade_request = request_;
+        exchange_.upgrade = LowerCase(head.upgrade);
+        exchange_.web_socket_extensions = head.web_socket_extensions.substr(0, kExtensionsBytesMax);
+      }
+      Stop();
+      return HTP_STOP;
+    }
+    BeginBody(head);
+    return HTP_OK;
+  }
+
+ private:
+  size_t ReadPlain(std::string_view bytes, HttpHead& head) override {
+    if (!exchange_.unanswered.empty() && exchange_.unanswered.front().method == "CONNECT") return 0;
+    const size_t head_bytes = ReadPlainResponse(bytes, head);
+    if (head_bytes > 0 && !BeginAnswer(head.status)) head.coding = HTP_CODING_NO_BODY;
+    return head_bytes;
+  }
+  void OnPlainHead(const HttpHead& head) override {
+    Take(/*final=*/true);
+    BeginBody(head);
+  }
+  // The next answer has `status`: finds what it answers. False where it has no body, whatever its
+  // headers say (RFC 9112 6.3), where libhtp believes a Content-Length.
+  bool BeginAnswer(int status) {
     if (exchange_.unanswered.empty()) {
       request_ = HttpRequest();
       flow().DecideFlow(Sender::kServer);
@@ -150,44 +207,20 @@ class HttpResponses final : public HttpStream {
       request_ = exchange_.unanswered.front();
       flow().sample_of(Sender::kServer) = request_.sample;
     }
-    // RFC 9112 6.3, where libhtp believes a Content-Length that means nothing there.
-    const int status = tx->response_status_number;
     const bool interim = status > 101 && status < 200;
-    if (request_.method == "HEAD" || status == kStatusNoContent || status == kStatusNotModified ||
-        interim) {
-      tx->request_method_number = HTP_M_HEAD;
-    }
-    return HTP_OK;
+    return request_.method != "HEAD" && status != kStatusNoContent &&
+           status != kStatusNotModified && !interim;
   }
-
-  int OnHead(htp_tx_t* tx) override {
-    const int status = tx->response_status_number;
-    const bool tunnel = status == kStatusSwitchingProtocols ||
-                        (request_.method == "CONNECT" && status >= 200 && status < 300);
-    if (status >= 200 || tunnel) {
+  void Take(bool final) {
+    if (final) {
       flow().decoder.counters.responses.Add();
       flow().counters(Protocol::kHttp1).messages.Add();
       if (!exchange_.unanswered.empty()) exchange_.unanswered.erase(exchange_.unanswered.begin());
     }
     Deliver(Part::kResponseHeaders, HeaderBytes());
     Settle();
-    if (tunnel) {
-      exchange_.tunnel = true;
-      if (status == kStatusSwitchingProtocols) {
-        exchange_.upgrade_request = request_;
-        exchange_.upgrade = LowerCase(HeaderValue(tx->response_headers, "upgrade"));
-        exchange_.web_socket_extensions =
-            HeaderValue(tx->response_headers, "sec-websocket-extensions")
-                .substr(0, kExtensionsBytesMax);
-      }
-      Stop();
-      return HTP_STOP;
-    }
-    BeginBody(tx->response_transfer_coding, tx->response_content_length, tx->response_headers);
-    return HTP_OK;
   }
 
- private:
   HttpParserPool& Parsers() override { return flow().decoder.http.responses(); }
   int Feed(htp_connp_t* parser, std::string_view bytes) override {
     return htp_connp_res_data(parser, nullptr, bytes.data(), bytes.size());

@@ -37,16 +37,6 @@ std::string_view TrimFront(std::string_view line) {
 
 }  // namespace
 
-std::string_view View(const bstr* text) {
-  if (text == nullptr) return std::string_view();
-  return {reinterpret_cast<const char*>(bstr_ptr(text)), bstr_len(text)};
-}
-
-std::string_view HeaderValue(const htp_table_t* headers, const char* name) {
-  const auto* header = static_cast<const htp_header_t*>(htp_table_get_c(headers, name));
-  return header == nullptr ? std::string_view() : View(header->value);
-}
-
 HttpStream::HttpStream(FlowContext& flow, Sender sender)
     : flow_(flow), sender_(sender), body_(flow, sender) {}
 
@@ -71,6 +61,8 @@ size_t HttpStream::Data(std::string_view bytes) {
     const std::string_view rest = bytes.substr(taken);
     switch (expect_) {
       case Expect::kHead:
+        taken += TakeHead(rest);
+        break;
       case Expect::kChunkSize:
       case Expect::kChunkEnd:
       case Expect::kTrailers:
@@ -126,6 +118,20 @@ void HttpStream::Fail() {
   body_.End();
   Stop();
   DropParser();
+}
+
+size_t HttpStream::TakeHead(std::string_view bytes) {
+  if (parser_ != nullptr || !held_.empty()) return TakeLine(bytes);
+  HttpHead head;
+  const size_t head_bytes = ReadPlain(bytes, head);
+  if (head_bytes == 0) return TakeLine(bytes);
+  plain_head_ = bytes.substr(0, head_bytes);
+  headers_begin_ = head.headers_begin;
+  OnPlainHead(head);
+  plain_head_ = std::string_view();
+  headers_begin_ = 0;
+  if (expect_ == Expect::kHead) ForgetRequest();
+  return head_bytes;
 }
 
 size_t HttpStream::TakeLine(std::string_view bytes) {
@@ -226,28 +232,27 @@ void HttpStream::Release() {
   std::string().swap(held_);
 }
 
-void HttpStream::BeginBody(htp_transfer_coding_t coding, int64_t length,
-                           const htp_table_t* headers) {
-  if (coding == HTP_CODING_CHUNKED) {
+void HttpStream::BeginBody(const HttpHead& head) {
+  if (head.coding == HTP_CODING_CHUNKED) {
     expect_ = Expect::kChunkSize;
-  } else if (coding == HTP_CODING_IDENTITY && length > 0) {
+  } else if (head.coding == HTP_CODING_IDENTITY && head.length > 0) {
     expect_ = Expect::kLength;
-    left_ = static_cast<uint64_t>(length);
-  } else if (coding == HTP_CODING_IDENTITY && length < 0) {
+    left_ = static_cast<uint64_t>(head.length);
+  } else if (head.coding == HTP_CODING_IDENTITY && head.length < 0) {
     expect_ = Expect::kUntilEnd;
   } else {
     return;
   }
-  const std::string_view content_type = HeaderValue(headers, "content-type");
-  const uint64_t body_bytes = length > 0 ? static_cast<uint64_t>(length) : 0;
-  flow_.DecideMessage(sender_, request_, content_type, body_bytes);
-  body_.Begin(flow_.Wants(sender_) ? PartProvenance(content_type) : flow_.decoder.part_provenance,
-              BodyPart(),
-              {.content_type = content_type,
-               .body_bytes = body_bytes,
-               .content_encoding = HeaderValue(headers, "content-encoding"),
-               .transfer_encoding = HeaderValue(headers, "transfer-encoding"),
-               .grpc_encoding = HeaderValue(headers, "grpc-encoding")});
+  const uint64_t body_bytes = head.length > 0 ? static_cast<uint64_t>(head.length) : 0;
+  flow_.DecideMessage(sender_, request_, head.content_type, body_bytes);
+  body_.Begin(
+      flow_.Wants(sender_) ? PartProvenance(head.content_type) : flow_.decoder.part_provenance,
+      BodyPart(),
+      {.content_type = head.content_type,
+       .body_bytes = body_bytes,
+       .content_encoding = head.content_encoding,
+       .transfer_encoding = head.transfer_encoding,
+       .grpc_encoding = head.grpc_encoding});
 }
 
 const Provenance& HttpStream::PartProvenance(std::string_view content_type) {
@@ -268,7 +273,7 @@ void HttpStream::Deliver(Part part, std::string_view bytes) {
 }
 
 void HttpStream::Settle() {
-  flow_.Count(flow_.ReasonOf(sender_), held_.size());
+  flow_.Count(flow_.ReasonOf(sender_), HeadBytes().size());
   settled_ = true;
 }
 

@@ -10,6 +10,7 @@
 
 #include "agent/traffic/protocol/flow_context.h"
 #include "agent/traffic/protocol/http_config.h"
+#include "agent/traffic/protocol/http_head.h"
 #include "agent/traffic/protocol/http_payload.h"
 #include "agent/traffic/protocol/http_request.h"
 
@@ -58,16 +59,15 @@ class HttpStream {
   FlowContext& flow() { return flow_; }
   Expect expect() const { return expect_; }
   // The head, as it stands so far, from where the headers begin.
-  std::string_view HeaderBytes() const { return std::string_view(held_).substr(headers_begin_); }
+  std::string_view HeaderBytes() const { return HeadBytes().substr(headers_begin_); }
   void MarkHeadersBegin() { headers_begin_ = held_.size(); }
   // Passes on one part, where this direction is scanned.
   void Deliver(Part part, std::string_view bytes);
-  // All that is held was passed on: counts it.
+  // All of the head, or what is held, was passed on: counts it.
   void Settle();
-  // The message in progress has a body of `coding` and, if that is identity, `length` bytes, where
-  // -1 means all to the end of the stream. It is followed without libhtp, whose parser would be
-  // kept, at some kilobytes, for nothing but to count its bytes.
-  void BeginBody(htp_transfer_coding_t coding, int64_t length, const htp_table_t* headers);
+  // The message in progress has the body that its head says. It is followed without libhtp, whose
+  // parser would be kept, at some kilobytes, for nothing but to count its bytes.
+  void BeginBody(const HttpHead& head);
   // From here on it is not HTTP.
   void Stop() { expect_ = Expect::kStopped; }
 
@@ -75,6 +75,10 @@ class HttpStream {
   HttpRequest request_;
 
  private:
+  // As ReadPlainRequest and ReadPlainResponse, where the flow's state lets a head do without
+  // libhtp.
+  virtual size_t ReadPlain(std::string_view bytes, HttpHead& head) = 0;
+  virtual void OnPlainHead(const HttpHead& head) = 0;
   virtual HttpParserPool& Parsers() = 0;
   virtual int Feed(htp_connp_t* parser, std::string_view bytes) = 0;
   virtual Part HeaderPart() const = 0;
@@ -84,7 +88,9 @@ class HttpStream {
   bool Parse(std::string_view bytes);
   // The rules are broken: from here on it is not HTTP.
   void Fail();
+  size_t TakeHead(std::string_view bytes);
   size_t TakeLine(std::string_view bytes);
+  std::string_view HeadBytes() const { return plain_head_.empty() ? held_ : plain_head_; }
   void ParseLine(std::string_view line);
   void ParseChunkSize(std::string_view line);
   // `bytes` of a body have come, or are missing.
@@ -108,6 +114,8 @@ class HttpStream {
   uint64_t left_ = 0;
   // Lines of the head or of framing that are not counted yet; the last may be incomplete.
   std::string held_;
+  // A head that is read where it is, while it is.
+  std::string_view plain_head_;
   // What TakeHeld returned last.
   std::string taken_;
   size_t line_begin_ = 0;
@@ -117,10 +125,6 @@ class HttpStream {
   bool is_complete_ = false;
   HttpPayload body_;
 };
-
-// The value of a header as libhtp keeps it; that of repeated ones is joined by `, `.
-std::string_view HeaderValue(const htp_table_t* headers, const char* name);
-std::string_view View(const bstr* text);
 
 }  // namespace skimwatch::traffic
 

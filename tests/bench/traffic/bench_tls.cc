@@ -6,23 +6,32 @@
 //
 //   bench_tls [--quick] [--benchmark_filter=...]
 //
-// Rows: bytes of a request's body. Counters: requests a second without and with probes, medians of
-// all pairs; tax_percent, the median of what a pair lost; without_us and with_us, processor time of
-// the watched nginx for a request, the kernel's work in the probes included, and cpu_tax_percent,
-// the median of what that grew by in a pair; agent_us, that of the agent; MiB of plain text that
-// the agent scanned in all, and bytes that the ring had no room for.
+// Rows of Floor: what the kernel takes for a probe with a program that does nothing, in us a call,
+// at an instruction that it carries out by itself and at one that the processor steps through.
+//
+// Rows of NginxProxy: bytes of a request's body. Counters: requests a second without and with
+// probes, medians of all pairs; tax_percent, the median of what a pair lost; without_us and
+// with_us, processor time of the watched nginx for a request, the kernel's work in the probes
+// included, and cpu_tax_percent, the median of what that grew by in a pair; agent_us, that of the
+// agent; MiB of plain text that the agent scanned in all, and bytes that the ring had no room for.
 //
 // Throughput says what the probes cost only while nothing but the bench runs: then the watched
 // nginx is what limits it. Its processor time for a request says so on a machine with other work,
 // too.
 
 #include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <linux/bpf.h>
+#include <linux/perf_event.h>
 #include <netinet/in.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -41,6 +50,28 @@
 #include "tests/support/child_process.h"
 #include "tests/support/daemon.h"
 #include "tests/support/temp_folder.h"
+
+#ifdef __x86_64__
+extern "C" {
+void skimwatch_bench_push();
+void skimwatch_bench_sub();
+}
+asm(R"(
+.text
+.globl skimwatch_bench_push
+.type skimwatch_bench_push, @function
+skimwatch_bench_push:
+  push %rbx
+  pop %rbx
+  ret
+.globl skimwatch_bench_sub
+.type skimwatch_bench_sub, @function
+skimwatch_bench_sub:
+  sub $8, %rsp
+  add $8, %rsp
+  ret
+)");
+#endif
 
 namespace skimwatch {
 namespace {
@@ -275,6 +306,64 @@ void NginxProxy(benchmark::State& state) {
   state.counters["scanned_mib"] = scanned_bytes / (1 << 20);
   state.counters["dropped_bytes"] = dropped_bytes;
 }
+
+#ifdef __x86_64__
+// Where code of this program lies in its file; 0 where that is not to be found.
+uint64_t OffsetInFile(void (*function)()) {
+  const auto address = reinterpret_cast<uint64_t>(function);
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    uint64_t begin = 0;
+    uint64_t end = 0;
+    uint64_t offset = 0;
+    if (std::sscanf(line.c_str(), "%lx-%lx %*s %lx", &begin, &end, &offset) == 3 &&
+        address >= begin && address < end) {
+      return address - begin + offset;
+    }
+  }
+  return 0;
+}
+
+// A probe of this program's file that runs `program`; -1 where the kernel lets none be set.
+int SetProbe(int program, uint64_t offset, bool at_return) {
+  perf_event_attr attributes{};
+  attributes.size = sizeof(attributes);
+  std::ifstream("/sys/bus/event_source/devices/uprobe/type") >> attributes.type;
+  attributes.config = at_return ? 1 : 0;
+  attributes.uprobe_path = reinterpret_cast<uint64_t>("/proc/self/exe");
+  attributes.probe_offset = offset;
+  const auto fd =
+      static_cast<int>(syscall(SYS_perf_event_open, &attributes, -1, 0, -1, PERF_FLAG_FD_CLOEXEC));
+  if (fd >= 0 && (ioctl(fd, PERF_EVENT_IOC_SET_BPF, program) != 0 ||
+                  ioctl(fd, PERF_EVENT_IOC_ENABLE, 0) != 0)) {
+    close(fd);
+    return -1;
+  }
+  return fd;
+}
+
+void Floor(benchmark::State& state, void (*function)(), bool with_return) {
+  const bpf_insn nothing[] = {{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0},
+                              {.code = BPF_JMP | BPF_EXIT}};
+  const int program = bpf_prog_load(BPF_PROG_TYPE_KPROBE, "nothing", "GPL", nothing, 2, nullptr);
+  const uint64_t offset = OffsetInFile(function);
+  std::vector<int> open = {program, program < 0 ? -1 : SetProbe(program, offset, false)};
+  if (with_return) open.push_back(program < 0 ? -1 : SetProbe(program, offset, true));
+  if (std::count(open.begin(), open.end(), -1) > 0) {
+    state.SkipWithError("no probe could be set (as root?)");
+  }
+  for (auto _ : state) function();
+  for (const int fd : open) {
+    if (fd >= 0) close(fd);
+  }
+}
+
+BENCHMARK_CAPTURE(Floor, push, skimwatch_bench_push, false)->Unit(benchmark::kMicrosecond);
+BENCHMARK_CAPTURE(Floor, push_and_return, skimwatch_bench_push, true)
+    ->Unit(benchmark::kMicrosecond);
+BENCHMARK_CAPTURE(Floor, step, skimwatch_bench_sub, false)->Unit(benchmark::kMicrosecond);
+BENCHMARK_CAPTURE(Floor, step_and_return, skimwatch_bench_sub, true)->Unit(benchmark::kMicrosecond);
+#endif
 
 BENCHMARK(NginxProxy)
     ->ArgName("body_bytes")

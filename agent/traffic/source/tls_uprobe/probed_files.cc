@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "agent/card/mask.h"
 #include "agent/traffic/source/tls_uprobe/elf_functions.h"
+#include "agent/traffic/source/tls_uprobe/probe_places.h"
 #include "spdlog/spdlog.h"
 
 namespace skimwatch::traffic {
@@ -175,7 +176,8 @@ bool ProbedFiles::Examine(const FileMapping& mapping) {
     Fail(mapping.path, absl::AbortedError("was written to while it was read"));
     return false;
   }
-  for (const ElfFunction& function : *functions) {
+  for (const ElfFunction& function :
+       CheapPlaces(fd, *std::move(functions), programs_.functions())) {
     absl::StatusOr<std::vector<BpfLink>> links =
         programs_.SetProbes(fd, function.name, function.offset);
     if (!links.ok()) {

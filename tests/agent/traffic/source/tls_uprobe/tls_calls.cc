@@ -114,6 +114,17 @@ class OpenSsl {
     while (received_.size() < sent_) Receive(ex);
   }
 
+  void SendThroughBio(std::string_view text) {
+    BIO* const bio = BIO_new(BIO_f_ssl());
+    BIO_set_ssl(bio, client_, BIO_NOCLOSE);
+    Check(
+        BIO_write(bio, text.data(), static_cast<int>(text.size())) == static_cast<int>(text.size()),
+        "write through a BIO");
+    BIO_free(bio);
+    sent_ += text.size();
+    while (received_.size() < sent_) Receive(false);
+  }
+
  private:
   static bool Waits(SSL* side, int result) {
     const int error = SSL_get_error(side, result);
@@ -147,6 +158,8 @@ void RunOpenSsl(std::string_view mode, const char* certificate, const char* key)
       tls.Send(std::string_view(text).substr(at, size), mode == "write_ex");
       at += size;
     }
+  } else if (mode == "bio") {
+    tls.SendThroughBio(Numbers(10'000));
   } else if (mode == "retry" || mode == "partial") {
     if (mode == "partial") SSL_set_mode(tls.client(), SSL_MODE_ENABLE_PARTIAL_WRITE);
     tls.Send(Numbers(900'000), false);

@@ -80,6 +80,10 @@ TEST_F(Calls, AreSeenOnceAndWhole) {
            Case{"retry", 900'000, true},
            // What SSL_MODE_ENABLE_PARTIAL_WRITE took, and then the rest.
            Case{"partial", 900'000, true},
+#ifdef __x86_64__
+           // Past SSL_write, where Debian's library has one function for both (probe_places.h).
+           Case{"bio", 10'000, false},
+#endif
        }) {
     const std::string out = Run(test.mode);
     EXPECT_EQ(absl::StrContains(out, "again 0\n"), !test.is_tried_again) << test.mode;
