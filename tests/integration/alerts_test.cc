@@ -60,13 +60,16 @@ class Alerts : public ::testing::Test {
     deployment_.operator_tls = authority_.Issue("operator", kOperator);
     deployment_.operator_tls->set_server_name("localhost");
     mirror_port_ = FreePort();
-    deployment_.agent_yaml = absl::StrCat(
-        "sources:\n  log_files: [{ paths: [", log_.path(),
-        "], from: start }]\n  web_roots: [{ path: ", deployment_.site_folder(),
-        "/html }]\n  http_mirrors: [{ listen: \"127.0.0.1:", mirror_port_,
-        "\" }]\nlimits: { body_bytes_max: 1024 }\nspool: { size_mib: 1, segment_mib: 1 }\n");
+    deployment_.agent_yaml =
+        absl::StrCat("sources:\n  log_files: [{ paths: [", log_.path(),
+                     "], from: start }]\n  web_roots: [{ path: ", deployment_.site_folder(),
+                     "/html }]\n  http_mirrors: [{ listen: \"127.0.0.1:", mirror_port_,
+                     "\" }]\nlimits: { body_bytes_max: 1024 }\n"
+                     "destinations: { learn_days: 0, checkout_processes: [\"*\"] }\n"
+                     "spool: { size_mib: 1, segment_mib: 1 }\n");
     ASSERT_NO_FATAL_FAILURE(deployment_.StartCollector());
     ASSERT_NO_FATAL_FAILURE(deployment_.StartAgentAndWait());
+    watched_since_ = absl::Now();
     monitoring_ = std::make_unique<Monitoring>(deployment_.collector().metrics_port());
     ASSERT_NO_FATAL_FAILURE(monitoring_->Start());
   }
@@ -94,14 +97,14 @@ class Alerts : public ::testing::Test {
   std::unique_ptr<SmallDisk> disk_;
   int mirror_port_ = 0;
   std::unique_ptr<Monitoring> monitoring_;
+  absl::Time watched_since_;
 };
 
 TEST_F(Alerts, ReachAWebhookWhenWhatTheyAreAboutHappens) {
   // Certificates of this test are valid for a day.
-  absl::Time since = absl::Now();
-  Expect("CertificateExpiring", since);
+  Expect("CertificateExpiring", watched_since_);
 
-  since = absl::Now();
+  absl::Time since = absl::Now();
   Log(absl::StrCat("the card was refused twice today and then ", CardNumber(100'000), " we took"));
   Expect("CardDataSuspected", since);
 
@@ -117,6 +120,12 @@ TEST_F(Alerts, ReachAWebhookWhenWhatTheyAreAboutHappens) {
   WriteScript(kSkimmer);
   Expect("UnapprovedScriptOnPaymentPage", since);
   Expect("ScriptChanged", since);
+
+  since = absl::Now();
+  Exchange(mirror_port_, Post("sync.chat-helper-cdn.com", "/e", "m=hello",
+                              "Referer: https://shop.example/checkout\r\n"));
+  Expect("NewCheckoutDestination", since);
+  Expect("NewDestination", since);
 
   // Most of each body is beyond the limit.
   since = absl::Now();
@@ -139,6 +148,12 @@ TEST_F(Alerts, ReachAWebhookWhenWhatTheyAreAboutHappens) {
   log_.Write(5000);
   Expect("StoreFailing", since);
   unlink(rest.c_str());
+
+  deployment_.StopAgent(SIGTERM);
+  deployment_.agent_yaml += "sampling: { flow_ratio: 0.05 }\n";
+  since = absl::Now();
+  ASSERT_NO_FATAL_FAILURE(deployment_.StartAgentAndWait());
+  Expect("SampleRatioLow", since);
 
   since = absl::Now();
   deployment_.StopAgent(SIGKILL);

@@ -23,9 +23,10 @@ const std::string kSource = SKIMWATCH_SOURCE_DIR;
 // What waits minutes at an operator's waits seconds here; what alerts, and when, is the same.
 constexpr char kMixin[] =
     "(import 'mixin.libsonnet') { config+:: {\n"
-    "  exposureSuspectedFor: '0s', scriptChangedFor: '0s', agentSilentSeconds: 15,\n"
-    "  agentSilentFor: '0s', coverageWindow: '15s', coverageFor: '0s', spoolFillingFor: '0s',\n"
-    "  storeFailingFor: '0s', certificateExpiringFor: '0s', collectorDownFor: '0s',\n"
+    "  exposureSuspectedFor: '0s', scriptChangedFor: '0s', newDestinationFor: '0s',\n"
+    "  sampleRatioFor: '0s', agentSilentSeconds: 15, agentSilentFor: '0s', coverageWindow: '15s',\n"
+    "  coverageFor: '0s', spoolFillingFor: '0s', storeFailingFor: '0s',\n"
+    "  certificateExpiringFor: '0s', collectorDownFor: '0s',\n"
     "} }\n";
 
 std::string Local(int port) { return absl::StrCat("127.0.0.1:", port); }
@@ -95,8 +96,9 @@ absl::Duration Monitoring::AwaitAlert(const std::string& name, absl::Time since,
         std::istringstream lines(webhook_->Log());
         double seconds = 0;
         for (std::string alert, status; lines >> seconds >> alert >> status;) {
-          if (alert != name || status != "firing") continue;
-          after = absl::FromUnixMillis(static_cast<int64_t>(seconds * 1000)) - since;
+          const absl::Time told = absl::FromUnixMillis(static_cast<int64_t>(seconds * 1000));
+          if (alert != name || status != "firing" || told < since) continue;
+          after = told - since;
           return true;
         }
         return false;

@@ -21,8 +21,9 @@ class Monitoring {
   // Waits until all three answer; a fatal failure with a log where one does not.
   void Start();
 
-  // Waits until the webhook was told of an alert of that name; how long after `since` that was,
-  // InfiniteDuration where it was not within `patience`.
+  // Waits until the webhook is told at or after `since` of an alert of that name; how long after
+  // `since` that was, InfiniteDuration where it was not within `patience`. What was told before has
+  // another cause.
   absl::Duration AwaitAlert(const std::string& name, absl::Time since,
                             absl::Duration patience = absl::Seconds(40)) const;
   // What the webhook was told, and what the programs logged.
