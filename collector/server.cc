@@ -241,6 +241,9 @@ absl::Status ServerImpl::StartGrpc() {
   grpc::ServerBuilder builder;
   if (!config.reflection()) builder.SetOption(std::make_unique<WithoutReflection>());
   builder.AddListeningPort(config.listen(), *credentials, &port_);
+  if (!config.operator_socket().empty()) {
+    builder.AddListeningPort(config.operator_socket(), tls::OperatorSocketCredentials());
+  }
   builder.RegisterService(ingest_->service());
   builder.RegisterService(query_.get());
   builder.RegisterService(decision_.get());
@@ -258,8 +261,12 @@ absl::Status ServerImpl::StartGrpc() {
   builder.SetResourceQuota(grpc::ResourceQuota("collector").Resize(kTransportBytesMax));
   grpc_server_ = builder.BuildAndStart();
   if (grpc_server_ == nullptr) {
+    const std::string operators =
+        config.operator_socket().empty()
+            ? ""
+            : absl::StrCat(" or operator_socket: on ", config.operator_socket());
     return absl::UnavailableError(absl::StrCat("listen: can't listen on ", config.listen(),
-                                               "; is another program using the port?"));
+                                               operators, "; is another program using it?"));
   }
   if (config.listen().starts_with("unix:")) port_ = 0;
   health_service_ = grpc_server_->GetHealthCheckService();

@@ -5,11 +5,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "proto/text/printable.h"
+#include "proto/tls/certificate_files.h"
 
 namespace skimwatch::api {
 namespace {
-
-constexpr std::string_view kLocal = "local";
 
 constexpr MethodRole kMethodRoles[] = {
     {"skimwatch.v1.QueryService.ListExposures", Role::kViewer},
@@ -53,6 +52,10 @@ absl::string_view RoleName(Role role) {
   return "no role";
 }
 
+bool IsLocal(std::string_view identity) {
+  return identity == tls::kLocalIdentity || identity == tls::kLocalOperatorIdentity;
+}
+
 bool IsPattern(std::string_view pattern) { return !pattern.empty() && pattern.back() == '*'; }
 
 bool Matches(std::string_view pattern, std::string_view identity) {
@@ -77,9 +80,10 @@ Authorizer::Authorizer(const config::v1::CollectorConfig& config) {
 
 Role Authorizer::RoleOf(const Caller& caller) const {
   if (caller.identity.empty()) return Role::kNone;
-  if (caller.authenticated == (caller.identity == kLocal)) return Role::kNone;
+  if (caller.authenticated == IsLocal(caller.identity)) return Role::kNone;
   for (const Rule& rule : rules_) {
-    if (caller.authenticated ? Matches(rule.pattern, caller.identity) : rule.pattern == kLocal) {
+    if (caller.authenticated ? Matches(rule.pattern, caller.identity)
+                             : rule.pattern == caller.identity) {
       return rule.role;
     }
   }

@@ -25,9 +25,10 @@ absl::Span<const MethodRole> MethodRoles();
 
 // Who is calling.
 struct Caller {
-  // The certificate's identity; `local` over plaintext.
+  // The certificate's identity; `local` over plaintext, `local-operator` over the operators'
+  // socket.
   std::string identity;
-  // False over plaintext, which nobody but a process of this machine can use.
+  // False without a certificate, which only processes of this machine can be.
   bool authenticated = false;
 };
 
@@ -37,8 +38,8 @@ class Authorizer {
   explicit Authorizer(const config::v1::CollectorConfig& config);
 
   // The role of the longest rule that matches; an exact identity goes before a pattern. A caller
-  // without TLS has one only by a rule that says `local`, and a certificate that calls itself
-  // `local` has none.
+  // without a certificate has one only by a rule that says `local` or `local-operator`, and a
+  // certificate that calls itself so has none.
   Role RoleOf(const Caller& caller) const;
 
   // PERMISSION_DENIED when the caller's role is below what `method` needs, or when nobody said what

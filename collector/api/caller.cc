@@ -16,7 +16,7 @@ absl::StatusOr<Caller> Admit(const grpc::CallbackServerContext& context,
   absl::Status status = identity.status();
   Caller caller;
   if (status.ok()) {
-    caller = {.identity = *std::move(identity), .authenticated = auth->IsPeerAuthenticated()};
+    caller = {.identity = *std::move(identity), .authenticated = tls::HasCertificate(*auth)};
     status = authorizer.Authorize(caller, method);
   }
   if (!status.ok()) {

@@ -7,21 +7,6 @@
 #include "collector/exposure/exposure_folder.h"
 
 namespace skimwatch::exposure {
-namespace {
-
-absl::Status CloseOne(store::Transaction& transaction, v1::Exposure& exposure, std::string_view who,
-                      std::string_view reason, absl::Time now) {
-  MarkClosed(exposure, who, reason, now);
-  if (absl::Status s = transaction.UpdateExposure(exposure, now); !s.ok()) return s;
-  return transaction.RecordDecision({.at = now,
-                                     .who = std::string(who),
-                                     .action = "exposure.close",
-                                     .subject = absl::StrCat(exposure.id()),
-                                     .reason = std::string(reason)});
-}
-
-}  // namespace
-
 absl::StatusOr<v1::Exposure> Close(store::Store& store, const v1::CloseExposureRequest& request,
                                    std::string_view who, absl::Time now) {
   if (request.reason().empty()) {

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "collector/store/timestamp.h"
 
 namespace skimwatch::exposure {
@@ -12,12 +13,18 @@ namespace skimwatch::exposure {
 using store::FromTimestamp;
 using store::ToTimestamp;
 
-void MarkClosed(v1::Exposure& exposure, std::string_view who, std::string_view reason,
-                absl::Time now) {
+absl::Status CloseOne(store::Transaction& transaction, v1::Exposure& exposure, std::string_view who,
+                      std::string_view reason, absl::Time now) {
   exposure.set_state(v1::Exposure::STATE_CLOSED);
   exposure.set_closed_by(std::string(who));
   exposure.set_close_reason(std::string(reason));
   *exposure.mutable_closed_at() = ToTimestamp(now);
+  if (absl::Status s = transaction.UpdateExposure(exposure, now); !s.ok()) return s;
+  return transaction.RecordDecision({.at = now,
+                                     .who = std::string(who),
+                                     .action = "exposure.close",
+                                     .subject = absl::StrCat(exposure.id()),
+                                     .reason = std::string(reason)});
 }
 
 absl::StatusOr<ExposureFolder::Entry*> ExposureFolder::FindOpen(const store::ExposureKey& key) {
@@ -143,10 +150,11 @@ absl::Status ExposureFolder::CloseChannel(const std::string& site, v1::FindingKi
     Entry& entry = it->second;
     if (inserted) entry.exposure = std::move(stored);
     if (entry.exposure.state() != v1::Exposure::STATE_OPEN) continue;
-    MarkClosed(entry.exposure, who, reason, now_);
     entry.changed = true;
-    // The same transaction may open it anew, and only one of a key can be open in the store.
-    if (absl::Status s = transaction_.UpdateExposure(entry.exposure, now_); !s.ok()) return s;
+    // At once: the same transaction may open it anew, and only one of a key can be open in the
+    // store.
+    absl::Status s = CloseOne(transaction_, entry.exposure, who, reason, now_);
+    if (!s.ok()) return s;
     open_[{.site = entry.exposure.site(),
            .kind = kind,
            .channel = channel,

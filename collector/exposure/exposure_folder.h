@@ -51,7 +51,7 @@ class ExposureFolder {
   absl::StatusOr<uint64_t> OpenWithoutFinding(const store::ExposureKey& key, v1::Severity severity,
                                               const std::string& rule);
 
-  // Closes what is open of a site through a channel, to any destination.
+  // Closes what is open of a site through a channel, to any destination; see CloseOne.
   absl::Status CloseChannel(const std::string& site, v1::FindingKind kind,
                             const std::string& channel, const std::string& who,
                             const std::string& reason);
@@ -92,9 +92,9 @@ class ExposureFolder {
   std::map<SightingKey, Cards> sightings_;
 };
 
-// Marks an exposure as closed.
-void MarkClosed(v1::Exposure& exposure, std::string_view who, std::string_view reason,
-                absl::Time now);
+// Closes an open exposure in the name of `who`, in the store too, and records that as a decision.
+absl::Status CloseOne(store::Transaction& transaction, v1::Exposure& exposure, std::string_view who,
+                      std::string_view reason, absl::Time now);
 
 // Who closes what the collector closes by itself.
 inline constexpr std::string_view kCollectorName = "skimwatch-collector";

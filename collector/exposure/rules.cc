@@ -183,4 +183,9 @@ v1::Exposure NewExposure(const store::ExposureKey& key) {
   return exposure;
 }
 
+bool IsToldOnce(v1::FindingKind kind) {
+  return kind == v1::FINDING_KIND_SCRIPT_CHANGE || kind == v1::FINDING_KIND_HEADER_CHANGE ||
+         kind == v1::FINDING_KIND_DESTINATION_CHANGE;
+}
+
 }  // namespace skimwatch::exposure

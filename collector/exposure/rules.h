@@ -64,6 +64,10 @@ void AddFinding(const v1::Finding& finding, v1::FindingKind kind, const std::str
 // A new open exposure without findings.
 v1::Exposure NewExposure(const store::ExposureKey& key);
 
+// Whether what a finding of this kind tells goes on after it was told, such as a script that is
+// served from then on: its exposure lasts until it is closed, not until its last finding.
+bool IsToldOnce(v1::FindingKind kind);
+
 }  // namespace skimwatch::exposure
 
 #endif  // SKIMWATCH_COLLECTOR_EXPOSURE_RULES_H_

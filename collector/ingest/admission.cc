@@ -2,6 +2,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "proto/tls/certificate_files.h"
 
 namespace skimwatch::ingest {
 namespace {
@@ -21,6 +22,10 @@ bool MatchesIdentity(std::string_view pattern, std::string_view identity) {
 }
 
 absl::Status AdmitAgent(const config::v1::CollectorConfig& config, std::string_view identity) {
+  if (identity == tls::kLocalOperatorIdentity) {
+    return absl::PermissionDeniedError(
+        "the operators' socket is for no agent; connect to the address of `listen`");
+  }
   for (const std::string& pattern : config.agents()) {
     if (MatchesIdentity(pattern, identity)) return absl::OkStatus();
   }

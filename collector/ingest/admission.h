@@ -17,7 +17,8 @@ inline constexpr uint32_t kProtocolMinor = 0;
 bool MatchesIdentity(std::string_view pattern, std::string_view identity);
 
 // Whether a peer with this certificate's identity may stream as an agent: it matches `agents`, or
-// there is no such list and no role rule names it. PERMISSION_DENIED otherwise.
+// there is no such list and no role rule names it. PERMISSION_DENIED otherwise, and for whoever
+// came by the operators' socket.
 absl::Status AdmitAgent(const config::v1::CollectorConfig& config, std::string_view identity);
 
 // Checks what an agent says of itself. PERMISSION_DENIED: another identity than its certificate's.

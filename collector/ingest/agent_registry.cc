@@ -11,22 +11,29 @@ namespace {
 // to be written is bounded here.
 constexpr size_t kChangesMax = 100'000;
 
+uint64_t More(uint64_t now, uint64_t before) { return now > before ? now - before : 0; }
+
+// Whether an agent that counted `before` counts from its start again: a figure went down. What it
+// shed is left out, and with it what it saw, for a part of that is an estimate of what the kernel
+// dropped.
+bool IsRestarted(const v1::Coverage& before, const v1::Coverage& now) {
+  return now.scanned_bytes() < before.scanned_bytes() ||
+         now.sampled_out_bytes() < before.sampled_out_bytes() ||
+         now.truncated_bytes() < before.truncated_bytes() ||
+         now.undecodable_bytes() < before.undecodable_bytes() ||
+         now.inbound_bytes() < before.inbound_bytes();
+}
+
 // What came since `before`, both counted from the agent's start: all of `now` where the agent was
-// started meanwhile, which shows in a figure that went down.
+// started meanwhile.
 v1::Coverage Since(const v1::Coverage& before, const v1::Coverage& now) {
-  const bool restarted =
-      now.seen_bytes() < before.seen_bytes() || now.scanned_bytes() < before.scanned_bytes() ||
-      now.sampled_out_bytes() < before.sampled_out_bytes() ||
-      now.truncated_bytes() < before.truncated_bytes() || now.shed_bytes() < before.shed_bytes() ||
-      now.undecodable_bytes() < before.undecodable_bytes() ||
-      now.inbound_bytes() < before.inbound_bytes();
-  if (restarted) return now;
+  if (IsRestarted(before, now)) return now;
   v1::Coverage since;
-  since.set_seen_bytes(now.seen_bytes() - before.seen_bytes());
+  since.set_seen_bytes(More(now.seen_bytes(), before.seen_bytes()));
   since.set_scanned_bytes(now.scanned_bytes() - before.scanned_bytes());
   since.set_sampled_out_bytes(now.sampled_out_bytes() - before.sampled_out_bytes());
   since.set_truncated_bytes(now.truncated_bytes() - before.truncated_bytes());
-  since.set_shed_bytes(now.shed_bytes() - before.shed_bytes());
+  since.set_shed_bytes(More(now.shed_bytes(), before.shed_bytes()));
   since.set_undecodable_bytes(now.undecodable_bytes() - before.undecodable_bytes());
   since.set_inbound_bytes(now.inbound_bytes() - before.inbound_bytes());
   for (const auto& [reason, bytes] : now.by_reason_bytes()) {
@@ -108,9 +115,13 @@ absl::Status AgentRegistry::AddCoverage(const Change& change, const v1::Agent& a
   v1::AgentCoverage more;
   more.set_agent(agent.identity());
   *more.mutable_coverage() = Since(agent.coverage(), change.heartbeat->coverage());
-  // A longer silence is not heard time.
+  // A longer silence is not heard time. Neither is the time before a connection, unless the agent
+  // went on counting over it: it was not away then, only not connected.
+  const bool went_on =
+      !change.hello.has_value() || (agent.coverage().seen_bytes() > 0 &&
+                                    !IsRestarted(agent.coverage(), change.heartbeat->coverage()));
   const absl::Duration gap = change.seen - store::FromTimestamp(agent.last_seen());
-  if (agent.has_last_seen() && gap > absl::ZeroDuration() && gap <= silent_after_) {
+  if (went_on && agent.has_last_seen() && gap > absl::ZeroDuration() && gap <= silent_after_) {
     more.set_heard_seconds(absl::ToDoubleSeconds(gap));
   }
   return transaction.AddCoverage(more, change.seen);

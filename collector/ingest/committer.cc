@@ -88,6 +88,7 @@ absl::Status Committer::TryCommit(absl::Span<CommitRequest> group, std::vector<O
   const google::protobuf::Timestamp stored_at = store::ToTimestamp(now);
   return options_.store->Write([&](store::Transaction& transaction) -> absl::Status {
     exposure::ExposureFolder folder(options_.rules, &transaction, now);
+    inventory::ApprovalsOfSites approvals(&transaction, now);
     outcomes.assign(group.size(), Outcome());
     for (size_t i = 0; i < group.size(); ++i) {
       CommitRequest& request = group[i];
@@ -122,8 +123,8 @@ absl::Status Committer::TryCommit(absl::Span<CommitRequest> group, std::vector<O
                 ? inventory::RecordScriptChange(transaction, folder, stored.finding(),
                                                 request.agent, now)
             : kind == v1::FINDING_KIND_DESTINATION_CHANGE
-                ? inventory::RecordDestinationChange(transaction, folder, stored.finding(),
-                                                     request.agent, now)
+                ? inventory::RecordDestinationChange(transaction, folder, approvals,
+                                                     stored.finding(), request.agent)
                 : folder.Add(stored.finding(), kind, request.agent);
         if (!exposure.ok()) return exposure.status();
         stored.set_exposure_id(*exposure);

@@ -132,14 +132,14 @@ absl::StatusOr<v1::ApproveDestinationResponse> Inventory::ApproveDestination(
       if (s = transaction.PutDestination(destination); !s.ok()) return s;
     }
     response.set_destinations(covered->size());
-    s = CloseExposures(transaction, request.site(), std::move(names), now, who,
-                       "approved: " + request.justification());
+    s = Conclude(transaction, {.at = now,
+                               .who = std::string(who),
+                               .action = "destination.approve",
+                               .subject = Subject(approval),
+                               .reason = request.justification()});
     if (!s.ok()) return s;
-    return Conclude(transaction, {.at = now,
-                                  .who = std::string(who),
-                                  .action = "destination.approve",
-                                  .subject = Subject(approval),
-                                  .reason = request.justification()});
+    return CloseExposures(transaction, request.site(), std::move(names), now, who,
+                          "approved: " + request.justification());
   });
   if (!status.ok()) return status;
   if (on_policy_change_) on_policy_change_();

@@ -99,10 +99,21 @@ absl::StatusOr<store::DestinationStates> StatesOf(store::Transaction& transactio
   return states;
 }
 
+absl::StatusOr<const store::DestinationStates*> ApprovalsOfSites::Of(const std::string& site) {
+  auto known = sites_.find(site);
+  if (known == sites_.end()) {
+    absl::StatusOr<store::DestinationStates> states = StatesOf(transaction_, site, now_);
+    if (!states.ok()) return states.status();
+    known = sites_.emplace(site, *std::move(states)).first;
+  }
+  return &known->second;
+}
+
 absl::StatusOr<uint64_t> RecordDestinationChange(store::Transaction& transaction,
                                                  exposure::ExposureFolder& folder,
+                                                 ApprovalsOfSites& approvals,
                                                  const v1::Finding& finding,
-                                                 const std::string& agent, absl::Time now) {
+                                                 const std::string& agent) {
   const Change& change = finding.destination_change();
   absl::StatusOr<std::optional<v1::Destination>> found =
       transaction.FindDestination(finding.site(), change.name(), change.process());
@@ -113,9 +124,9 @@ absl::StatusOr<uint64_t> RecordDestinationChange(store::Transaction& transaction
   destination.set_process(change.process());
   Merge(finding, agent, destination);
 
-  absl::StatusOr<store::DestinationStates> states = StatesOf(transaction, finding.site(), now);
+  absl::StatusOr<const store::DestinationStates*> states = approvals.Of(finding.site());
   if (!states.ok()) return states.status();
-  const bool is_approved = states->Find(destination) != nullptr;
+  const bool is_approved = (*states)->Find(destination) != nullptr;
   const bool is_alarm =
       change.change() == Change::CHANGE_NEW || change.change() == Change::CHANGE_OPAQUE_PAYLOAD;
   if (is_approved) destination.set_was_approved(true);

@@ -7,8 +7,7 @@ if [[ ${1:-} == --help || ${1:-} == -h ]]; then
 usage: deploy/packages/build.sh [--help]
 
 Installs what the build needs (deploy/install-dependencies.sh --build), builds the programs and puts
-skimwatch-agent, skimwatch-collector and skimwatchctl as .deb files into build/release/packages. The same
-sources, compiler and libraries make the same files.
+skimwatch-agent, skimwatch-collector and skimwatchctl as .deb files into build/release/packages.
 TEXT
   exit 0
 fi

@@ -63,6 +63,10 @@ absl::StatusOr<v1::CollectorConfig> ParseCollectorConfig(std::string_view text,
   const Checker root(config, "", positions, errors);
   root.Text("listen", "0.0.0.0:9463");
   root.Valid("listen", IsListenAddress, "`address:port` or `unix:/path`");
+  root.Valid("operator_socket", IsUnixAddress, "`unix:/path`");
+  if (!config.operator_socket().empty() && config.operator_socket() == config.listen()) {
+    root.Error("operator_socket", "the address of `listen`", "another socket");
+  }
   CheckTls(root, config.listen());
 
   CheckStore(root, config);

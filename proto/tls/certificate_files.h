@@ -14,6 +14,10 @@
 // why. Nothing here needs gRPC. Thread-safe; every call reads anew.
 namespace skimwatch::tls {
 
+// Names of peers that have no certificate, by the way they came. No certificate stands for them.
+inline constexpr std::string_view kLocalIdentity = "local";
+inline constexpr std::string_view kLocalOperatorIdentity = "local-operator";
+
 // True for `unix:/path`, `localhost:port`, `127.0.0.0/8` and `[::1]:port`.
 bool IsLocalAddress(std::string_view address);
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <initializer_list>
 #include <utility>
 #include <vector>
 
@@ -59,11 +60,16 @@ std::shared_ptr<grpc::experimental::CertificateProviderInterface> Watch(
       tls.key_file(), tls.certificate_file(), tls.ca_file(), interval);
 }
 
-bool IsTls(const grpc::AuthContext& context) {
+// What gRPC calls connections of LocalServerCredentials; it has no public name.
+constexpr std::string_view kLocalTransportSecurityType = "local";
+
+bool HasSecurityType(const grpc::AuthContext& context,
+                     std::initializer_list<std::string_view> wanted) {
   const std::vector<grpc::string_ref> types =
       context.FindPropertyValues(GRPC_TRANSPORT_SECURITY_TYPE_PROPERTY_NAME);
-  return std::any_of(types.begin(), types.end(), [](const grpc::string_ref& type) {
-    return type == GRPC_SSL_TRANSPORT_SECURITY_TYPE || type == GRPC_TLS_TRANSPORT_SECURITY_TYPE;
+  return std::any_of(types.begin(), types.end(), [&](const grpc::string_ref& type) {
+    return std::find(wanted.begin(), wanted.end(), std::string_view(type.data(), type.size())) !=
+           wanted.end();
   });
 }
 
@@ -115,15 +121,27 @@ absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> ChannelCredentials(
   return credentials;
 }
 
+std::shared_ptr<grpc::ServerCredentials> OperatorSocketCredentials() {
+  return grpc::experimental::LocalServerCredentials(UDS);
+}
+
+bool HasCertificate(const grpc::AuthContext& context) {
+  return HasSecurityType(context,
+                         {GRPC_SSL_TRANSPORT_SECURITY_TYPE, GRPC_TLS_TRANSPORT_SECURITY_TYPE});
+}
+
 absl::StatusOr<std::string> PeerIdentity(const grpc::AuthContext& context) {
-  if (!IsTls(context)) return "local";
+  if (HasSecurityType(context, {kLocalTransportSecurityType})) {
+    return std::string(kLocalOperatorIdentity);
+  }
+  if (!HasCertificate(context)) return std::string(kLocalIdentity);
   absl::StatusOr<std::string> pem = PeerPem(context);
   if (!pem.ok()) return pem.status();
   return CertificateIdentityOfPem(*pem);
 }
 
 absl::StatusOr<absl::Time> PeerCertificateExpiry(const grpc::AuthContext& context) {
-  if (!IsTls(context)) return absl::NotFoundError("the connection is plaintext");
+  if (!HasCertificate(context)) return absl::NotFoundError("the connection is plaintext");
   absl::StatusOr<std::string> pem = PeerPem(context);
   if (!pem.ok()) return pem.status();
   return CertificateExpiryOfPem(*pem);

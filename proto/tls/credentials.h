@@ -28,9 +28,16 @@ absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> ServerCredentials(
 absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> ChannelCredentials(
     const config::v1::Tls& tls, std::string_view address);
 
+// For a Unix socket that only operators can open: a client of it needs no TLS, and PeerIdentity
+// names it `local-operator`. gRPC refuses every other kind of connection.
+std::shared_ptr<grpc::ServerCredentials> OperatorSocketCredentials();
+
+// Whether the peer showed a certificate, so that PeerIdentity is what it says.
+bool HasCertificate(const grpc::AuthContext& context);
+
 // The peer's name: the SPIFFE URI SAN of its certificate, else the subject's CN (see
 // CertificateIdentity); over plaintext the value of the `skimwatch-identity` metadata is not
-// trusted, and the name is `local`. UNAUTHENTICATED when TLS gave no name.
+// trusted, and the name is `local`, or `local-operator`. UNAUTHENTICATED when TLS gave no name.
 absl::StatusOr<std::string> PeerIdentity(const grpc::AuthContext& context);
 
 // When a peer's certificate stops being valid. NOT_FOUND over plaintext.

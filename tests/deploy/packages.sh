@@ -127,7 +127,7 @@ start() {
     >"$work/$1.log" 2>&1 &
   pids+=($!)
 }
-socket=unix:/run/skimwatch-collector/collector.sock
+socket=unix:/var/lib/skimwatch-collector/operator.sock
 start collector skimwatch 0007
 await "the collector's socket" test -S "$root/run/skimwatch-collector/collector.sock"
 start agent skimwatch-agent 0077
@@ -143,9 +143,20 @@ echo 'GET /?card=4111111111111111 HTTP/1.1' >"$root/var/log/nginx/access.log"
 chmod 644 "$root/var/log/nginx/access.log"
 await 'the finding' answers '411111\*\*\*\*\*\*1111' findings list
 answers 4111111111111111 findings list && fail 'a full number left the agent'
+# The agent can reach the socket for agents, and ask nothing there.
+as_unit skimwatch-agent skimwatch-agent
+answer=$("${unit[@]}" skimwatchctl --plaintext \
+  --collector unix:/run/skimwatch-collector/collector.sock agents list 2>&1) && fail 'an agent may ask'
+[[ $answer == *"'local' has no role"* ]] || fail "an agent that asks is told: $answer"
+"${unit[@]}" skimwatchctl --plaintext --collector "$socket" agents list >/dev/null 2>&1 &&
+  fail 'an agent can open the socket of operators'
 kill "${pids[@]}"
 wait "${pids[@]}" || true
 pids=()
+for example in browser-reports/nginx.conf browser-reports/headers.conf mirror/nginx.conf; do
+  expect "the package has the example $example" \
+    test -s "$root/usr/share/doc/skimwatch-agent/examples/$example"
+done
 
 echo 'upgrade'
 echo '# kept' >>"$root/etc/skimwatch/agent.yaml"

@@ -121,10 +121,15 @@ absl::StatusOr<v1::ListDestinationsResponse> ListDestinations(
   }
   absl::StatusOr<DestinationStates> states = ReadStates(db, request.site(), now);
   if (!states.ok()) return states.status();
-  Statement select = db.Prepare(
-      "SELECT site, name, process, body FROM destinations WHERE (site, name, process) > (?, ?, ?)"
-      " ORDER BY site, name, process");
-  select.Text(after[0]).Text(after[1]).Text(after[2]);
+  const bool one_site = !request.site().empty();
+  Statement select =
+      one_site ? db.Prepare(
+                     "SELECT site, name, process, body FROM destinations"
+                     " WHERE site = ? AND (name, process) > (?, ?) ORDER BY name, process")
+               : db.Prepare(
+                     "SELECT site, name, process, body FROM destinations"
+                     " WHERE (site, name, process) > (?, ?, ?) ORDER BY site, name, process");
+  select.Text(one_site ? request.site() : after[0]).Text(after[1]).Text(after[2]);
   const uint32_t page_size =
       request.page_size() == 0 ? kPageSizeDefault : std::min(request.page_size(), kPageSizeMax);
   v1::ListDestinationsResponse response;
@@ -139,7 +144,6 @@ absl::StatusOr<v1::ListDestinationsResponse> ListDestinations(
       return response;
     }
     for (int i = 0; i < 3; ++i) after[static_cast<size_t>(i)] = select.GetBytes(i);
-    if (!request.site().empty() && after[0] != request.site()) continue;
     v1::Destination destination;
     absl::Status s = ParseBody(select.GetBytes(3), "destination", destination);
     if (!s.ok()) return s;

@@ -38,6 +38,15 @@ TEST(AdmitAgent, TurnsOperatorsAwayUnlessTheyAreNamed) {
   EXPECT_TRUE(AdmitAgent(config, "ann").ok());
 }
 
+TEST(AdmitAgent, TakesNobodyFromTheOperatorsSocket) {
+  config::v1::CollectorConfig config;
+  EXPECT_EQ(AdmitAgent(config, "local-operator").code(), absl::StatusCode::kPermissionDenied);
+  config.add_agents("*");
+  config.add_agents("local-operator");
+  EXPECT_TRUE(AdmitAgent(config, "local").ok());
+  EXPECT_EQ(AdmitAgent(config, "local-operator").code(), absl::StatusCode::kPermissionDenied);
+}
+
 TEST(CheckHello, TellsWhatIsWrong) {
   EXPECT_TRUE(CheckHello(GoodHello(), "web-1").ok());
 

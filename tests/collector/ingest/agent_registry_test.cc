@@ -1,5 +1,7 @@
 #include "collector/ingest/agent_registry.h"
 
+#include <optional>
+
 #include "gtest/gtest.h"
 #include "tests/collector/support/temp_store.h"
 
@@ -15,6 +17,15 @@ class AgentCoverage : public ::testing::Test {
     heartbeat.mutable_coverage()->set_seen_bytes(scanned);
     heartbeat.mutable_coverage()->set_scanned_bytes(scanned);
     agents_.Heartbeat("web-1", heartbeat, at);
+    ASSERT_TRUE(agents_.Flush(*store_).ok());
+  }
+  // A connection, which is followed by a heartbeat at once.
+  void Connect(uint64_t scanned, absl::Time at) {
+    agents_.Connected("web-1", v1::Hello(), std::nullopt, at);
+    Heartbeat(scanned, at);
+  }
+  void Disconnect(absl::Time at) {
+    agents_.Disconnected("web-1", at);
     ASSERT_TRUE(agents_.Flush(*store_).ok());
   }
   v1::AgentCoverage Row(absl::Time since, absl::Time until) {
@@ -49,6 +60,42 @@ TEST_F(AgentCoverage, HearsNothingBetweenHeartbeatsThatAreFarApart) {
   Heartbeat(4, kHour + absl::Minutes(20));
   Heartbeat(5, kHour + absl::Minutes(20) + absl::Seconds(5));
   EXPECT_DOUBLE_EQ(Row(kHour, kHour).heard_seconds(), 35);
+}
+
+TEST_F(AgentCoverage, CountsOnceWhatTheEstimateOfDropsWentBackBy) {
+  const auto beat = [&](uint64_t scanned, uint64_t dropped, absl::Time at) {
+    v1::Heartbeat heartbeat;
+    heartbeat.mutable_coverage()->set_seen_bytes(scanned + dropped);
+    heartbeat.mutable_coverage()->set_scanned_bytes(scanned);
+    heartbeat.mutable_coverage()->set_shed_bytes(dropped);
+    agents_.Heartbeat("web-1", heartbeat, at);
+    ASSERT_TRUE(agents_.Flush(*store_).ok());
+  };
+  beat(1000, 500, kHour);
+  beat(1010, 400, kHour + absl::Seconds(10));
+  const v1::Coverage coverage = Row(kHour, kHour).coverage();
+  EXPECT_EQ(coverage.scanned_bytes(), 1010u);
+  EXPECT_EQ(coverage.shed_bytes(), 500u);
+  EXPECT_EQ(coverage.seen_bytes(), 1500u);
+}
+
+TEST_F(AgentCoverage, HearsNothingWhileTheAgentWasDown) {
+  Connect(0, kHour);
+  Heartbeat(1000, kHour + absl::Seconds(10));
+  Disconnect(kHour + absl::Seconds(12));
+  Connect(0, kHour + absl::Seconds(37));
+  Heartbeat(100, kHour + absl::Seconds(47));
+  EXPECT_DOUBLE_EQ(Row(kHour, kHour).heard_seconds(), 20);
+  EXPECT_EQ(Row(kHour, kHour).coverage().scanned_bytes(), 1100u);
+}
+
+TEST_F(AgentCoverage, HearsAnAgentThatWentOnWithoutAConnection) {
+  Connect(0, kHour);
+  Heartbeat(1000, kHour + absl::Seconds(10));
+  Disconnect(kHour + absl::Seconds(12));
+  Connect(1100, kHour + absl::Seconds(14));
+  EXPECT_DOUBLE_EQ(Row(kHour, kHour).heard_seconds(), 12);
+  EXPECT_EQ(Row(kHour, kHour).coverage().scanned_bytes(), 1100u);
 }
 
 }  // namespace

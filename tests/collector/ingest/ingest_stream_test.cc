@@ -302,6 +302,30 @@ TEST_F(IngestStreamTest, APolicyOutlivesARestart) {
   EXPECT_EQ(policy->expected_flows_size(), 1);
 }
 
+TEST_F(IngestStreamTest, OperatorsHaveASocketThatIsNotTheAgents) {
+  config::v1::CollectorConfig config = testing::TestConfig(folder_.path());
+  config.set_operator_socket("unix:" + folder_.File("operator.sock"));
+  config.mutable_roles(0)->set_identity("local-operator");
+  StartServer(config);
+  auto agent = Connect();
+  {
+    grpc::ClientContext context;
+    v1::ListAgentsResponse response;
+    EXPECT_EQ(query_->ListAgents(&context, {}, &response).error_code(),
+              grpc::StatusCode::PERMISSION_DENIED);
+  }
+  const auto channel =
+      grpc::CreateChannel(config.operator_socket(), grpc::InsecureChannelCredentials());
+  grpc::ClientContext context;
+  v1::ListAgentsResponse response;
+  const grpc::Status status =
+      v1::QueryService::NewStub(channel)->ListAgents(&context, {}, &response);
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  AgentClient stray(channel);
+  stray.SendHello(kEpoch);
+  EXPECT_EQ(stray.Finish(), grpc::StatusCode::PERMISSION_DENIED);
+}
+
 TEST_F(IngestStreamTest, HeartbeatsShowInTheListOfAgents) {
   auto agent = Connect();
   v1::StreamRequest request;

@@ -1,6 +1,8 @@
 #include <functional>
 #include <string>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "collector/inventory/destination_recorder.h"
 #include "collector/inventory/inventory.h"
 #include "gmock/gmock.h"
@@ -41,7 +43,8 @@ class DestinationInventoryTest : public ::testing::Test {
       exposure::ExposureFolder folder({}, &tx, now_);
       v1::Finding finding = DestinationFinding(++sequence_, change, name, process, checkout, now_);
       finding.mutable_destination_change()->set_flows(flows);
-      auto recorded = RecordDestinationChange(tx, folder, finding, agent, now_);
+      ApprovalsOfSites approvals(&tx, now_);
+      auto recorded = RecordDestinationChange(tx, folder, approvals, finding, agent);
       if (!recorded.ok()) return recorded.status();
       id = *recorded;
       return folder.Flush();
@@ -235,6 +238,34 @@ TEST_F(DestinationInventoryTest, ListsByStateInPages) {
   const auto summary = store_->Summarize();
   ASSERT_THAT(summary->destinations, SizeIs(2));
   EXPECT_EQ(summary->destinations[0].destinations, 3U);
+}
+
+TEST_F(DestinationInventoryTest, ListsASiteWithoutALookAtTheRowsOfOthers) {
+  // More than one read looks at.
+  constexpr int kOthers = 100'001;
+  const absl::Status status = store_->Write([&](store::Transaction& tx) {
+    v1::Destination destination;
+    destination.set_site("blog");
+    for (int i = 0; i < kOthers; ++i) {
+      destination.set_name(absl::StrCat(i, ".com"));
+      if (absl::Status s = tx.PutDestination(destination); !s.ok()) return s;
+    }
+    return absl::OkStatus();
+  });
+  ASSERT_TRUE(status.ok()) << status;
+  for (const char* name : {"a.com", "b.com", "c.com"}) Report(Change::CHANGE_PROPOSED, name);
+  v1::ListDestinationsRequest request;
+  request.set_site("shop");
+  request.set_page_size(1);
+  std::vector<std::string> names;
+  do {
+    const auto page = store_->ListDestinations(request);
+    ASSERT_TRUE(page.ok()) << page.status();
+    ASSERT_EQ(page->destinations_size(), 1);
+    names.push_back(page->destinations(0).name());
+    request.set_page_token(page->next_page_token());
+  } while (!request.page_token().empty());
+  EXPECT_THAT(names, ElementsAre("a.com", "b.com", "c.com"));
 }
 
 TEST_F(DestinationInventoryTest, SaysWhatIsNotThere) {

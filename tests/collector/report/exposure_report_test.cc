@@ -1,9 +1,12 @@
 #include "collector/report/exposure_report.h"
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "collector/exposure/close.h"
+#include "collector/inventory/inventory.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/collector/support/findings.h"
@@ -13,6 +16,7 @@ namespace skimwatch::report {
 namespace {
 
 using testing::CardFinding;
+using testing::DestinationFinding;
 using testing::HashOf;
 using testing::OperatorServer;
 using testing::ScriptFinding;
@@ -41,16 +45,21 @@ class ExposureReport : public ::testing::Test {
                     .ok());
   }
 
+  void Close(uint64_t id, absl::Time now) {
+    v1::CloseExposureRequest close;
+    close.set_id(id);
+    close.set_reason("it is over");
+    const auto closed = exposure::Close(server_.store(), close, "alice", now);
+    ASSERT_TRUE(closed.ok()) << closed.status();
+  }
+
   OperatorServer server_;
 };
 
 TEST_F(ExposureReport, HoldsTheExposureItsFindingsAndItsDecisions) {
   const uint64_t id = server_.Add(CardFinding(1, {.card = 1, .seen = kSeen}));
   server_.Add(CardFinding(2, {.card = 2, .seen = kSeen + absl::Minutes(5)}));
-  v1::CloseExposureRequest close;
-  close.set_id(id);
-  close.set_reason("the script was taken out");
-  ASSERT_TRUE(exposure::Close(server_.store(), close, "alice", kNow).ok());
+  Close(id, kNow);
   const v1::ExposureReport report = Make(id);
   EXPECT_EQ(report.version(), "1.2.3");
   EXPECT_EQ(report.exposure().distinct_cards(), 2u);
@@ -75,10 +84,104 @@ TEST_F(ExposureReport, NamesTheScriptsThatWereServedWithoutApproval) {
   EXPECT_EQ(of_script.scripts_size(), 1);
 }
 
-TEST_F(ExposureReport, LeavesOutWhatWasLongBeforeOrOfAnotherSite) {
-  server_.Add(CardFinding(1, {.path = "/old", .seen = kSeen - absl::Hours(50)}));
+TEST_F(ExposureReport, NamesAScriptThatWasAddedDaysBeforeAndIsServedStill) {
+  server_.Add(ScriptFinding(1, v1::ScriptChange::CHANGE_ADDED, 1));
+  const uint64_t id = server_.Add(CardFinding(2, {.seen = kSeen + absl::Hours(72)}));
+  const v1::ExposureReport report = Make(id);
+  EXPECT_EQ(report.related_size(), 1);
+  ASSERT_EQ(report.scripts_size(), 1);
+  EXPECT_EQ(report.scripts(0).name(), "js/chat.js");
+}
+
+TEST_F(ExposureReport, LeavesOutAScriptThatWasGoneADayBefore) {
+  const uint64_t script = server_.Add(ScriptFinding(1, v1::ScriptChange::CHANGE_ADDED, 1));
+  const auto cards_at = [&](uint64_t sequence, absl::Duration after) {
+    return server_.Add(
+        CardFinding(sequence, {.path = absl::StrCat("/", sequence), .seen = kSeen + after}));
+  };
+  // It was served until then.
+  Close(script, kSeen + absl::Hours(10));
+  EXPECT_EQ(Make(cards_at(2, absl::Hours(30))).scripts_size(), 1);
+  EXPECT_EQ(Make(cards_at(3, absl::Hours(40))).scripts_size(), 0);
+}
+
+TEST_F(ExposureReport, CountsScriptsBeyondItsLimit) {
+  for (uint64_t i = 1; i <= 103; ++i) {
+    server_.Add(ScriptFinding(i, v1::ScriptChange::CHANGE_ADDED, i, absl::StrCat("js/", i, ".js")));
+  }
+  const uint64_t id = server_.Add(CardFinding(200, {.seen = kSeen + absl::Hours(1)}));
+  const v1::ExposureReport report = Make(id);
+  EXPECT_EQ(report.related_size(), 100);
+  EXPECT_EQ(report.related_left_out(), 3u);
+  EXPECT_EQ(report.scripts_size(), 20);
+  EXPECT_EQ(report.scripts_left_out(), 83u);
+
+  // Of the oldest of them, its own comes first.
+  v1::ListExposuresRequest of_scripts;
+  of_scripts.set_kind(v1::FINDING_KIND_SCRIPT_CHANGE);
+  of_scripts.set_page_size(1000);
+  const auto exposures = server_.store().ListExposures(of_scripts);
+  ASSERT_TRUE(exposures.ok() && exposures->exposures_size() == 103);
+  const v1::ExposureReport of_oldest = Make(exposures->exposures(102).id());
+  ASSERT_EQ(of_oldest.scripts_size(), 20);
+  EXPECT_EQ(of_oldest.scripts(0).name(), exposures->exposures(102).channel());
+}
+
+TEST_F(ExposureReport, HoldsWhatWasDecidedAboutItsScript) {
+  const uint64_t id = server_.Add(ScriptFinding(1, v1::ScriptChange::CHANGE_ADDED, 1));
+  server_.Add(ScriptFinding(2, v1::ScriptChange::CHANGE_ADDED, 2, "js/other.js"));
+  inventory::Inventory inventory(
+      &server_.store(), [] {}, [] { return kNow; });
+  for (const auto& [name, version] : {std::pair("js/chat.js", 1), std::pair("js/other.js", 2)}) {
+    v1::ApproveScriptRequest approve;
+    approve.set_site("shop");
+    approve.set_name(name);
+    approve.set_sha256(HashOf(static_cast<uint64_t>(version)));
+    approve.set_justification("the chat");
+    ASSERT_TRUE(inventory.Approve(approve, "alice").ok());
+  }
+  const v1::ExposureReport report = Make(id);
+  ASSERT_EQ(report.decisions_size(), 2);
+  EXPECT_EQ(report.decisions(0).action(), "script.approve");
+  EXPECT_THAT(report.decisions(0).subject(), ::testing::StartsWith("shop/js/chat.js@"));
+  EXPECT_EQ(report.decisions(1).action(), "exposure.close");
+  EXPECT_EQ(report.decisions(1).subject(), absl::StrCat(id));
+  EXPECT_EQ(report.decisions(1).who(), "alice");
+}
+
+TEST_F(ExposureReport, HoldsWhatWasDecidedAboutItsDestination) {
+  const uint64_t id =
+      server_.Add(DestinationFinding(1, v1::DestinationChange::CHANGE_NEW, "cdn.example.com"));
+  inventory::Inventory inventory(
+      &server_.store(), [] {}, [] { return kNow; });
+  v1::ApproveDestinationRequest approve;
+  approve.set_site("shop");
+  approve.set_justification("the new partner");
+  for (const auto pattern : {"partner.example.net", "*.example.com"}) {
+    approve.set_pattern(pattern);
+    ASSERT_TRUE(inventory.ApproveDestination(approve, "alice").ok());
+  }
+  v1::RevokeDestinationRequest revoke;
+  revoke.set_site("shop");
+  revoke.set_pattern("*.example.com");
+  revoke.set_reason("no partner any more");
+  ASSERT_TRUE(inventory.RevokeDestination(revoke, "bob").ok());
+  const v1::ExposureReport report = Make(id);
+  std::vector<std::string> actions;
+  for (const v1::Decision& decision : report.decisions()) actions.push_back(decision.action());
+  EXPECT_THAT(actions, ::testing::ElementsAre("destination.approve", "exposure.close",
+                                              "destination.revoke"));
+}
+
+TEST_F(ExposureReport, LeavesOutWhatEndedBeforeOrIsOfAnotherSite) {
+  const uint64_t old =
+      server_.Add(CardFinding(1, {.path = "/old", .seen = kSeen - absl::Hours(50)}));
   server_.Add(CardFinding(2, {.site = "other", .seen = kSeen}));
   const uint64_t id = server_.Add(CardFinding(3, {.seen = kSeen}));
+  // Nobody said that it is over.
+  EXPECT_EQ(Make(id).related_size(), 1);
+  // With its last finding, whenever that was seen to be so.
+  Close(old, kSeen + absl::Hours(1));
   EXPECT_EQ(Make(id).related_size(), 0);
 }
 
@@ -91,7 +194,11 @@ TEST_F(ExposureReport, SaysWhatTheAgentsOfTheSiteLookedAt) {
   EXPECT_EQ(report.coverage(0).agent(), "web-1");
   EXPECT_EQ(report.coverage(0).coverage().scanned_bytes(), 1000u);
   EXPECT_EQ(store::FromTimestamp(report.coverage_since()), absl::FromUnixSeconds(1'699'999'200));
-  EXPECT_EQ(store::FromTimestamp(report.coverage_until()), absl::FromUnixSeconds(1'700'002'800));
+  // It is open: what left since its last finding is asked for, too.
+  EXPECT_EQ(store::FromTimestamp(report.coverage_until()), kNow);
+
+  Close(id, kNow);
+  EXPECT_EQ(store::FromTimestamp(Make(id).coverage_until()), absl::FromUnixSeconds(1'700'002'800));
 }
 
 TEST_F(ExposureReport, IsRefusedForAnExposureThatIsNotThere) {

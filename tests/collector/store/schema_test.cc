@@ -1,5 +1,6 @@
 #include <string>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "collector/store/store.h"
 #include "gmock/gmock.h"
@@ -36,9 +37,27 @@ class Schema : public ::testing::Test {
   const std::string path_ = folder_.File("store.db");
 };
 
+// A store of the first schema, with an exposure that was sampled.
+std::string FirstSchema() {
+  v1::Exposure exposure;
+  exposure.set_site("shop");
+  exposure.set_kind(v1::FINDING_KIND_CARD_NUMBER);
+  exposure.set_severity(v1::SEVERITY_HIGH);
+  exposure.set_state(v1::Exposure::STATE_OPEN);
+  exposure.set_distinct_cards(3);
+  exposure.set_occurrences(12);
+  exposure.set_estimated_occurrences(120.5);
+  exposure.set_sampled(true);
+  return absl::StrCat(
+      testing::ReadFile(std::string(SKIMWATCH_SOURCE_DIR) + "/tests/data/store-schema-1.sql"),
+      "INSERT INTO exposures VALUES (7, 'shop', ", static_cast<int>(exposure.kind()),
+      ", 'POST /collect', 'cdn.example', 1, ", static_cast<int>(exposure.severity()),
+      ", 3, 1767225600000000, 1767225600000000, x'",
+      absl::BytesToHexString(exposure.SerializeAsString()), "');");
+}
+
 TEST_F(Schema, OfAnOlderProgramIsBroughtUpToDateWithWhatIsInIt) {
-  Execute(path_,
-          testing::ReadFile(std::string(SKIMWATCH_SOURCE_DIR) + "/tests/data/store-schema-1.sql"));
+  Execute(path_, FirstSchema());
   for (int opened = 0; opened < 2; ++opened) {
     auto store = Open(path_);
     ASSERT_TRUE(store.ok()) << store.status();
@@ -52,6 +71,12 @@ TEST_F(Schema, OfAnOlderProgramIsBroughtUpToDateWithWhatIsInIt) {
       EXPECT_EQ(decision.seal(), seal) << decision.id();
     }
     EXPECT_EQ(decisions->decisions(0).who(), "spiffe://shop/operator/alice");
+    const auto summary = (*store)->Summarize();
+    ASSERT_TRUE(summary.ok()) << summary.status();
+    ASSERT_EQ(summary->open_exposures.size(), 1u);
+    EXPECT_EQ(summary->open_exposures[0].distinct_cards, 3u);
+    EXPECT_DOUBLE_EQ(summary->open_exposures[0].estimated_occurrences, 120.5);
+    EXPECT_TRUE(summary->open_exposures[0].sampled);
     EXPECT_TRUE((*store)->ListDestinations({}).ok());
     EXPECT_TRUE((*store)->ListCoverage(absl::UnixEpoch(), absl::Now()).ok());
   }
@@ -66,12 +91,10 @@ TEST_F(Schema, OfANewerProgramIsRefused) {
 }
 
 TEST_F(Schema, StaysAsItWasWhereItCanNotBeBroughtUpToDate) {
-  Execute(path_, absl::StrCat(testing::ReadFile(std::string(SKIMWATCH_SOURCE_DIR) +
-                                                "/tests/data/store-schema-1.sql"),
-                              // In the way of the last step.
-                              "CREATE TABLE coverage_hours (something TEXT);"));
+  // In the way of the last step.
+  Execute(path_, FirstSchema() + "CREATE TABLE destinations (something TEXT);");
   EXPECT_FALSE(Open(path_).ok());
-  Execute(path_, "DROP TABLE coverage_hours");
+  Execute(path_, "DROP TABLE destinations");
   auto store = Open(path_);
   ASSERT_TRUE(store.ok()) << store.status();
   EXPECT_EQ((*store)->ListDecisions({})->decisions_size(), 2);

@@ -85,10 +85,11 @@ uint64_t OperatorServer::Add(v1::Finding finding, const std::string& agent) {
   v1::StoredFinding stored = Stored(finding, agent, 1, now);
   const absl::Status status = store_->Write([&](store::Transaction& tx) -> absl::Status {
     exposure::ExposureFolder folder({}, &tx, now);
+    inventory::ApprovalsOfSites approvals(&tx, now);
     absl::StatusOr<uint64_t> exposure =
         finding.has_script_change() ? inventory::RecordScriptChange(tx, folder, finding, agent, now)
         : finding.has_destination_change()
-            ? inventory::RecordDestinationChange(tx, folder, finding, agent, now)
+            ? inventory::RecordDestinationChange(tx, folder, approvals, finding, agent)
             : folder.Add(finding, kind, agent);
     if (!exposure.ok()) return exposure.status();
     stored.set_exposure_id(*exposure);

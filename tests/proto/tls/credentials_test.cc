@@ -64,9 +64,12 @@ class Credentials : public ::testing::Test {
   void StartServer(std::string address = "127.0.0.1:0") {
     auto credentials = ServerCredentials(server_tls_, address);
     ASSERT_TRUE(credentials.ok()) << credentials.status();
+    StartServer(std::move(address), *std::move(credentials));
+  }
+  void StartServer(std::string address, std::shared_ptr<grpc::ServerCredentials> credentials) {
     int port = 0;
     grpc::ServerBuilder builder;
-    builder.AddListeningPort(address, *credentials, &port);
+    builder.AddListeningPort(address, std::move(credentials), &port);
     builder.RegisterService(&service_);
     server_ = builder.BuildAndStart();
     ASSERT_NE(server_, nullptr);
@@ -206,6 +209,22 @@ TEST_F(Credentials, CallAPlaintextPeerLocal) {
   const Answer answer = AskAs(server_tls_);
   ASSERT_TRUE(answer.status.ok()) << answer.status.error_message();
   EXPECT_EQ(answer.identity, "local");
+}
+
+TEST_F(Credentials, TellPeersOfTheOperatorsSocketFromOtherPlaintext) {
+  StartServer(absl::StrCat("unix:", directory_, "/socket"), OperatorSocketCredentials());
+  config::v1::Tls plaintext;
+  plaintext.set_plaintext(true);
+  const Answer answer = AskAs(plaintext);
+  ASSERT_TRUE(answer.status.ok()) << answer.status.error_message();
+  EXPECT_EQ(answer.identity, "local-operator");
+}
+
+TEST_F(Credentials, ServeNoOperatorsSocketOverTcp) {
+  StartServer("127.0.0.1:0", OperatorSocketCredentials());
+  config::v1::Tls plaintext;
+  plaintext.set_plaintext(true);
+  EXPECT_FALSE(AskAs(plaintext).status.ok());
 }
 
 TEST_F(Credentials, WorkOverAUnixSocket) {
