@@ -381,7 +381,8 @@ RootInventory::Judged RootInventory::Judge(const Place& place, const std::string
     judged.severity = judge.Judge(
         {.text = previous && previous->text ? &*previous->text : nullptr,
          .facts = previous ? &previous->facts : nullptr},
-        {.text = version.text ? &*version.text : nullptr, .facts = &version.facts}, change);
+        {.text = version.text ? &*version.text : nullptr, .facts = &version.facts}, change,
+        [this](const std::string& host) { return known_hosts_.contains(host); });
   } else {
     for (v1::ScriptFact& fact : FirstFacts(version.facts, FactFinder::kFactsPerNameMax)) {
       *change.add_facts() = std::move(fact);

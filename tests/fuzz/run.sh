@@ -8,7 +8,7 @@ usage: tests/fuzz/run.sh [--seconds N] [--jobs N] [--help] [TARGET...]
 
 Builds libFuzzer targets of tests/fuzz in build/fuzz, with clang and the address and undefined-
 behaviour sanitizers, and runs each over its seeds (tests/fuzz/corpus) and then on what it makes of
-them. What it finds worth keeping goes to build/fuzz/corpus and is begun with the next time; an
+them. More than 10 seconds or 2 GiB for an input count as broken. What it finds worth keeping goes to build/fuzz/corpus and is begun with the next time; an
 input that breaks something is left in build/fuzz/broken.
 
   --seconds N  for each target (60)
@@ -76,7 +76,7 @@ for target in "${targets[@]}"; do
   folders=("$found")
   [[ ! -d $seeds ]] || folders+=("$seeds")
   log=$build/$target.log
-  if ! "$build/bin/$target" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 \
+  if ! "$build/bin/$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
     -print_final_stats=1 -artifact_prefix="$build/broken/$target-" "${folders[@]}" >"$log" 2>&1; then
     tail -n 40 "$log" >&2
     echo "tests/fuzz/run.sh: $target broke; all of it is in $log" >&2

@@ -18,16 +18,27 @@
 #include "agent/script/judge/fact_finder.h"
 #include "agent/script/judge/shown_text.h"
 #include "agent/script/judge/web_address.h"
-#include "proto/validation/card_digits.h"
-#include "proto/validation/text.h"
 
 namespace skimwatch::script {
 namespace {
 
-constexpr int kFactsPerNameMax = 200;
 // Of text within text within text.
 constexpr int kNestingMax = 3;
 constexpr size_t kNestedBytesMax = size_t{256} << 10;
+// Of all such text together.
+constexpr size_t kNestedBytesTotal = size_t{1} << 20;
+constexpr absl::Duration kNestedParseTimeMax = absl::Seconds(2);
+// Between two looks at the clock.
+constexpr uint32_t kNodesPerLook = 64;
+// What is looked at for card numbers before an excerpt is cut: one that begins in the excerpt ends
+// in it, however it is encoded.
+constexpr size_t kMaskedBytesMax = 2048;
+// The shortest card number (ISO/IEC 7812-1) in the shortest form, 12 digits.
+constexpr size_t kCardBytesMin = 12;
+// Of what a listener is put on, by what it says itself.
+constexpr size_t kEventBytesMax = 1000;
+// The longest of HTML's own are `blockquote` and `figcaption`.
+constexpr size_t kTagBytesMax = 20;
 // Steps for what is asked of many places.
 constexpr int64_t kFewSteps = 3000;
 // Calls of one function that are tried when none has given text.
@@ -36,6 +47,16 @@ constexpr int kFruitlessCallsMax = 8;
 std::string Lower(std::string_view text) {
   return absl::AsciiStrToLower(absl::string_view(text.data(), text.size()));
 }
+
+// Text that the evaluator put together, without card numbers.
+std::string Redacted(std::string_view text) {
+  std::string shown(text.substr(0, kMaskedBytesMax));
+  if (shown.size() >= kCardBytesMin) shown = RedactCards(shown).text;
+  return shown;
+}
+
+// In lower case a number that is encoded can still be made out, but is not found any more.
+std::string RedactedLower(std::string_view text) { return Lower(Redacted(text)); }
 
 bool Has(std::string_view text, std::string_view part) {
   return text.find(part) != std::string_view::npos;
@@ -185,16 +206,31 @@ Write WriteOf(std::string_view property) {
   return entry == writes.end() ? Write::kNone : entry->second;
 }
 
+// What a script and the text that it runs have together.
+struct Bounds {
+  const BehaviourLimits& limits;
+  size_t nested_bytes_left = kNestedBytesTotal;
+  BehaviourLeftOut left_out;
+};
+
 class Finder {
  public:
-  Finder(const SyntaxTree& tree, int nesting, uint64_t offset)
-      : tree_(tree), nesting_(nesting), base_offset_(offset), constants_(tree, {}) {
+  Finder(const SyntaxTree& tree, int nesting, uint64_t offset,
+         const ConstantEvaluator::Limits& limits, Bounds& bounds)
+      : tree_(tree),
+        nesting_(nesting),
+        base_offset_(offset),
+        bounds_(bounds),
+        constants_(tree, limits) {
     luhn_.assign(tree.scopes().size(), 0);
   }
+
+  const ConstantEvaluator& constants() const { return constants_; }
 
   std::vector<v1::ScriptFact> Run() {
     const std::vector<SyntaxNode>& nodes = tree_.nodes();
     for (uint32_t index = 0; index < nodes.size(); ++index) {
+      if (index % kNodesPerLook == 0 && IsLate()) break;
       switch (nodes[index].kind) {
         case Kind::kCall:
           SeeCall(index);
@@ -248,6 +284,8 @@ class Finder {
       }
     }
     Finish();
+    if (constants_.spent()) bounds_.left_out.constants = true;
+    if (constants_.is_late()) bounds_.left_out.is_late = true;
     std::stable_sort(
         facts_.begin(), facts_.end(),
         [](const v1::ScriptFact& a, const v1::ScriptFact& b) { return a.offset() < b.offset(); });
@@ -255,16 +293,29 @@ class Finder {
   }
 
  private:
-  void Add(std::string_view name, std::string_view what, uint32_t node, bool is_decoded = false) {
-    std::string excerpt(what.substr(0, 400));
+  bool IsLate() {
+    if (bounds_.limits.deadline == absl::InfiniteFuture()) return false;
+    if (bounds_.limits.now() < bounds_.limits.deadline) return false;
+    bounds_.left_out.is_late = true;
+    return true;
+  }
+
+  bool IsFull() const { return facts_.size() >= bounds_.limits.facts_max; }
+
+  // What the evaluator puts together may be a card number that does not stand in the text, in any
+  // encoding, so each excerpt is looked at by itself.
+  void Add(std::string_view name, std::string_view what, uint32_t node) {
+    if (IsFull()) {
+      bounds_.left_out.facts = true;
+      return;
+    }
+    std::string excerpt = Redacted(what);
     std::replace(excerpt.begin(), excerpt.end(), kUnknownPart, '*');
-    if (is_decoded) excerpt = RedactCards(excerpt).text;
     for (char& c : excerpt) {
       if (c == '\n' || c == '\t') c = ' ';
     }
     excerpt = ShownText(excerpt);
-    validation::CutUtf8(excerpt, FactFinder::kExcerptBytesMax);
-    validation::MaskCardNumbers(excerpt);
+    MaskAndCut(excerpt, FactFinder::kExcerptBytesMax);
     AddFact(name, std::move(excerpt), base_offset_ + (nesting_ > 0 ? 0 : tree_.node(node).begin));
   }
 
@@ -275,9 +326,11 @@ class Finder {
       fact.set_count(fact.count() + count);
       return;
     }
-    int& of_name = counts_[name];
-    if (of_name >= kFactsPerNameMax) return;
-    ++of_name;
+    if (IsFull()) {
+      bounds_.left_out.facts = true;
+      return;
+    }
+    ++counts_[name];
     numbers_.emplace(absl::StrCat(std::string(name), "\n", excerpt), facts_.size());
     v1::ScriptFact& fact = facts_.emplace_back();
     fact.set_name(std::string(name));
@@ -293,14 +346,14 @@ class Finder {
 
   // --- Text -------------------------------------------------------------------------------------
 
-  void SeeText(std::string_view text, uint32_t node, bool is_decoded) {
+  void SeeText(std::string_view text, uint32_t node) {
     if (text.empty()) return;
-    if (NamesCardField(text)) Add("card_field_known", Lower(text), node, is_decoded);
+    if (NamesCardField(text)) Add("card_field_known", RedactedLower(text), node);
     if (text.size() <= 80 && text.find(' ') == std::string_view::npos) {
       const std::string lower = Lower(text);
       if (Has(lower, "checkout") || Has(lower, "onepage") || Has(lower, "onestep") ||
           Has(lower, "/payment") || Has(lower, "placeorder")) {
-        Add("checkout_check", lower, node, is_decoded);
+        Add("checkout_check", RedactedLower(text), node);
       }
     }
     SeeEngine(text, node);
@@ -370,12 +423,12 @@ class Finder {
     if (source.size() < 4) return;
     if (source.size() > 20'000) return SeeLongString(source, index);
     if (source.find('\\') == std::string_view::npos) {
-      SeeText(source.substr(1, source.size() - 2), index, false);
+      SeeText(source.substr(1, source.size() - 2), index);
     } else {
       const Value value = constants_.Evaluate(index, kFewSteps);
-      SeeText(value.Text(), index, value.decoded);
+      SeeText(value.Text(), index);
       if (value.decoded && IsOfUse(value.Text())) {
-        Add("hidden_text", value.Text(), index, true);
+        Add("hidden_text", value.Text(), index);
       }
     }
     if (source.size() > 200) SeeLongString(source, index);
@@ -543,7 +596,7 @@ class Finder {
     if (kind == Kind::kNumber || kind == Kind::kUpdate) return;
     const std::string name = constants_.PropertyOf(index);
     if (name.empty()) return;
-    if (kind != Kind::kString) SeeText(name, index, true);
+    if (kind != Kind::kString) SeeText(name, index);
     SeeProperty(index, name);
   }
 
@@ -566,26 +619,27 @@ class Finder {
   static std::string_view ElementOf(const Value& value) {
     if (!value.IsNative() || !value.Text().starts_with("element ")) return {};
     std::string_view tag = value.Text().substr(8);
-    return tag.substr(0, tag.find('.'));
+    tag = tag.substr(0, tag.find('.'));
+    return tag.size() > kTagBytesMax ? std::string_view("?") : tag;
   }
 
   static std::string TargetOf(const Value& value) {
     if (!value.IsNative()) return {};
     const std::string_view path = value.Text();
-    if (path.starts_with("dom ")) return Lower(path.substr(4));
+    if (path.starts_with("dom ")) return RedactedLower(path.substr(4));
     if (path.starts_with("document") || path == "window") return std::string(path);
     return {};
   }
 
   void SeeDestination(const Value& address, std::string_view sink, uint32_t node) {
     if (!address.IsString()) return;
-    std::string text(address.Text());
+    const std::string_view text = address.Text();
     const size_t unknown = text.find(kUnknownPart);
     // Only what stands before the unknown part is known; a host that it is part of is not.
-    std::string known = text.substr(0, unknown);
+    const std::string known = Redacted(text.substr(0, unknown));
     const size_t scheme = known.find("//");
     if (scheme == std::string::npos) {
-      if (address.decoded && IsOfUse(text)) Add("hidden_text", text, node, true);
+      if (address.decoded && IsOfUse(text)) Add("hidden_text", text, node);
       return;
     }
     if (unknown != std::string::npos &&
@@ -598,7 +652,7 @@ class Finder {
     // A developer's own machine; nobody else hears there.
     if (parsed.host == "localhost" || parsed.host == "127.0.0.1" || parsed.host == "[::1]") return;
     Add(address.decoded ? "hidden_destination" : "destination",
-        absl::StrCat(parsed.host, " by ", std::string(sink)), node, true);
+        absl::StrCat(parsed.host, " by ", std::string(sink)), node);
   }
 
   void SeeSink(std::string_view sink, uint32_t address, uint32_t node) {
@@ -633,19 +687,28 @@ class Finder {
   }
 
   void Nest(std::string_view code, uint32_t node) {
-    if (nesting_ >= kNestingMax || code.size() < 12 || code.size() > kNestedBytesMax ||
-        nested_bytes_ > kNestedBytesMax * 4) {
+    if (code.size() < 12) return;
+    if (nesting_ >= kNestingMax || code.size() > kNestedBytesMax ||
+        code.size() > bounds_.nested_bytes_left) {
+      bounds_.left_out.constants = true;
       return;
     }
-    nested_bytes_ += code.size();
+    if (IsLate()) return;
+    bounds_.nested_bytes_left -= code.size();
     const std::string redacted = RedactCards(code).text;
+    const absl::Duration left = bounds_.limits.deadline - bounds_.limits.now();
     const absl::StatusOr<SyntaxTree> tree =
-        SyntaxTree::Parse(redacted, {.time_max = absl::Seconds(2)});
-    if (!tree.ok()) return;
+        SyntaxTree::Parse(redacted, {.time_max = std::min(left, kNestedParseTimeMax)});
+    if (!tree.ok()) {
+      bounds_.left_out.constants = true;
+      return;
+    }
     const uint64_t offset = nesting_ > 0 ? base_offset_ : tree_.node(node).begin;
-    for (v1::ScriptFact& fact : Finder(*tree, nesting_ + 1, offset).Run()) {
+    Finder inner(*tree, nesting_ + 1, offset, constants_.Remaining(), bounds_);
+    for (v1::ScriptFact& fact : inner.Run()) {
       AddFact(NameOf(fact.name()), fact.excerpt(), offset, fact.count());
     }
+    constants_.Spend(inner.constants());
   }
 
   // Names outlive facts.
@@ -818,8 +881,8 @@ class Finder {
     }
     fruitless = 0;
     if (!value.decoded) return;
-    SeeText(value.Text(), index, true);
-    if (IsOfUse(value.Text())) Add("hidden_text", value.Text(), index, true);
+    SeeText(value.Text(), index);
+    if (IsOfUse(value.Text())) Add("hidden_text", value.Text(), index);
   }
 
   void SeeDecoded(uint32_t index) {
@@ -834,9 +897,9 @@ class Finder {
     }
     const Value value = constants_.Evaluate(index, 50'000);
     if (!value.IsString() || !value.decoded || value.Text().size() < 4) return;
-    SeeText(value.Text(), index, true);
+    SeeText(value.Text(), index);
     if (!IsOfUse(value.Text())) return;
-    Add("hidden_text", value.Text(), index, true);
+    Add("hidden_text", value.Text(), index);
     if (Has(value.Text(), "://") || value.Text().starts_with("//")) {
       SeeDestination(value, "text", index);
     }
@@ -850,18 +913,17 @@ class Finder {
     std::string target = TargetOf(object);
     if (is_jquery && second != 0) {
       const Value selector = constants_.Evaluate(second, kFewSteps);
-      if (selector.IsString()) target = Lower(selector.Text());
+      if (selector.IsString()) target = RedactedLower(selector.Text());
     }
+    const bool names_button = !target.empty() && NamesButton(target);
     // `.on("blur change", ...)` names several, with name spaces behind a dot.
-    std::string_view rest = event.Text();
+    std::string_view rest = event.Text().substr(0, kEventBytesMax);
     while (!rest.empty()) {
       const size_t end = std::min(rest.find(' '), rest.size());
       std::string_view one = rest.substr(0, end);
       rest.remove_prefix(std::min(end + 1, rest.size()));
       one = one.substr(0, one.find('.'));
-      const bool counts =
-          IsInputEvent(one) || (IsClick(one) && !target.empty() && NamesButton(target));
-      if (!counts) continue;
+      if (!IsInputEvent(one) && !(IsClick(one) && names_button)) continue;
       Add("input_listener",
           target.empty() ? std::string(one) : absl::StrCat(std::string(one), " on ", target),
           index);
@@ -875,13 +937,17 @@ class Finder {
     if (!selector.IsString()) return;
     if (name == "find" && !object().IsNative()) return;
     std::string text = Lower(selector.Text());
-    if (name == "getElementById") text.insert(0, "#");
-    if (NamesCardField(text)) {
-      Add("card_field_read", text, index, selector.decoded);
-    } else if (SelectsFields(text) && (name != "closest" && name != "matches")) {
-      Add("form_read", text, index, selector.decoded);
+    std::string shown = RedactedLower(selector.Text());
+    if (name == "getElementById") {
+      text.insert(0, "#");
+      shown.insert(0, "#");
     }
-    if (selector.decoded) SeeText(text, index, true);
+    if (NamesCardField(text)) {
+      Add("card_field_read", shown, index);
+    } else if (SelectsFields(text) && (name != "closest" && name != "matches")) {
+      Add("form_read", shown, index);
+    }
+    if (selector.decoded) SeeText(text, index);
   }
 
   void SeeAttribute(uint32_t index, uint32_t first, uint32_t second, const Value& object) {
@@ -1061,7 +1127,8 @@ class Finder {
     const uint32_t value = tree_.Child(index, Field::kValue);
     if (key == 0 || value == 0) return;
     const std::string_view name = tree_.TextOf(key);
-    if (name != "src" && name != "action") return;
+    // `baseURL` is what axios and its like put in front.
+    if (name != "src" && name != "action" && name != "baseURL") return;
     SeeDestination(constants_.Evaluate(value, kFewSteps), name, index);
   }
 
@@ -1087,6 +1154,7 @@ class Finder {
   const SyntaxTree& tree_;
   const int nesting_;
   const uint64_t base_offset_;
+  Bounds& bounds_;
   ConstantEvaluator constants_;
   std::vector<v1::ScriptFact> facts_;
   absl::flat_hash_map<std::string, size_t> numbers_;
@@ -1095,7 +1163,6 @@ class Finder {
   absl::flat_hash_map<const void*, int> fruitless_;
   int hexadecimal_names_ = 0;
   uint32_t search_engine_ = 0;
-  size_t nested_bytes_ = 0;
 };
 
 constexpr std::array<std::string_view, 17> kBehaviours = {"card_field_read",
@@ -1123,8 +1190,13 @@ std::string_view Finder::NameOf(std::string_view name) {
 
 }  // namespace
 
-std::vector<v1::ScriptFact> FindBehaviour(const SyntaxTree& tree) {
-  return Finder(tree, 0, 0).Run();
+std::vector<v1::ScriptFact> FindBehaviour(const SyntaxTree& tree, const BehaviourLimits& limits,
+                                          BehaviourLeftOut* left_out) {
+  Bounds bounds{.limits = limits};
+  std::vector<v1::ScriptFact> facts =
+      Finder(tree, 0, 0, {.deadline = limits.deadline, .now = limits.now}, bounds).Run();
+  if (left_out != nullptr) *left_out = bounds.left_out;
+  return facts;
 }
 
 std::vector<v1::ScriptFact> GainedBehaviour(const std::vector<v1::ScriptFact>& previous,

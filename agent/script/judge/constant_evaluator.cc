@@ -23,6 +23,10 @@ struct HeapObject {
   // Of a function its node, of an object literal its node.
   uint32_t node = 0;
   void* env = nullptr;
+  // What was done to an array.
+  bool was_reversed = false;
+  bool was_shifted = false;
+  bool was_pushed = false;
 };
 
 // The names of one call of a function.
@@ -42,7 +46,19 @@ constexpr int kScopesMax = 64;
 // Values of one name that are looked at.
 constexpr int kBindingsMax = 8;
 constexpr size_t kItemsMax = 100'000;
+constexpr size_t kPropertiesMax = 1000;
+// Arrays in arrays that are looked into for a number.
+constexpr int kNumberDepthMax = 8;
+constexpr size_t kNativeBytesMax = 400;
+// Of a native beside its path.
+constexpr size_t kNativeOverheadBytes = 64;
+constexpr double kNewArrayMax = 1000;
+constexpr int kRotationsMax = 8;
 constexpr int64_t kRotationSteps = 3'000'000;
+// For finding the table that was rotated.
+constexpr int64_t kTableSteps = 20'000;
+// Between two looks at the clock.
+constexpr int64_t kStepsPerLook = 256;
 
 bool Truthy(const Value& value) {
   switch (value.type) {
@@ -102,7 +118,8 @@ std::optional<double> ParseNumber(std::string_view text) {
   return value;
 }
 
-double ToNumber(const Value& value) {
+// An array may hold itself.
+double ToNumber(const Value& value, int depth = 0) {
   switch (value.type) {
     case Type::kNumber:
       return value.number;
@@ -118,7 +135,9 @@ double ToNumber(const Value& value) {
     }
     case Type::kArray:
       if (value.heap->items.empty()) return 0;
-      if (value.heap->items.size() == 1) return ToNumber(value.heap->items[0]);
+      if (value.heap->items.size() == 1 && depth < kNumberDepthMax) {
+        return ToNumber(value.heap->items[0], depth + 1);
+      }
       return std::nan("");
     default:
       return std::nan("");
@@ -193,6 +212,25 @@ std::string PercentDecoded(std::string_view text) {
 bool IsArrayIndex(std::string_view text) {
   return !text.empty() && text.size() < 10 &&
          std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+// Of one byte or none, of which there are many.
+std::shared_ptr<const std::string> ShortText(std::string_view text) {
+  static const auto& texts = *new std::array<std::shared_ptr<const std::string>, 257>([] {
+    std::array<std::shared_ptr<const std::string>, 257> made;
+    for (size_t i = 0; i < 256; ++i) {
+      made[i] = std::make_shared<const std::string>(1, static_cast<char>(i));
+    }
+    made[256] = std::make_shared<const std::string>();
+    return made;
+  }());
+  return text.empty() ? texts[256] : texts[static_cast<unsigned char>(text[0])];
+}
+
+size_t TextBytes(const std::vector<Value>& values) {
+  size_t bytes = 0;
+  for (const Value& value : values) bytes += value.Text().size();
+  return bytes;
 }
 
 Value* FindSet(HeapObject& object, std::string_view name) {
@@ -272,13 +310,13 @@ std::string Unescaped(std::string_view source) {
         break;
       case 'u':
         if (i + 1 < source.size() && source[i + 1] == '{') {
-          const size_t close = source.find('}', i);
-          const auto code = close == std::string_view::npos || close - i > 8
-                                ? std::nullopt
-                                : hex(i + 2, close - i - 2);
+          // At most six digits.
+          const size_t digits = source.substr(i + 2, 7).find('}');
+          const auto code =
+              digits == std::string_view::npos || digits == 0 ? std::nullopt : hex(i + 2, digits);
           if (code) {
             AppendCode(text, *code);
-            i = close;
+            i += 2 + digits;
             break;
           }
         } else if (const auto code = hex(i + 1, 4)) {
@@ -312,7 +350,8 @@ ConstantEvaluator::ConstantEvaluator(const SyntaxTree& tree, const Limits& limit
     : tree_(tree),
       limits_(limits),
       steps_left_total_(limits.steps_total),
-      string_bytes_left_(limits.string_bytes_total) {
+      string_bytes_left_(limits.string_bytes_total),
+      items_left_(limits.items_max) {
   const std::vector<Binding>& bindings = tree.bindings();
   next_binding_.assign(bindings.size(), 0);
   // By one more than its number, so that 0 is none. Of a name the last one is the head.
@@ -355,29 +394,39 @@ Value ConstantEvaluator::MakeBool(bool boolean) {
 
 Value ConstantEvaluator::MakeString(std::string text, bool decoded, bool partial) {
   Value value;
-  if (text.size() > limits_.string_bytes_max || text.size() > string_bytes_left_) {
+  if (text.size() > limits_.string_bytes_max) {
     exhausted_ = true;
     return value;
   }
-  string_bytes_left_ -= text.size();
+  if (!TakeBytes(text.size())) return value;
   value.type = Type::kString;
   value.decoded = decoded;
   value.partial = partial;
-  value.text = std::make_shared<const std::string>(std::move(text));
+  value.text =
+      text.size() < 2 ? ShortText(text) : std::make_shared<const std::string>(std::move(text));
   return value;
 }
 
 Value ConstantEvaluator::MakeNative(std::string path) {
   Value value;
-  if (path.size() > 400) path.resize(400);
+  if (path.size() > kNativeBytesMax) path.resize(kNativeBytesMax);
+  std::shared_ptr<const std::string>& text = natives_[path];
+  if (text == nullptr) {
+    if (!TakeBytes(path.size() + kNativeOverheadBytes)) {
+      natives_.erase(path);
+      return value;
+    }
+    text = std::make_shared<const std::string>(std::move(path));
+  }
   value.type = Type::kNative;
-  value.text = std::make_shared<const std::string>(std::move(path));
+  value.text = text;
   return value;
 }
 
 HeapObject* ConstantEvaluator::NewObject() {
   if (heap_.size() >= limits_.objects_max) {
     exhausted_ = true;
+    spent_ = true;
     return nullptr;
   }
   return heap_.emplace_back(std::make_unique<HeapObject>()).get();
@@ -385,8 +434,11 @@ HeapObject* ConstantEvaluator::NewObject() {
 
 Value ConstantEvaluator::MakeArray(std::vector<Value> items) {
   Value value;
+  if (items.size() > kItemsMax || !ChargeItems(items.size()) || !TakeItems(items.size())) {
+    return value;
+  }
   HeapObject* object = NewObject();
-  if (object == nullptr || items.size() > kItemsMax) return value;
+  if (object == nullptr) return value;
   object->items = std::move(items);
   value.type = Type::kArray;
   value.heap = object;
@@ -404,14 +456,74 @@ Value ConstantEvaluator::MakeFunction(uint32_t node, Environment* env) {
   return value;
 }
 
-bool ConstantEvaluator::Step() {
-  if (steps_left_ <= 0 || steps_left_total_ <= 0) {
+bool ConstantEvaluator::Charge(int64_t steps) {
+  if (steps > steps_left_ || steps > steps_left_total_ || is_late_) {
     exhausted_ = true;
+    // What no question may cost does not tell that the whole is spent.
+    if (steps_left_total_ < std::min(steps, limits_.steps_per_question)) spent_ = true;
     return false;
   }
-  --steps_left_;
-  --steps_left_total_;
+  steps_left_ -= steps;
+  steps_left_total_ -= steps;
+  steps_to_look_ -= steps;
+  if (steps_to_look_ > 0) return true;
+  steps_to_look_ = kStepsPerLook;
+  if (limits_.deadline == absl::InfiniteFuture() || limits_.now() < limits_.deadline) return true;
+  is_late_ = true;
+  exhausted_ = true;
+  return false;
+}
+
+bool ConstantEvaluator::ChargeSearch(size_t text_bytes, size_t pattern_bytes) {
+  constexpr size_t kPatternBytesPerPlace = 32;
+  constexpr size_t kPlacesPerStep = 32;
+  return Charge(static_cast<int64_t>(text_bytes * (1 + pattern_bytes / kPatternBytesPerPlace) /
+                                     kPlacesPerStep));
+}
+
+bool ConstantEvaluator::TakeItems(size_t items) {
+  if (items > items_left_) {
+    exhausted_ = true;
+    spent_ = true;
+    return false;
+  }
+  items_left_ -= items;
   return true;
+}
+
+bool ConstantEvaluator::TakeBytes(size_t bytes) {
+  if (bytes > string_bytes_left_) {
+    exhausted_ = true;
+    spent_ = true;
+    return false;
+  }
+  string_bytes_left_ -= bytes;
+  return true;
+}
+
+void ConstantEvaluator::AddName(Environment& env, std::string_view name, const Value& value) {
+  if (TakeItems(1)) env.names.emplace_back(name, value);
+}
+
+void ConstantEvaluator::Store(HeapObject& object, std::string_view name, const Value& value) {
+  if (object.set.size() >= kPropertiesMax || !TakeItems(1) || !TakeBytes(name.size())) return;
+  object.set.emplace_back(name, value);
+}
+
+ConstantEvaluator::Limits ConstantEvaluator::Remaining() const {
+  Limits remaining = limits_;
+  remaining.steps_total = std::max<int64_t>(steps_left_total_, 0);
+  remaining.string_bytes_total = string_bytes_left_;
+  remaining.items_max = items_left_;
+  remaining.objects_max = limits_.objects_max - std::min(heap_.size(), limits_.objects_max);
+  return remaining;
+}
+
+void ConstantEvaluator::Spend(const ConstantEvaluator& inner) {
+  steps_left_total_ -= inner.limits_.steps_total - inner.steps_left_total_;
+  spent_ = spent_ || inner.spent_;
+  is_late_ = is_late_ || inner.is_late_;
+  exhausted_ = exhausted_ || inner.exhausted_;
 }
 
 Value ConstantEvaluator::Evaluate(uint32_t node) {
@@ -433,11 +545,13 @@ std::string ConstantEvaluator::PropertyOf(uint32_t node) {
 std::string ConstantEvaluator::PropertyName(uint32_t node, Environment* env) {
   if (tree_.node(node).kind == Kind::kMember) {
     const uint32_t property = tree_.Child(node, Field::kProperty);
-    return property == 0 ? std::string() : std::string(tree_.TextOf(property));
+    if (property == 0 || !ChargeBytes(tree_.TextOf(property).size())) return {};
+    return std::string(tree_.TextOf(property));
   }
   const uint32_t index = tree_.Child(node, Field::kIndex);
   if (index == 0) return {};
   const Value value = Eval(index, env);
+  if (!ChargeBytes(value.Text().size())) return {};
   if (value.IsString() && !value.partial) return std::string(value.Text());
   if (value.type == Type::kNumber) return NumberText(value.number);
   return {};
@@ -454,6 +568,7 @@ Value ConstantEvaluator::Eval(uint32_t node, Environment* env) {
   switch (tree_.node(node).kind) {
     case Kind::kString: {
       const std::string_view source = tree_.TextOf(node);
+      if (!ChargeBytes(source.size())) break;
       std::string text = LiteralText(source);
       // One that is mostly escapes is not there to be read.
       const auto escapes = std::count(source.begin(), source.end(), '\\');
@@ -467,6 +582,7 @@ Value ConstantEvaluator::Eval(uint32_t node, Environment* env) {
       value = EvalTemplate(node, env);
       break;
     case Kind::kNumber:
+      if (!ChargeBytes(tree_.TextOf(node).size())) break;
       if (const auto number = ParseNumber(tree_.TextOf(node))) value = MakeNumber(*number);
       break;
     case Kind::kTrue:
@@ -492,10 +608,11 @@ Value ConstantEvaluator::Eval(uint32_t node, Environment* env) {
       std::vector<Value> items;
       for (uint32_t child = node + 1; child < tree_.node(node).next;
            child = tree_.node(child).next) {
-        if (tree_.node(child).kind == Kind::kSpread) {
+        if (tree_.node(child).kind == Kind::kSpread && tree_.HasChildren(child)) {
           const Value spread = Eval(child + 1, env);
           if (spread.type != Type::kArray) return --depth_, Value();
-          if (items.size() + spread.heap->items.size() > kItemsMax) return --depth_, Value();
+          const size_t more = spread.heap->items.size();
+          if (items.size() + more > kItemsMax || !ChargeItems(more)) return --depth_, Value();
           items.insert(items.end(), spread.heap->items.begin(), spread.heap->items.end());
           continue;
         }
@@ -581,6 +698,7 @@ Value ConstantEvaluator::EvalTemplate(uint32_t node, Environment* env) {
   // Between the substitutions is text; what the grammar calls its parts does not matter.
   uint32_t at = tree_.node(node).begin + 1;
   const uint32_t end = std::max(at, tree_.node(node).end - 1);
+  if (!ChargeBytes(end - at)) return {};
   const auto literal = [&](uint32_t to) {
     if (to > at) text += Unescaped(tree_.text().substr(at, to - at));
   };
@@ -591,6 +709,7 @@ Value ConstantEvaluator::EvalTemplate(uint32_t node, Environment* env) {
     Value part = tree_.HasChildren(child) ? Eval(child + 1, env) : Value();
     if (part.type == Type::kNumber) part = MakeString(NumberText(part.number));
     if (part.IsString()) {
+      if (!ChargeBytes(part.Text().size())) return {};
       text += part.Text();
       decoded = decoded || part.decoded;
       partial = partial || part.partial;
@@ -635,13 +754,14 @@ Value ConstantEvaluator::Concat(const Value& left, const Value& right) {
     }
     return {};
   }
+  const size_t bytes = left.Text().size() + right.Text().size();
+  if (bytes > limits_.string_bytes_max || !ChargeBytes(bytes)) return {};
   std::string before;
   std::string after;
   bool partial = false;
   text_of(left, before, partial);
   text_of(right, after, partial);
   bool decoded = left.decoded || right.decoded;
-  if (before.size() + after.size() > limits_.string_bytes_max) return {};
   const bool had_scheme = before.find("://") != std::string::npos ||
                           after.find("://") != std::string::npos ||
                           // `location.protocol + "//host"` is common.
@@ -719,6 +839,7 @@ Value ConstantEvaluator::EvalBinary(uint32_t node, Environment* env) {
       right.partial) {
     return {};
   }
+  if (!ChargeBytes(left.Text().size() + right.Text().size())) return {};
   if (operation == "===" || operation == "==" || operation == "!==" || operation == "!=") {
     bool equal = false;
     if (left.type == right.type) {
@@ -791,7 +912,7 @@ Value ConstantEvaluator::EvalUnary(uint32_t node, Environment* env) {
     return undefined;
   }
   const Value value = Eval(argument, env);
-  if (!Decides(value) || value.IsNative()) return {};
+  if (!Decides(value) || value.IsNative() || !ChargeBytes(value.Text().size())) return {};
   if (operation == "!") return MakeBool(!Truthy(value));
   if (operation == "-") return MakeNumber(-ToNumber(value));
   if (operation == "+") return MakeNumber(ToNumber(value));
@@ -817,6 +938,7 @@ Value ConstantEvaluator::EvalUnary(uint32_t node, Environment* env) {
 
 Value ConstantEvaluator::EvalIdentifier(uint32_t node, Environment* env) {
   const std::string_view text = tree_.TextOf(node);
+  if (!ChargeBytes(text.size())) return {};
   if (text == "NaN") return MakeNumber(std::nan(""));
   if (text == "Infinity") return MakeNumber(std::numeric_limits<double>::infinity());
   Name name{.scope = tree_.node(node).scope, .text = text};
@@ -826,6 +948,7 @@ Value ConstantEvaluator::EvalIdentifier(uint32_t node, Environment* env) {
     Environment* active = around;
     while (active != nullptr && active->scope != name.scope) active = active->parent;
     if (active != nullptr) {
+      if (!ChargeItems(active->names.size())) return {};
       for (const auto& [key, value] : active->names) {
         if (key == text) return value;
       }
@@ -843,7 +966,7 @@ Value ConstantEvaluator::EvalIdentifier(uint32_t node, Environment* env) {
           continue;
         }
         Value function = MakeFunction(binding.value, active);
-        active->names.emplace_back(text, function);
+        AddName(*active, text, function);
         return function;
       }
       Value undefined;
@@ -938,6 +1061,8 @@ Value ConstantEvaluator::Property(const Value& object, std::string_view name) {
                                      absl::string_view(name.data(), name.size())));
     }
     case Type::kString:
+      // Of an URL.
+      if (name == "href") return object;
       if (object.partial) return {};
       if (name == "length") return MakeNumber(static_cast<double>(object.Text().size()));
       if (IsArrayIndex(name)) {
@@ -963,6 +1088,7 @@ Value ConstantEvaluator::Property(const Value& object, std::string_view name) {
     default:
       return {};
   }
+  if (!ChargeItems(object.heap->set.size())) return {};
   if (const Value* set = FindSet(*object.heap, name)) return *set;
   if (object.type == Type::kObject && object.heap->node != 0) {
     const uint32_t node = object.heap->node;
@@ -972,6 +1098,7 @@ Value ConstantEvaluator::Property(const Value& object, std::string_view name) {
         const uint32_t key = tree_.Child(child, Field::kKey);
         const uint32_t value = tree_.Child(child, Field::kValue);
         if (key == 0 || value == 0) continue;
+        if (!ChargeBytes(tree_.TextOf(key).size() + name.size())) return {};
         const Kind kind = tree_.node(key).kind;
         bool is_it = false;
         if (kind == Kind::kString) {
@@ -984,7 +1111,7 @@ Value ConstantEvaluator::Property(const Value& object, std::string_view name) {
         }
         if (!is_it) continue;
         Value found = Eval(value, static_cast<Environment*>(object.heap->env));
-        object.heap->set.emplace_back(name, found);
+        Store(*object.heap, name, found);
         return found;
       }
       if (tree_.node(child).kind == Kind::kMethod) {
@@ -1023,7 +1150,8 @@ std::vector<Value> ConstantEvaluator::Arguments(uint32_t call, Environment* env)
   for (uint32_t child = list + 1; child < tree_.node(list).next; child = tree_.node(child).next) {
     if (tree_.node(child).kind == Kind::kSpread && tree_.HasChildren(child)) {
       const Value spread = Eval(child + 1, env);
-      if (spread.type == Type::kArray && spread.heap->items.size() < kItemsMax) {
+      if (spread.type == Type::kArray && values.size() + spread.heap->items.size() < kItemsMax &&
+          ChargeItems(spread.heap->items.size())) {
         values.insert(values.end(), spread.heap->items.begin(), spread.heap->items.end());
       } else {
         values.emplace_back();
@@ -1032,7 +1160,9 @@ std::vector<Value> ConstantEvaluator::Arguments(uint32_t call, Environment* env)
     }
     // What `replace` takes; nothing else knows a pattern.
     if (tree_.node(child).kind == Kind::kRegex) {
-      values.push_back(MakeString(std::string(tree_.TextOf(child))));
+      values.push_back(!ChargeBytes(tree_.TextOf(child).size())
+                           ? Value()
+                           : MakeString(std::string(tree_.TextOf(child))));
       continue;
     }
     values.push_back(Eval(child, env));
@@ -1070,22 +1200,55 @@ Value ConstantEvaluator::EvalNew(uint32_t node, Environment* env) {
   if (path == "Array") {
     const std::vector<Value> arguments = Arguments(node, env);
     if (arguments.size() == 1 && arguments[0].type == Type::kNumber) {
-      return MakeArray(
-          std::vector<Value>(static_cast<size_t>(std::clamp(arguments[0].number, 0.0, 1000.0))));
+      // NaN is not above 0.
+      const double length =
+          arguments[0].number > 0 ? std::min(arguments[0].number, kNewArrayMax) : 0;
+      return MakeArray(std::vector<Value>(static_cast<size_t>(length)));
     }
     return MakeArray(arguments);
   }
-  if (path == "URL" || path == "String") {
+  if (path == "URL" || path == "String" || path == "Request") {
     const std::vector<Value> arguments = Arguments(node, env);
+    if (path == "URL" && arguments.size() > 1) return ResolveUrl(arguments);
     if (!arguments.empty() && arguments[0].IsString()) return arguments[0];
   }
   return MakeNative(absl::StrCat("new ", absl::string_view(path.data(), path.size())));
 }
 
+// `new URL(path, base)`. A path that is not known is one below the base, most likely.
+Value ConstantEvaluator::ResolveUrl(const std::vector<Value>& arguments) {
+  const Value& path = arguments[0];
+  const Value& base = arguments[1];
+  if (!base.IsString()) return path.IsString() ? path : Value();
+  if (!ChargeBytes(path.Text().size() + base.Text().size())) return {};
+  std::string_view below = path.IsString() ? path.Text() : std::string_view();
+  if (below.find("://") != std::string_view::npos || below.starts_with("//")) return path;
+  const size_t host = base.Text().find("//");
+  if (host == std::string_view::npos) return base;
+  const std::string_view whole = base.Text().substr(0, base.Text().find_first_of("?#", host + 2));
+  const size_t root = whole.find('/', host + 2);
+  std::string resolved(whole);
+  if (root == std::string_view::npos) {
+    resolved += '/';
+  } else {
+    resolved.resize((below.starts_with('/') ? root : whole.rfind('/')) + 1);
+  }
+  if (below.starts_with('/')) below.remove_prefix(1);
+  resolved += below;
+  if (!path.IsString()) resolved += kUnknownPart;
+  return MakeString(std::move(resolved), base.decoded || path.decoded,
+                    base.partial || path.partial || !path.IsString());
+}
+
 Value ConstantEvaluator::CallFunction(const Value& function, const std::vector<Value>& arguments) {
   const uint32_t node = function.heap->node;
   const uint32_t body = tree_.Child(node, Field::kBody);
-  if (body == 0 || !Step() || environments_.size() >= limits_.objects_max) return {};
+  if (body == 0 || !Step()) return {};
+  if (environments_.size() >= limits_.objects_max) {
+    exhausted_ = true;
+    spent_ = true;
+    return {};
+  }
   if (depth_ + 12 >= limits_.depth_max) {
     exhausted_ = true;
     return {};
@@ -1096,23 +1259,24 @@ Value ConstantEvaluator::CallFunction(const Value& function, const std::vector<V
   env->arguments = MakeArray(arguments);
   uint32_t parameters = tree_.Child(node, Field::kParameters);
   if (const uint32_t single = tree_.Child(node, Field::kParameter); single != 0) {
-    env->names.emplace_back(tree_.TextOf(single), arguments.empty() ? Value() : arguments[0]);
+    AddName(*env, tree_.TextOf(single), arguments.empty() ? Value() : arguments[0]);
     parameters = 0;
   }
   if (parameters != 0) {
     size_t number = 0;
     for (uint32_t child = parameters + 1; child < tree_.node(parameters).next;
          child = tree_.node(child).next, ++number) {
+      if (!Step()) return {};
       Value value;
       value.type = Type::kUndefined;
       if (number < arguments.size()) value = arguments[number];
       if (tree_.node(child).kind == Kind::kIdentifier) {
-        env->names.emplace_back(tree_.TextOf(child), value);
+        AddName(*env, tree_.TextOf(child), value);
       } else if (tree_.node(child).kind == Kind::kAssignmentPattern) {
         const uint32_t left = tree_.Child(child, Field::kLeft);
         const uint32_t right = tree_.Child(child, Field::kRight);
         if (value.type == Type::kUndefined && right != 0) value = Eval(right, env);
-        if (left != 0) env->names.emplace_back(tree_.TextOf(left), value);
+        if (left != 0) AddName(*env, tree_.TextOf(left), value);
       }
     }
   }
@@ -1132,6 +1296,7 @@ Value ConstantEvaluator::CallFunction(const Value& function, const std::vector<V
       !arguments.empty() && (arguments[0].type == Type::kNumber ||
                              (arguments[0].IsString() && arguments[0].Text().starts_with("0x")));
   if (result.IsString() && is_lookup && result.Text().size() > 2) {
+    if (!ChargeBytes(result.Text().size() + tree_.TextOf(node).size())) return {};
     const size_t scheme = result.Text().find("://");
     const std::string_view sample = scheme == std::string_view::npos
                                         ? result.Text().substr(0, 10)
@@ -1162,7 +1327,8 @@ Value ConstantEvaluator::CallMethod(const Value& object, std::string_view method
     if (object.type == Type::kNumber) {
       if (method != "toString") return {};
       const int64_t base = arguments.empty() ? 10 : ToIndex(arguments[0], 10);
-      if (base < 2 || base > 36 || object.number < 0 || object.number > 9e15) return {};
+      // Neither is NaN.
+      if (base < 2 || base > 36 || !(object.number >= 0 && object.number <= 9e15)) return {};
       auto number = static_cast<uint64_t>(object.number);
       std::string digits;
       do {
@@ -1195,6 +1361,11 @@ Value ConstantEvaluator::StringMethod(const Value& string, std::string_view meth
   }
   const std::string_view text = string.Text();
   const auto size = static_cast<int64_t>(text.size());
+  // Of one place it costs the same in any text.
+  if (method != "charAt" && method != "at" && method != "charCodeAt" && method != "codePointAt" &&
+      !ChargeBytes(text.size() + TextBytes(arguments))) {
+    return {};
+  }
   const auto number_at = [&](size_t n, int64_t otherwise) {
     return n < arguments.size() && arguments[n].IsKnown() && arguments[n].type != Type::kUndefined
                ? ToIndex(arguments[n])
@@ -1211,9 +1382,11 @@ Value ConstantEvaluator::StringMethod(const Value& string, std::string_view meth
     const std::string_view by = arguments[0].Text();
     if (by.empty()) {
       if (text.size() > kItemsMax) return {};
+      if (!ChargeItems(text.size())) return {};
       for (const char c : text) items.push_back(MakeString(std::string(1, c), string.decoded));
       return MakeArray(std::move(items));
     }
+    if (!ChargeSearch(text.size(), by.size())) return {};
     for (size_t at = 0; at <= text.size() && items.size() < kItemsMax;) {
       const size_t end = std::min(text.find(by, at), text.size());
       items.push_back(MakeString(std::string(text.substr(at, end - at)), string.decoded));
@@ -1264,6 +1437,7 @@ Value ConstantEvaluator::StringMethod(const Value& string, std::string_view meth
   }
   if (method == "indexOf" || method == "includes" || method == "lastIndexOf") {
     if (arguments.empty() || !arguments[0].IsString()) return {};
+    if (!ChargeSearch(text.size(), arguments[0].Text().size())) return {};
     const size_t from = static_cast<size_t>(std::clamp<int64_t>(number_at(1, 0), 0, size));
     const size_t at = method == "lastIndexOf" ? text.rfind(arguments[0].Text())
                                               : text.find(arguments[0].Text(), from);
@@ -1287,6 +1461,7 @@ Value ConstantEvaluator::StringMethod(const Value& string, std::string_view meth
   if (method == "repeat") {
     const int64_t times = number_at(0, 0);
     if (times < 0 || times * std::max<int64_t>(size, 1) > 100'000) return {};
+    if (!ChargeBytes(static_cast<size_t>(times * std::max<int64_t>(size, 1)))) return {};
     std::string repeated;
     for (int64_t i = 0; i < times; ++i) repeated += text;
     return MakeString(std::move(repeated), string.decoded);
@@ -1311,7 +1486,7 @@ Value ConstantEvaluator::StringMethod(const Value& string, std::string_view meth
       from = from.substr(1, from.size() - 3);
       all = true;
     }
-    if (from.empty()) return {};
+    if (from.empty() || !ChargeSearch(text.size(), from.size())) return {};
     std::string replaced;
     size_t at = 0;
     while (true) {
@@ -1320,9 +1495,10 @@ Value ConstantEvaluator::StringMethod(const Value& string, std::string_view meth
       replaced += text.substr(at, found - at);
       replaced += arguments[1].Text();
       at = found + from.size();
-      if (replaced.size() > limits_.string_bytes_max) return {};
+      if (replaced.size() > limits_.string_bytes_max) break;
       if (!all) break;
     }
+    if (!ChargeBytes(replaced.size()) || replaced.size() > limits_.string_bytes_max) return {};
     if (at == 0) return string;
     replaced += text.substr(at);
     const bool was_address = text.find("://") != std::string_view::npos;
@@ -1336,33 +1512,31 @@ Value ConstantEvaluator::StringMethod(const Value& string, std::string_view meth
 Value ConstantEvaluator::ArrayMethod(const Value& array, std::string_view method,
                                      const std::vector<Value>& arguments) {
   std::vector<Value>& items = array.heap->items;
-  if (static_cast<int64_t>(items.size()) / 16 > steps_left_) {
-    exhausted_ = true;
-    return {};
-  }
   Value undefined;
   undefined.type = Type::kUndefined;
-  // These cost their length.
-  if (method != "push" && method != "shift" && method != "pop") {
-    const auto cost = static_cast<int64_t>(items.size() / 16);
-    steps_left_ -= cost;
-    steps_left_total_ -= cost;
+  // All others cost their length.
+  if (method != "push" && method != "shift" && method != "pop" && !ChargeItems(items.size())) {
+    return {};
   }
   if (method == "push") {
+    array.heap->was_pushed = true;
     for (const Value& argument : arguments) {
-      if (items.size() < kItemsMax) items.push_back(argument);
+      if (items.size() < kItemsMax && TakeItems(1)) items.push_back(argument);
     }
     return MakeNumber(static_cast<double>(items.size()));
   }
   if (method == "shift") {
     if (items.empty()) return undefined;
+    // The others move up, which is faster than to look at each.
+    if (!Charge(static_cast<int64_t>(items.size() / 64))) return {};
+    array.heap->was_shifted = true;
     Value first = items.front();
     items.erase(items.begin());
-    steps_left_ -= static_cast<int64_t>(items.size() / 64);
+    ++items_left_;
     return first;
   }
   if (method == "unshift") {
-    if (items.size() + arguments.size() > kItemsMax) return {};
+    if (items.size() + arguments.size() > kItemsMax || !TakeItems(arguments.size())) return {};
     items.insert(items.begin(), arguments.begin(), arguments.end());
     return MakeNumber(static_cast<double>(items.size()));
   }
@@ -1370,18 +1544,19 @@ Value ConstantEvaluator::ArrayMethod(const Value& array, std::string_view method
     if (items.empty()) return undefined;
     Value last = items.back();
     items.pop_back();
+    ++items_left_;
     return last;
   }
   if (method == "reverse") {
     std::reverse(items.begin(), items.end());
-    array.heap->set.emplace_back("reversed", MakeBool(true));
+    array.heap->was_reversed = true;
     return array;
   }
   if (method == "join") {
     const std::string_view by =
         !arguments.empty() && arguments[0].IsString() ? arguments[0].Text() : ",";
     std::string joined;
-    bool decoded = FindSet(*array.heap, "reversed") != nullptr;
+    bool decoded = array.heap->was_reversed;
     bool partial = false;
     bool had_scheme = false;
     for (size_t i = 0; i < items.size(); ++i) {
@@ -1397,8 +1572,9 @@ Value ConstantEvaluator::ArrayMethod(const Value& array, std::string_view method
         joined += kUnknownPart;
         partial = true;
       }
-      if (joined.size() > limits_.string_bytes_max) return {};
+      if (joined.size() > limits_.string_bytes_max) break;
     }
+    if (!ChargeBytes(joined.size()) || joined.size() > limits_.string_bytes_max) return {};
     if (!had_scheme && joined.find("://") != std::string::npos) decoded = true;
     return MakeString(std::move(joined), decoded, partial);
   }
@@ -1415,13 +1591,17 @@ Value ConstantEvaluator::ArrayMethod(const Value& array, std::string_view method
     }
     to = std::clamp<int64_t>(to, from, size);
     std::vector<Value> part(items.begin() + from, items.begin() + to);
-    if (method == "splice") items.erase(items.begin() + from, items.begin() + to);
+    if (method == "splice") {
+      items.erase(items.begin() + from, items.begin() + to);
+      items_left_ += part.size();
+    }
     return MakeArray(std::move(part));
   }
   if (method == "concat") {
     std::vector<Value> all = items;
     for (const Value& argument : arguments) {
       if (argument.type == Type::kArray) {
+        if (!ChargeItems(argument.heap->items.size())) return {};
         all.insert(all.end(), argument.heap->items.begin(), argument.heap->items.end());
       } else {
         all.push_back(argument);
@@ -1432,9 +1612,9 @@ Value ConstantEvaluator::ArrayMethod(const Value& array, std::string_view method
   }
   if (method == "indexOf" && !arguments.empty() && arguments[0].IsString()) {
     for (size_t i = 0; i < items.size(); ++i) {
-      if (items[i].IsString() && items[i].Text() == arguments[0].Text()) {
-        return MakeNumber(static_cast<double>(i));
-      }
+      if (!items[i].IsString() || items[i].Text().size() != arguments[0].Text().size()) continue;
+      if (!ChargeBytes(items[i].Text().size())) return {};
+      if (items[i].Text() == arguments[0].Text()) return MakeNumber(static_cast<double>(i));
     }
     return MakeNumber(-1);
   }
@@ -1473,6 +1653,7 @@ Value ConstantEvaluator::ArrayMethod(const Value& array, std::string_view method
 }
 
 Value ConstantEvaluator::CallNative(std::string_view path, const std::vector<Value>& arguments) {
+  if (!ChargeItems(arguments.size()) || !ChargeBytes(TextBytes(arguments))) return {};
   const auto ends_with = [&](std::string_view tail) {
     return path == tail || (path.size() > tail.size() && path.ends_with(tail) &&
                             path[path.size() - tail.size() - 1] == '.');
@@ -1539,6 +1720,7 @@ Value ConstantEvaluator::CallNative(std::string_view path, const std::vector<Val
       at += 2;
     }
     if (base == 0) base = 10;
+    if (base < 2 || base > 36) return MakeNumber(std::nan(""));
     double number = 0;
     bool any = false;
     for (; at < text.size(); ++at) {
@@ -1608,6 +1790,7 @@ void ConstantEvaluator::AssignName(uint32_t identifier, const Value& value, Envi
     Environment* active = env;
     while (active != nullptr && active->scope != name.scope) active = active->parent;
     if (active != nullptr) {
+      if (!ChargeItems(active->names.size())) return;
       for (auto& [key, old] : active->names) {
         if (key == name.text) {
           old = value;
@@ -1618,7 +1801,7 @@ void ConstantEvaluator::AssignName(uint32_t identifier, const Value& value, Envi
     const auto found = first_binding_.find(name);
     const bool declares = found != first_binding_.end();
     if (declares && active != nullptr) {
-      active->names.emplace_back(name.text, value);
+      AddName(*active, name.text, value);
       return;
     }
     if (declares || name.scope == 0) break;
@@ -1646,15 +1829,21 @@ void ConstantEvaluator::Assign(uint32_t target, const Value& value, Environment*
   if (object.type == Type::kArray && IsArrayIndex(name)) {
     const auto index = static_cast<size_t>(std::atoi(name.c_str()));
     if (index > kItemsMax / 4) return;
-    if (index >= object.heap->items.size()) object.heap->items.resize(index + 1);
-    object.heap->items[index] = value;
+    std::vector<Value>& items = object.heap->items;
+    if (index >= items.size()) {
+      const size_t more = index + 1 - items.size();
+      if (!ChargeItems(more) || !TakeItems(more)) return;
+      items.resize(index + 1);
+    }
+    items[index] = value;
     return;
   }
+  if (!ChargeItems(object.heap->set.size())) return;
   if (Value* set = FindSet(*object.heap, name)) {
     *set = value;
     return;
   }
-  if (object.heap->set.size() < 1000) object.heap->set.emplace_back(name, value);
+  Store(*object.heap, name, value);
 }
 
 Value ConstantEvaluator::EvalAssignment(uint32_t node, Environment* env) {
@@ -1667,6 +1856,7 @@ Value ConstantEvaluator::EvalAssignment(uint32_t node, Environment* env) {
     const std::string_view operation =
         operator_node == 0 ? std::string_view() : tree_.TextOf(operator_node);
     const Value before = Eval(left, env);
+    if (!ChargeBytes(before.Text().size() + value.Text().size())) return {};
     const double a = ToNumber(before);
     const double b = ToNumber(value);
     const bool known = Decides(before) && Decides(value);
@@ -1825,6 +2015,7 @@ ConstantEvaluator::Flow ConstantEvaluator::ExecLoop(uint32_t node, Environment* 
         tree_.text()
             .substr(tree_.node(left).end, tree_.node(right).begin - tree_.node(left).end)
             .find("of") != std::string_view::npos;
+    if (!ChargeItems(over.heap->items.size())) return Flow::kStuck;
     const std::vector<Value> items = over.heap->items;
     for (size_t i = 0; i < items.size(); ++i) {
       if (!Step()) return Flow::kStuck;
@@ -1881,6 +2072,7 @@ ConstantEvaluator::Flow ConstantEvaluator::ExecSwitch(uint32_t node, Environment
     const uint32_t value_node = tree_.Child(entry, Field::kValue);
     if (!is_in && tree_.node(entry).kind == Kind::kCase && value_node != 0) {
       const Value value = Eval(value_node, env);
+      if (!ChargeBytes(value.Text().size())) return Flow::kStuck;
       is_in = value.type == subject.type &&
               (value.IsString() ? value.Text() == subject.Text()
                                 : value.type == Type::kNumber && value.number == subject.number);
@@ -1900,10 +2092,12 @@ ConstantEvaluator::Flow ConstantEvaluator::ExecSwitch(uint32_t node, Environment
 }
 
 // `(function (table, turns) { ... table.push(table.shift()) ... })(table, 0x123)`: run as it is, so
-// that the table is what the decoder is given.
+// that the table is what the decoder is given. Others have such words, too: what counts is that the
+// array that was handed over, or that comes of the function that was, has been rotated.
 void ConstantEvaluator::RunRotations() {
   const std::vector<SyntaxNode>& nodes = tree_.nodes();
-  for (uint32_t index = 0; index < nodes.size(); ++index) {
+  int tried = 0;
+  for (uint32_t index = 0; index < nodes.size() && tried < kRotationsMax; ++index) {
     if (nodes[index].kind != Kind::kCall) continue;
     const uint32_t callee = tree_.Child(index, Field::kFunction);
     if (callee == 0) continue;
@@ -1911,16 +2105,19 @@ void ConstantEvaluator::RunRotations() {
     if (!tree_.IsFunction(function)) continue;
     const std::string_view text = tree_.TextOf(function);
     if (text.size() > 4000) continue;
-    const size_t shift = text.find("shift");
-    if (shift == std::string_view::npos || text.find("push") == std::string_view::npos) continue;
+    if (text.find("shift") == std::string_view::npos || text.find("push") == std::string_view::npos)
+      continue;
     const uint32_t arguments = tree_.Child(index, Field::kArguments);
     if (arguments == 0 || tree_.ChildAt(arguments, 1) == 0) continue;
     if (nodes[arguments + 1].kind != Kind::kIdentifier) continue;
-    ++rotations_;
-    if (rotations_ > 8) continue;
+    ++tried;
     steps_left_ = std::min(kRotationSteps, steps_left_total_);
     depth_ = 0;
     Eval(index, nullptr);
+    Value table = Evaluate(arguments + 1, kTableSteps);
+    if (table.type == Type::kFunction) table = CallFunction(table, {});
+    if (table.type != Type::kArray) continue;
+    if (table.heap->was_shifted && table.heap->was_pushed) ++rotations_;
   }
 }
 

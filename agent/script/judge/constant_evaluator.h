@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -10,6 +11,8 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/time/time.h"
+#include "agent/script/judge/cpu_time.h"
 #include "agent/script/judge/syntax_tree.h"
 
 namespace skimwatch::script {
@@ -62,9 +65,12 @@ inline constexpr char kUnknownPart = '\x01';
 // Nothing outside is touched: what a page, a user or the network would give is unknown, and so is
 // all that depends on it. A name with several values has the one that is known, when it is one.
 //
-// Bounded: a number of steps for each question and for the whole, bytes of strings, depth of calls
-// and expressions. Beyond a bound, values are unknown and `exhausted` says so. Strings are bytes;
-// a character above U+00FF counts as its UTF-8 bytes. Thread-compatible.
+// Bounded: a number of steps for each question and for the whole, a time, bytes of strings, values
+// that are kept, depth of calls and expressions. What goes over bytes or values costs steps by
+// their number. Beyond a bound, values are unknown and `exhausted` says so; `spent` says that it is
+// a bound of the whole, so that every further constant is unknown. Memory is below 40 MiB of
+// strings and about 100 bytes for each value of `items_max`. Strings are bytes; a character above
+// U+00FF counts as its UTF-8 bytes. Thread-compatible.
 class ConstantEvaluator {
  public:
   struct Limits {
@@ -73,7 +79,12 @@ class ConstantEvaluator {
     size_t string_bytes_max = size_t{1} << 20;
     size_t string_bytes_total = size_t{32} << 20;
     size_t objects_max = 200'000;
+    // Values that are kept in arrays, objects and the names of calls.
+    size_t items_max = 2'000'000;
     int depth_max = 200;
+    // Nothing is worked out after it.
+    absl::Time deadline = absl::InfiniteFuture();
+    std::function<absl::Time()> now = ThreadCpuTime;
   };
 
   // `tree` must outlive this. Runs the functions that rotate a table of strings first.
@@ -88,7 +99,14 @@ class ConstantEvaluator {
   // Name of the property that a member or subscript expression reads; empty when it is not known.
   std::string PropertyOf(uint32_t node);
   bool exhausted() const { return exhausted_; }
-  // Functions that rotate a table of strings, as obfuscators put in.
+  // A bound of the whole is reached, `is_late` when it is the time.
+  bool spent() const { return spent_ || is_late_ || steps_left_total_ <= 0; }
+  bool is_late() const { return is_late_; }
+  // What is left of the bounds of the whole, for the constants of text that this script runs.
+  Limits Remaining() const;
+  // Takes off what `inner`, made with them, has used; its memory is given back with it.
+  void Spend(const ConstantEvaluator& inner);
+  // Functions that rotated a table of strings, as obfuscators put in.
   int rotations() const { return rotations_; }
 
  private:
@@ -109,7 +127,19 @@ class ConstantEvaluator {
     bool is_pending = false;
   };
 
-  bool Step();
+  bool Step() { return Charge(1); }
+  // Takes `steps`; false when there are not as many.
+  bool Charge(int64_t steps);
+  // Steps for going over so many bytes or values.
+  bool ChargeBytes(size_t bytes) { return Charge(static_cast<int64_t>(bytes / kBytesPerStep)); }
+  bool ChargeItems(size_t items) { return Charge(static_cast<int64_t>(items / kItemsPerStep)); }
+  // For looking for a pattern in a text by comparing it at each place.
+  bool ChargeSearch(size_t text_bytes, size_t pattern_bytes);
+  // Room for so many more values.
+  bool TakeItems(size_t items);
+  bool TakeBytes(size_t bytes);
+  void AddName(Environment& env, std::string_view name, const Value& value);
+  void Store(HeapObject& object, std::string_view name, const Value& value);
   Value Eval(uint32_t node, Environment* env);
   Value EvalBinary(uint32_t node, Environment* env);
   Value EvalUnary(uint32_t node, Environment* env);
@@ -122,6 +152,7 @@ class ConstantEvaluator {
   Value EvalIdentifier(uint32_t node, Environment* env);
   Value EvalBinding(const Name& name);
   Value MakeFunction(uint32_t node, Environment* env);
+  Value ResolveUrl(const std::vector<Value>& arguments);
   Value Property(const Value& object, std::string_view name);
   Value CallFunction(const Value& function, const std::vector<Value>& arguments);
   Value CallMethod(const Value& object, std::string_view method, std::vector<Value> arguments);
@@ -149,6 +180,9 @@ class ConstantEvaluator {
   HeapObject* NewObject();
   void RunRotations();
 
+  static constexpr size_t kBytesPerStep = 128;
+  static constexpr size_t kItemsPerStep = 16;
+
   const SyntaxTree& tree_;
   const Limits limits_;
   // The first binding of a name, and the next one of the same name by binding.
@@ -159,10 +193,17 @@ class ConstantEvaluator {
   std::deque<std::unique_ptr<Environment>> environments_;
   int64_t steps_left_ = 0;
   int64_t steps_left_total_;
+  // Steps until the clock is looked at.
+  int64_t steps_to_look_ = 0;
   size_t string_bytes_left_;
+  size_t items_left_;
+  // Each path once.
+  absl::flat_hash_map<std::string, std::shared_ptr<const std::string>> natives_;
   int depth_ = 0;
   int rotations_ = 0;
   bool exhausted_ = false;
+  bool spent_ = false;
+  bool is_late_ = false;
 };
 
 // A string in its quotes as the script means it, escapes undone; text without quotes is taken

@@ -13,8 +13,6 @@
 #include "agent/script/judge/card_redaction.h"
 #include "agent/script/judge/fact_rules.h"
 #include "agent/script/judge/shown_text.h"
-#include "proto/validation/card_digits.h"
-#include "proto/validation/text.h"
 
 namespace skimwatch::script {
 namespace {
@@ -206,9 +204,7 @@ class Search {
         std::string_view(redacted_.text).substr(span.begin, span.end - span.begin);
     if (name == "external_host" && raw.find(kNamespaceHost) != std::string_view::npos) return;
     std::string excerpt = ShownText(raw);
-    validation::CutUtf8(excerpt, FactFinder::kExcerptBytesMax);
-    // A long run of digits is no number, and its beginning alone may look like one.
-    validation::MaskCardNumbers(excerpt);
+    MaskAndCut(excerpt, FactFinder::kExcerptBytesMax);
     if (!seen_.insert(absl::StrCat(std::string(name), "\n", excerpt)).second) return;
     ++count;
     v1::ScriptFact& fact = facts_.emplace_back();

@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "absl/strings/str_cat.h"
-#include "proto/validation/text.h"
+#include "agent/script/judge/shown_text.h"
 
 namespace skimwatch::script {
 namespace {
@@ -14,7 +14,8 @@ constexpr size_t kReasonsMax = 32;
 constexpr size_t kReasonBytesMax = 240;
 // Below it, a script is another one rather than another version.
 constexpr uint32_t kKnownPercent = 20;
-constexpr int kFarDistance = 200;
+constexpr int kFarDistance = 100;
+constexpr uint32_t kKeptPercent = 30;
 
 using Facts = std::vector<v1::ScriptFact>;
 
@@ -98,21 +99,25 @@ class Grader {
       if (new_host_ == nullptr) new_host_ = &fact;
       if (LoadsCode(fact.excerpt()) && loads_ == nullptr) loads_ = &fact;
     }
+    knew_cards_ =
+        Find(evidence_.facts, {"card_field_read", "card_pattern", "luhn_structure"}) != nullptr;
     obfuscated_ = FindWith(gained_, "obfuscator",
                            {"hexadecimal names", "rotated table", "control-flow", "order of"});
     Critical();
     High();
     Medium();
     if (judgement_.reasons.empty()) Low();
-    for (std::string& reason : judgement_.reasons) validation::CutUtf8(reason, kReasonBytesMax);
+    for (std::string& reason : judgement_.reasons) {
+      // What is harmless in two excerpts may be a number side by side.
+      MaskAndCut(reason, kReasonBytesMax);
+    }
     if (judgement_.reasons.size() > kReasonsMax) judgement_.reasons.resize(kReasonsMax);
     return std::move(judgement_);
   }
 
  private:
   void Say(v1::Severity severity, std::initializer_list<const v1::ScriptFact*> facts) {
-    std::string reason =
-        evidence_.change == v1::ScriptChange::CHANGE_ADDED ? "new script: " : "gained: ";
+    std::string reason = StartOfReason();
     bool first = true;
     for (const v1::ScriptFact* fact : facts) {
       if (fact == nullptr) continue;
@@ -126,8 +131,14 @@ class Grader {
     Note(severity, std::move(reason));
   }
 
+  const char* StartOfReason() const {
+    return evidence_.change == v1::ScriptChange::CHANGE_ADDED ? "new script: " : "gained: ";
+  }
+
   void Note(v1::Severity severity, std::string reason) {
     if (judgement_.reasons.empty()) judgement_.severity = severity;
+    // Less grave ones would not be shown.
+    if (judgement_.reasons.size() >= kReasonsMax) return;
     if (std::find(judgement_.reasons.begin(), judgement_.reasons.end(), reason) ==
         judgement_.reasons.end()) {
       judgement_.reasons.push_back(std::move(reason));
@@ -168,9 +179,7 @@ class Grader {
     if (visitors != nullptr && (sends_ != nullptr || takes_ != nullptr)) {
       Say(kCritical, {visitors, takes_, sends_});
     }
-    const bool knew_cards =
-        Find(evidence_.facts, {"card_field_read", "card_pattern", "luhn_structure"}) != nullptr;
-    if (knew_cards && new_host_ != nullptr) Say(kCritical, {new_host_});
+    if (knew_cards_ && new_host_ != nullptr) Say(kCritical, {new_host_});
     for (const std::string& rule : evidence_.critical_rules) {
       Note(kCritical, absl::StrCat("matches the rule ", rule));
     }
@@ -179,6 +188,7 @@ class Grader {
   void High() {
     constexpr v1::Severity kHigh = v1::SEVERITY_HIGH;
     if (new_host_ != nullptr) Say(kHigh, {new_host_});
+    if (knew_cards_) NameHosts(kHigh);
     for (const v1::ScriptFact& fact : gained_) {
       // Large libraries have constants that take long, too.
       if (fact.excerpt() == "constants beyond bounds") continue;
@@ -191,7 +201,15 @@ class Grader {
     }
   }
 
+  // Of a sink whose form is not known, the host is.
+  void NameHosts(v1::Severity severity) {
+    for (const std::string& host : evidence_.named_hosts) {
+      Note(severity, absl::StrCat(StartOfReason(), "names ", host, ", a host never seen"));
+    }
+  }
+
   void Medium() {
+    NameHosts(v1::SEVERITY_MEDIUM);
     for (const v1::ScriptFact& fact : gained_) {
       if (IsOneOf(fact.name(), {"sink", "destination", "input_listener", "form_read",
                                 "storage_read", "checkout_check"})) {
@@ -204,8 +222,10 @@ class Grader {
       return;
     }
     const v1::ScriptLikeness& likeness = evidence_.likeness;
-    if (!likeness.same_structure() && likeness.functions_percent() < kKnownPercent &&
-        likeness.tlsh_distance() > kFarDistance) {
+    // A text that is too short for a digest has no distance.
+    const bool is_far = likeness.tlsh_distance() < 0 ? evidence_.kept_percent < kKeptPercent
+                                                     : likeness.tlsh_distance() > kFarDistance;
+    if (!likeness.same_structure() && likeness.functions_percent() < kKnownPercent && is_far) {
       Note(v1::SEVERITY_MEDIUM,
            absl::StrCat("another script under this name: ", likeness.functions_percent(),
                         " % of its functions are as before"));
@@ -231,6 +251,7 @@ class Grader {
   const v1::ScriptFact* new_host_ = nullptr;
   const v1::ScriptFact* loads_ = nullptr;
   const v1::ScriptFact* obfuscated_ = nullptr;
+  bool knew_cards_ = false;
 };
 
 }  // namespace

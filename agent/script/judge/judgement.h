@@ -1,6 +1,7 @@
 #ifndef SKIMWATCH_AGENT_SCRIPT_JUDGE_JUDGEMENT_H_
 #define SKIMWATCH_AGENT_SCRIPT_JUDGE_JUDGEMENT_H_
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -18,7 +19,11 @@ struct Evidence {
   std::vector<v1::ScriptFact> gained;
   // Hosts of gained destinations that the version before does not name anywhere.
   absl::flat_hash_set<std::string> new_hosts;
+  // Hosts that its text names and the version before does not, whatever it does with them.
+  std::vector<std::string> named_hosts;
   v1::ScriptLikeness likeness;
+  // Of the bytes of the version before, those that still stand at the beginning and the end.
+  uint32_t kept_percent = 0;
   // Rules of the users' or ours that match now, did not before, and call that critical.
   std::vector<std::string> critical_rules;
 };
@@ -35,9 +40,9 @@ struct Judgement {
 //             what is typed and sends it to a host never seen; it loads code from such a host; it
 //             runs decoded text; it hides in an obfuscator's table, or from developer tools or from
 //             all but search engines' visitors, and sends or listens
-//   high      one of these parts alone
-//   medium    new sinks, listeners or reads without card data or new hosts; or hardly a function is
-//             as before
+//   high      one of these parts alone; or it names a host never seen and knows cards
+//   medium    new sinks, listeners or reads without card data or new hosts; or it names a host
+//             never seen; or hardly a function is as before and the text is another
 //   low       nothing of that is new: a rebuilt bundle, a version bump
 //
 // How much of the text changed does not count. Of proposed, restored and removed scripts the

@@ -3,12 +3,14 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "absl/time/time.h"
+#include "agent/script/judge/cpu_time.h"
 #include "agent/script/judge/fact_finder.h"
 #include "agent/script/judge/script_shape.h"
 #include "agent/script/judge/similarity.h"
@@ -26,7 +28,11 @@ struct ScriptAnalysis {
   // Bytes that are no JavaScript; code around them was read.
   uint64_t error_bytes = 0;
   bool is_parsed = false;
-  // Why it was not, or not to the end.
+  // Reading took too long, or there were too many facts: some of its behaviour is not there.
+  bool is_cut = false;
+  // Its constants went beyond the evaluator's bounds for a whole script.
+  bool is_spent = false;
+  // Why it was not parsed, or not read to the end.
   std::string not_judged;
 };
 
@@ -48,6 +54,11 @@ class ScriptJudge {
     // A larger script is judged by its cheap facts alone.
     size_t parse_bytes_max = size_t{4} << 20;
     absl::Duration parse_time_max = absl::Seconds(20);
+    // One with more parts counts as one that can't be parsed.
+    uint32_t parse_nodes_max = 20'000'000;
+    // Of the processor, for what a script does once it is parsed; `now` is its clock.
+    absl::Duration read_time_max = absl::Seconds(10);
+    std::function<absl::Time()> now = ThreadCpuTime;
     // Empty for the bundled rules alone.
     std::string yara_folder;
     absl::Duration yara_time_max = absl::Seconds(10);
@@ -62,7 +73,7 @@ class ScriptJudge {
   };
 
   struct Stats {
-    // Versions that were not parsed: above the limit, or taking too long.
+    // Versions that were not parsed or not read to the end: above a limit, or taking too long.
     uint64_t too_large = 0;
     uint64_t too_slow = 0;
     // Texts that the rules did not get through in time.
@@ -80,16 +91,25 @@ class ScriptJudge {
 
   ScriptAnalysis Analyse(std::string_view text) const;
 
+  // Whether a script that can be relied on names a host.
+  using KnowsHost = std::function<bool(const std::string& host)>;
+
   // Sets in `change`, whose kind is set, what was found: facts and gained facts, functions,
   // likeness, reasons and what was not judged. `previous` has no text where there is none to
   // compare with. A change that is not judged by behaviour gets the verdict of its cheap facts
-  // (verdict.h), as proposed, restored and removed scripts do.
-  v1::Severity Judge(const Version& previous, const Version& current,
-                     v1::ScriptChange& change) const;
+  // (verdict.h), as proposed, restored and removed scripts do; one that is read less far than the
+  // version before gets at least that. Of a script without a version before, a host that
+  // `knows_host` is not a new one.
+  v1::Severity Judge(const Version& previous, const Version& current, v1::ScriptChange& change,
+                     const KnowsHost& knows_host = {}) const;
 
   Stats GetStats() const;
 
  private:
+  // Rules that match `current` and not `previous`, by the rules of now: those of the facts may have
+  // been others.
+  std::vector<RuleMatch> GainedRules(const Version& previous, const Version& current) const;
+
   const Options options_;
   const FactFinder finder_;
   const std::unique_ptr<YaraRules> rules_;

@@ -7,8 +7,6 @@
 #include "agent/script/judge/html_scanner.h"
 #include "agent/script/judge/shown_text.h"
 #include "agent/script/judge/web_address.h"
-#include "proto/validation/card_digits.h"
-#include "proto/validation/text.h"
 
 namespace skimwatch::script {
 namespace {
@@ -140,9 +138,7 @@ Source ReadSource(const PageAttribute& source) {
 // As a fact may show it.
 std::string ShownHost(std::string_view host) {
   std::string shown = ShownText(host);
-  validation::MaskCardNumbers(shown);
-  validation::CutUtf8(shown, FactFinder::kExcerptBytesMax);
-  validation::MaskCardNumbers(shown);
+  MaskAndCut(shown, FactFinder::kExcerptBytesMax);
   return shown;
 }
 

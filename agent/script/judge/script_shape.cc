@@ -11,8 +11,6 @@
 #include "absl/strings/numbers.h"
 #include "agent/script/judge/constant_evaluator.h"
 #include "agent/script/judge/shown_text.h"
-#include "proto/validation/card_digits.h"
-#include "proto/validation/text.h"
 
 namespace skimwatch::script {
 namespace {
@@ -400,8 +398,7 @@ class Shaper {
     std::string text = ShownText(tree_.TextOf(name).substr(0, kNameBytesMax * 2));
     std::replace(text.begin(), text.end(), '\n', ' ');
     std::replace(text.begin(), text.end(), '\t', ' ');
-    validation::CutUtf8(text, kNameBytesMax);
-    validation::MaskCardNumbers(text);
+    MaskAndCut(text, kNameBytesMax);
     return text;
   }
 
@@ -517,9 +514,8 @@ Pairing PairUp(const std::vector<FunctionShape>& previous,
 }
 
 std::string Excerpt(std::string_view text) {
-  std::string shown = ShownText(text.substr(0, kExcerptBytesMax));
-  validation::CutUtf8(shown, kExcerptBytesMax);
-  validation::MaskCardNumbers(shown);
+  std::string shown = ShownText(text.substr(0, kExcerptBytesMax * 2));
+  MaskAndCut(shown, kExcerptBytesMax);
   return shown;
 }
 
@@ -561,6 +557,8 @@ void CompareShapes(const ScriptShape& previous, std::string_view previous_text,
     }
     if (const uint32_t p = pairing.changed_from[c]; p != kNone) {
       ++changed;
+      // Functions are in one another: to compare each whole would take the square of their depth.
+      if (change.functions_size() >= static_cast<int>(kListedMax)) continue;
       const std::string_view now = text_of(current_text, function);
       const std::string_view before = text_of(previous_text, previous.functions[p]);
       const size_t common = std::min(now.size(), before.size());

@@ -1,6 +1,8 @@
 #include "agent/script/judge/shown_text.h"
 
 #include "proto/text/utf8.h"
+#include "proto/validation/card_digits.h"
+#include "proto/validation/text.h"
 
 namespace skimwatch::script {
 namespace {
@@ -32,6 +34,12 @@ std::string ShownText(std::string_view text) {
     at += size;
   }
   return shown;
+}
+
+void MaskAndCut(std::string& text, size_t bytes_max) {
+  validation::MaskCardNumbers(text);
+  validation::CutUtf8(text, bytes_max);
+  validation::MaskCardNumbers(text);
 }
 
 }  // namespace skimwatch::script

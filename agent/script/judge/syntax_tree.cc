@@ -2,6 +2,7 @@
 
 #include <tree_sitter/api.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
@@ -184,6 +185,9 @@ bool IsLeaf(Kind kind) {
   }
 }
 
+// Patterns that a node is in at most, on average.
+constexpr size_t kPatternsPerNode = 4;
+
 }  // namespace
 
 absl::StatusOr<SyntaxTree> SyntaxTree::Parse(std::string_view text, const Options& options) {
@@ -195,7 +199,9 @@ absl::StatusOr<SyntaxTree> SyntaxTree::Parse(std::string_view text, const Option
   if (!ts_parser_set_language(parser.get(), tree_sitter_javascript())) {
     return absl::InternalError("the grammar is of another tree-sitter");
   }
-  ts_parser_set_timeout_micros(parser.get(), absl::ToInt64Microseconds(options.time_max));
+  // To the parser 0 is no limit.
+  ts_parser_set_timeout_micros(parser.get(),
+                               std::max<int64_t>(absl::ToInt64Microseconds(options.time_max), 1));
   const std::unique_ptr<TSTree, TreeDeleter> tree(ts_parser_parse_string(
       parser.get(), nullptr, text.data(), static_cast<uint32_t>(text.size())));
   if (tree == nullptr) {
@@ -315,11 +321,17 @@ void SyntaxTree::BindNames(uint32_t pattern, uint32_t scope, uint32_t value) {
     return;
   }
   // Defaults inside are looked at as names too, which makes such a name unknown at worst.
+  // Those of functions and classes have patterns of their own, which are looked at by themselves.
   for (uint32_t index = pattern; index < nodes_[pattern].next; ++index) {
     const Kind kind = nodes_[index].kind;
-    if (kind == Kind::kFunction || kind == Kind::kArrow) {
+    if (IsFunction(index) || kind == Kind::kClass) {
       index = nodes_[index].next - 1;
       continue;
+    }
+    // What the parser did not understand may have one in another.
+    if (++pattern_nodes_ > nodes_.size() * kPatternsPerNode) {
+      truncated_ = true;
+      return;
     }
     if (kind == Kind::kIdentifier || kind == Kind::kShorthand) {
       bindings_.push_back({.scope = scope, .name = index, .value = 0});

@@ -192,6 +192,7 @@ class SyntaxTree {
 
   // Bytes of the text that are no JavaScript that tree-sitter knows.
   uint64_t error_bytes() const { return error_bytes_; }
+  // Nodes or names were left out.
   bool truncated() const { return truncated_; }
 
  private:
@@ -201,6 +202,8 @@ class SyntaxTree {
   std::vector<Scope> scopes_;
   uint64_t error_bytes_ = 0;
   bool truncated_ = false;
+  // Looked at for names.
+  size_t pattern_nodes_ = 0;
 
   void Build(void* tree, uint32_t nodes_max);
   void Bind();

@@ -11,12 +11,17 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "agent/script/judge/shown_text.h"
+#include "spdlog/spdlog.h"
 
 namespace skimwatch::script {
 namespace {
 
 // Matches of one text.
 constexpr size_t kMatchesMax = 64;
+// At one time.
+constexpr size_t kErrorsLogged = 10;
+constexpr size_t kErrorBytesMax = 400;
 
 // libyara counts its users; one for the whole program, never given back.
 void InitializeOnce() {
@@ -178,6 +183,19 @@ std::string YaraRules::Fingerprint(std::vector<std::string>& files, std::string&
   return fingerprint;
 }
 
+void YaraRules::SetErrors(std::vector<std::string> errors) {
+  if (errors == stats_.errors) return;
+  const size_t logged = std::min(errors.size(), kErrorsLogged);
+  for (size_t i = 0; i < logged; ++i) {
+    spdlog::warn("scripts: YARA rules: {}", ShownText(errors[i].substr(0, kErrorBytesMax)));
+  }
+  if (errors.size() > logged) {
+    spdlog::warn("scripts: YARA rules: {} more errors", errors.size() - logged);
+  }
+  if (errors.empty()) spdlog::info("scripts: YARA rules: all are read");
+  stats_.errors = std::move(errors);
+}
+
 void YaraRules::Reload() {
   checked_ = absl::Now();
   std::vector<std::string> files;
@@ -188,7 +206,7 @@ void YaraRules::Reload() {
     errors.push_back(unreadable);
     // What was there before goes on; at the start there are the bundled ones.
     if (rules_ != nullptr) {
-      stats_.errors = std::move(errors);
+      SetErrors(std::move(errors));
       fingerprint_.clear();
       return;
     }
@@ -222,7 +240,7 @@ void YaraRules::Reload() {
   rules_ = YaraRuleSet::Compile(sources, errors);
   fingerprint_ = fingerprint;
   stats_.rules = rules_->rules();
-  stats_.errors = std::move(errors);
+  SetErrors(std::move(errors));
   ++stats_.reloads;
 }
 

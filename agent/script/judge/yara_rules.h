@@ -56,7 +56,8 @@ class YaraRuleSet {
 
 // The rules that come with the program, and those of the users' folder: `*.yar` and `*.yara` in it.
 // The folder is looked at again when `recheck` has passed, and compiled anew when a file of it
-// came, went or changed; while the folder can't be read, the rules stay. Thread-safe.
+// came, went or changed; while the folder can't be read, the rules stay. What is wrong is logged
+// when it changes. Thread-safe.
 class YaraRules {
  public:
   struct Options {
@@ -81,6 +82,7 @@ class YaraRules {
   Stats GetStats() const;
 
  private:
+  void SetErrors(std::vector<std::string> errors) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Reload() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // What tells whether the folder is as it was.
   std::string Fingerprint(std::vector<std::string>& files, std::string& error) const;

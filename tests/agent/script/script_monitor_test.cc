@@ -96,6 +96,18 @@ TEST_F(ScriptMonitorTest, SaysWithinASecondThatAChatScriptBecameASkimmer) {
   EXPECT_THAT(change.change.diff(), HasSubstr("x.evil.example"));
 }
 
+TEST_F(ScriptMonitorTest, AnAddedScriptThatUsesTheRootsHostsIsNoAlarm) {
+  root_.Write("app.js", "fetch('https://api.shop.example/session');");
+  Start();
+  const std::string cart = "document.querySelector('#qty').addEventListener('change',function(){";
+  root_.Write("cart.js", absl::StrCat(cart, "fetch('https://api.shop.example/cart')});"));
+  ASSERT_TRUE(sink_.WaitForSize(2));
+  EXPECT_EQ(sink_.Last("cart.js").severity, v1::SEVERITY_MEDIUM);
+  root_.Write("cart2.js", absl::StrCat(cart, "fetch('https://api.evil.example/cart')});"));
+  ASSERT_TRUE(sink_.WaitForSize(3));
+  EXPECT_EQ(sink_.Last("cart2.js").severity, v1::SEVERITY_CRITICAL);
+}
+
 TEST_F(ScriptMonitorTest, ApprovedBytesAreRestoredAndOtherBytesCompareWithTheApproved) {
   root_.Write("a.js", "good");
   Start();

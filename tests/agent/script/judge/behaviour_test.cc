@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -174,6 +175,94 @@ TEST(Behaviour, ShowsNoCardNumberThatWasHidden) {
                  "var s = atob('aHR0cHM6Ly9hLmV4YW1wbGUvNDExMTExMTExMTExMTExMQ==')")) {
     EXPECT_THAT(fact, Not(testing::HasSubstr("411111111111")));
   }
+}
+
+// What has been put together is in no source, so each excerpt is looked at by itself. The number is
+// 5555555555554444, a published test number.
+TEST(Behaviour, ShowsNoCardNumberThatWasPutTogether) {
+  const std::string padding(120 - std::string("#card-number-").size() - 15, 'x');
+  for (const std::string& script : {
+           // In hexadecimal.
+           std::string(
+               "document.querySelector('#card-number-35353535353535'+'353535353534343434')"),
+           std::string(
+               "document.getElementById('card-number-35353535353535'+'353535353534343434')"),
+           std::string("window['card-number-35353535353535'+'353535353534343434']"),
+           std::string("$('#pay-35353535353535'+'353535353534343434').on('change', f)"),
+           std::string("$('#pay').on('change', '#f-35353535353535'+'353535353534343434', f)"),
+           std::string("fetch('https://35353535353535'+'353535353534343434.example/')"),
+           std::string("document.createElement('x35353535353535'+'353535353534343434').src='//"
+                       "a.example/'+b"),
+           std::string("var s = '\\x35353535353535353' + 'card-number'"),
+           // In base64, which is in lower case hardly another.
+           std::string("document.querySelector('#card-number NTU1NTU1NTU1'+'NTU1NDQ0NA==')"),
+           // At the cut.
+           "document.querySelector('#card-number-" + padding + "55555555'+'55554444')",
+           "document.querySelector('#card-number-" + padding + "5555'+'5555 5555 4444')",
+       }) {
+    const std::vector<std::string> facts = Behaviour(script);
+    EXPECT_THAT(facts, Not(IsEmpty())) << script;
+    for (const std::string& fact : facts) {
+      EXPECT_THAT(fact, Not(testing::HasSubstr("3535353535353535353535"))) << script;
+      EXPECT_THAT(fact, Not(testing::HasSubstr("ntu1ntu1ntu1ntu1"))) << script;
+      EXPECT_THAT(fact, Not(testing::HasSubstr("55555555555"))) << script;
+      EXPECT_THAT(fact, Not(testing::HasSubstr("5555 5555 "))) << script;
+    }
+  }
+}
+
+TEST(Behaviour, KeepsEveryFactAndSaysWhenThereAreMore) {
+  std::string script;
+  for (int i = 0; i < 500; ++i) absl::StrAppend(&script, "fetch('https://h", i, ".example/');");
+  const absl::StatusOr<SyntaxTree> tree = SyntaxTree::Parse(script, {});
+  BehaviourLeftOut left_out;
+  // With the sink.
+  EXPECT_EQ(FindBehaviour(*tree, {}, &left_out).size(), 501U);
+  EXPECT_FALSE(left_out.facts);
+  EXPECT_EQ(FindBehaviour(*tree, {.facts_max = 100}, &left_out).size(), 100U);
+  EXPECT_TRUE(left_out.facts);
+  EXPECT_FALSE(left_out.is_late);
+}
+
+TEST(Behaviour, SharesItsBoundsWithTheTextThatIsRun) {
+  // Each text may cost as much as a question, and all of them together what a script may.
+  std::string script;
+  for (int i = 0; i < 60; ++i) {
+    absl::StrAppend(&script, "eval('function f(n){for(;;){}} fetch(f(", i, "));');");
+  }
+  BehaviourLeftOut left_out;
+  FindBehaviour(*SyntaxTree::Parse(script, {}), {}, &left_out);
+  EXPECT_TRUE(left_out.constants);
+  FindBehaviour(*SyntaxTree::Parse("eval('fetch(1) + fetch(2)')", {}), {}, &left_out);
+  EXPECT_FALSE(left_out.constants);
+  // Deeper than text is looked into.
+  std::string deep = "fetch('https://a.example/x')";
+  for (int i = 0; i < 5; ++i) {
+    deep = absl::StrCat("eval(", "decodeURIComponent('",
+                        absl::StrReplaceAll(deep, {{"%", "%25"}, {"'", "%27"}}), "'))");
+  }
+  FindBehaviour(*SyntaxTree::Parse(deep, {}), {}, &left_out);
+  EXPECT_TRUE(left_out.constants);
+}
+
+TEST(Behaviour, EndsAtTheDeadline) {
+  std::string script;
+  for (int i = 0; i < 2000; ++i) absl::StrAppend(&script, "fetch('https://h", i, ".example/');");
+  absl::Time now = absl::UnixEpoch();
+  const BehaviourLimits limits{.deadline = now + absl::Seconds(5), .now = [&now] {
+                                 now += absl::Seconds(1);
+                                 return now;
+                               }};
+  BehaviourLeftOut left_out;
+  EXPECT_LT(FindBehaviour(*SyntaxTree::Parse(script, {}), limits, &left_out).size(), 2000U);
+  EXPECT_TRUE(left_out.is_late);
+}
+
+TEST(Behaviour, ReadsListenersOfManyEventsInLinearTime) {
+  std::string events;
+  for (int i = 0; i < 3000; ++i) events += "click ";
+  const std::string script = absl::StrCat("$('#x').on('", events, "', 's'.repeat(1e5), f)");
+  EXPECT_THAT(Behaviour(script), IsEmpty());
 }
 
 TEST(GainedBehaviour, CountsHowOften) {

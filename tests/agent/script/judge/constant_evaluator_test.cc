@@ -1,8 +1,10 @@
 #include "agent/script/judge/constant_evaluator.h"
 
+#include <fstream>
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "agent/script/judge/cpu_time.h"
 #include "gtest/gtest.h"
 
 namespace skimwatch::script {
@@ -15,6 +17,8 @@ struct Probed {
   std::string text;
   Value value;
   bool exhausted = false;
+  bool spent = false;
+  bool is_late = false;
 };
 
 Probed Probe(const std::string& script, const ConstantEvaluator::Limits& limits = {}) {
@@ -30,7 +34,18 @@ Probed Probe(const std::string& script, const ConstantEvaluator::Limits& limits 
     probed.text = probed.value.Text();
   }
   probed.exhausted = constants.exhausted();
+  probed.spent = constants.spent();
+  probed.is_late = constants.is_late();
   return probed;
+}
+
+// The most memory that the process had.
+uint64_t PeakMebibytes() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.rfind("VmHWM:", 0) == 0) return std::stoull(line.substr(6)) / 1024;
+  }
+  return 0;
 }
 
 TEST(ConstantEvaluator, FoldsTheWaysToWriteAnAddress) {
@@ -57,6 +72,12 @@ TEST(ConstantEvaluator, FoldsTheWaysToWriteAnAddress) {
       "'h-t-t-p-s-:-/-/-a-.-e-x-a-m-p-l-e-/-x'.replace(/-/g, '')",
       "'HTTPS://A.EXAMPLE/X'.toLowerCase()",
       "(0, 'https://a.example/x')",
+      "new Request('https://a.example/x', { method: 'POST' })",
+      "new URL('https://a.example/x')",
+      "new URL('/x', 'https://a.example')",
+      "new URL('/x', 'https://a.example/y/z?/q')",
+      "new URL('x', 'https://a.example/y?/q').href",
+      "new URL('https://a.example/x', 'https://b.example').toString()",
       "true ? 'https://a.example/x' : 'other'",
       "undefinedThing || 'https://a.example/x'",
       "({ host: 'https://a.example', path: '/x' }).host + '/x'",
@@ -138,18 +159,116 @@ TEST(ConstantEvaluator, FollowsADecoderThatReplacesItself) {
 }
 
 TEST(ConstantEvaluator, IsBoundedByStepsDepthAndBytes) {
-  for (const char* script : {
-           "function f() { while (true) {} } probe(f());",
-           "function f(n) { return f(n + 1); } probe(f(0));",
-           "function f() { var s = 'ab'; for (;;) s += s; return s; } probe(f());",
-           "function f() { var a = []; for (;;) a.push(a); } probe(f());",
-           "var a = b, b = a; probe(a);",
-           "probe('x'.repeat(1e9));",
-           "probe(new Array(1e9).join('x'));",
+  // In all of them an array grows, is copied or kept, or a call costs more than it looks.
+  const std::string array = "function f(n) { var a = []; a[25000] = 1; ";
+  const std::string text =
+      "function f(n) { var a = 'a'.repeat(1e5), s = a+a+a+a+a+a+a+a+a+a, p = a+a+a+a+a+'b'; ";
+  for (const std::string& script : {
+           std::string("function f() { while (true) {} } probe(f());"),
+           std::string("function f(n) { return f(n + 1); } probe(f(0));"),
+           std::string("function f() { var s = 'ab'; for (;;) s += s; return s; } probe(f());"),
+           std::string("function f() { var a = []; for (;;) a.push(a); } probe(f());"),
+           std::string("var a = b, b = a; probe(a);"),
+           std::string("probe('x'.repeat(1e9));"),
+           std::string("probe(new Array(1e9).join('x'));"),
+           std::string("probe(new Array(NaN)); probe(new Array(-1)); probe(new Array(1 / 0));"),
+           std::string("probe((0 / 0).toString(16)); probe((1 / 0).toString(36));"),
+           std::string(
+               "probe('ab'.slice(NaN, 1 / 0) + 'ab'.repeat(NaN) + 'a'.padStart(NaN, 'b'));"),
+           std::string("probe(parseInt('~~', 1e9));"),
+           std::string("function f(n) { var a = []; a[0] = a; return a - 1; } probe(f(1));"),
+           std::string("function f(n) { var a = [], b = [a]; a[0] = b; return +a; } probe(f(1));"),
+           array + "for (;;) { var b = [...a]; } } probe(f(1));",
+           array +
+               "for (;;) { var b = g(...a); } } function g() { return arguments; } probe(f(1));",
+           array + "for (;;) { var b = []; b[25000] = 1; } } probe(f(1));",
+           array + "for (;;) { var b = a.slice(); } } probe(f(1));",
+           array + "for (;;) { for (var x of a) { break; } } } probe(f(1));",
+           array + "a = a.concat(a, a, a); for (;;) a.push(a.shift()); } probe(f(1));",
+           array + "for (;;) a.reverse(); } probe(f(1));",
+           text + "for (;;) s.indexOf(p); } probe(f(1));",
+           text + "for (;;) s.lastIndexOf(p); } probe(f(1));",
+           text + "for (;;) s.replace(p, ''); } probe(f(1));",
+           text + "for (;;) s.split(p); } probe(f(1));",
+           text + "for (;;) s.toLowerCase(); } probe(f(1));",
+           text + "for (;;) s + s + s; } probe(f(1));",
+           text + "for (;;) s == a; } probe(f(1));",
+           text + "for (;;) { var o = {}; o[s] = 1; } } probe(f(1));",
+           text + "for (;;) document[s]; } probe(f(1));",
+           std::string("function f(n) { for (var i = 0;; i++) [document['a'.repeat(390) + i]]; } "
+                       "probe(f(1));"),
        }) {
-    EXPECT_FALSE(Probe(script).value.IsString() && Probe(script).text.size() > 2'000'000) << script;
+    const absl::Time start = ThreadCpuTime();
+    const uint64_t peak = PeakMebibytes();
+    const Probed probed = Probe(script);
+    EXPECT_FALSE(probed.value.IsString() && probed.text.size() > 2'000'000) << script;
+    // Seconds on the slowest of machines and under sanitizers; without a bound it is hours.
+    EXPECT_LT(ThreadCpuTime() - start, absl::Seconds(20)) << script;
+    EXPECT_LT(PeakMebibytes() - peak, 900U) << script;
   }
   EXPECT_TRUE(Probe("function f() { while (true) {} } probe(f());").exhausted);
+}
+
+TEST(ConstantEvaluator, TellsASpentWholeFromASpentQuestion) {
+  const std::string burns = "function f(n) { while (true) {} } probe(f(1)); ";
+  const Probed one = Probe(burns + "probe('a' + 'b');");
+  EXPECT_TRUE(one.exhausted);
+  EXPECT_FALSE(one.spent);
+  EXPECT_EQ(one.text, "ab");
+  const Probed all = Probe(burns + "probe('a' + 'b');", {.steps_total = 100'000});
+  EXPECT_TRUE(all.spent);
+  EXPECT_FALSE(all.value.IsKnown());
+  // Of each bound of the whole.
+  EXPECT_TRUE(Probe("probe([1, 2, 3]);", {.items_max = 2}).spent);
+  EXPECT_TRUE(Probe("probe('abcd');", {.string_bytes_total = 2}).spent);
+  EXPECT_TRUE(Probe("probe([[1], [2]]);", {.objects_max = 1}).spent);
+  EXPECT_FALSE(Probe("probe([[1], 'abcd']);").spent);
+}
+
+TEST(ConstantEvaluator, EndsAtTheDeadline) {
+  absl::Time now = absl::UnixEpoch();
+  const ConstantEvaluator::Limits limits{.deadline = now + absl::Seconds(5), .now = [&now] {
+                                           now += absl::Seconds(1);
+                                           return now;
+                                         }};
+  const Probed probed =
+      Probe("function f(n) { while (true) {} } probe(f(1)); probe('a' + 'b');", limits);
+  EXPECT_TRUE(probed.is_late);
+  EXPECT_TRUE(probed.spent);
+  EXPECT_FALSE(probed.value.IsKnown());
+  // Not asked much more often than it takes to see it.
+  EXPECT_LE(now, absl::UnixEpoch() + absl::Seconds(6));
+}
+
+TEST(ConstantEvaluator, CountsOnlyRotationsOfTheTableThatIsHandedOver) {
+  const auto rotations = [](const std::string& script) {
+    const absl::StatusOr<SyntaxTree> tree = SyntaxTree::Parse(script, {});
+    return ConstantEvaluator(*tree, {}).rotations();
+  };
+  EXPECT_EQ(rotations("var t = ['b', 'a']; (function (x, n) { while (n--) x.push(x.shift()); })"
+                      "(t, 1);"),
+            1);
+  EXPECT_EQ(
+      rotations("function t() { var a = ['b', 'a']; t = function () { return a; }; return t(); }"
+                "(function (g, n) { var x = g(); while (n--) x['push'](x['shift']()); })"
+                "(t, 1);"),
+      1);
+  EXPECT_EQ(rotations("(function (w, d) { w.q = w.q || []; w.track = function () {"
+                      " var a = [].slice.call(arguments); a.unshift('t'); w.q.push(a); }; })"
+                      "(window, document);"),
+            0);
+  EXPECT_EQ(rotations("var t = ['b', 'a']; (function (x, n) { var y = [1]; y.push(y.shift());"
+                      " return x; })(t, 1);"),
+            0);
+}
+
+TEST(ConstantEvaluator, ReadsEscapesInLinearTime) {
+  std::string text;
+  for (int i = 0; i < 300'000; ++i) text += "\\u{";
+  const absl::Time start = ThreadCpuTime();
+  EXPECT_EQ(Unescaped(text).size(), 600'000U);
+  EXPECT_LT(ThreadCpuTime() - start, absl::Seconds(3));
+  EXPECT_EQ(Unescaped("\\u{2f}\\u{0000002f}\\u{}"), "/u{0000002f}u{}");
 }
 
 TEST(ConstantEvaluator, DoesNotOverflowTheStackOnDeepExpressions) {

@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "absl/strings/str_cat.h"
+#include "agent/script/judge/cpu_time.h"
 #include "gtest/gtest.h"
 
 namespace skimwatch::script {
@@ -120,6 +122,25 @@ TEST(CompareShapes, CountsWhatWent) {
   const v1::ScriptChange change = Compare(
       text, text.substr(0, text.find("function second")) + text.substr(text.find("var third")));
   EXPECT_EQ(change.functions_removed(), 1U);
+}
+
+TEST(CompareShapes, TakesLinearTimeOnFunctionsInsideOfFunctions) {
+  const auto nested = [](const std::string& number) {
+    constexpr int kLevels = 100'000;
+    std::string script;
+    for (int i = 0; i < kLevels; ++i) absl::StrAppend(&script, "(function(){", number, ";");
+    for (int i = 0; i < kLevels; ++i) script += "})";
+    return script;
+  };
+  const std::string before = nested("1");
+  const std::string after = nested("2");
+  const ScriptShape before_shape = ShapeOf(*SyntaxTree::Parse(before, {}));
+  const ScriptShape after_shape = ShapeOf(*SyntaxTree::Parse(after, {}));
+  v1::ScriptChange change;
+  const absl::Time start = ThreadCpuTime();
+  CompareShapes(before_shape, before, after_shape, after, change);
+  EXPECT_LT(ThreadCpuTime() - start, absl::Seconds(4));
+  EXPECT_GE(change.functions_changed(), 100'000U);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "agent/script/judge/syntax_tree.h"
 
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "gmock/gmock.h"
@@ -93,6 +94,23 @@ TEST(SyntaxTree, DoesNotOverflowTheStackOnDeepNesting) {
     if (tree.ok()) {
       EXPECT_GT(tree->nodes().size(), 0U) << open;
     }
+  }
+}
+
+TEST(SyntaxTree, BindsNamesInLinearTime) {
+  // Methods and classes in the defaults of others, also where the syntax is broken.
+  constexpr int kLevels = 1500;
+  for (const auto& [open, close] : {std::pair<std::string, std::string>{"{a(b=", "){}}"},
+                                    {"class { static { let {a = ", "} = 1; } }"},
+                                    {"let {a = (", ")} = 1"},
+                                    {"function ({a = ", "}) {}"}}) {
+    std::string script = "x = ";
+    for (int i = 0; i < kLevels; ++i) script += open;
+    script += "1";
+    for (int i = 0; i < kLevels; ++i) script += close;
+    const absl::StatusOr<SyntaxTree> tree = SyntaxTree::Parse(script, {});
+    ASSERT_TRUE(tree.ok()) << open;
+    EXPECT_LE(tree->bindings().size(), tree->nodes().size() * 5) << open;
   }
 }
 

@@ -4,10 +4,14 @@
 
 #include <filesystem>
 #include <fstream>
+#include <memory>
+#include <sstream>
 #include <string>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "spdlog/sinks/ostream_sink.h"
+#include "spdlog/spdlog.h"
 
 namespace skimwatch::script {
 namespace {
@@ -114,6 +118,26 @@ TEST_F(RuleFolder, KeepsTheRulesWhileItCannotBeRead) {
   std::filesystem::rename(folder_ + "-away", folder_);
   EXPECT_THAT(Matches(rules, "skim"), ElementsAre("finds_word"));
   EXPECT_THAT(rules.GetStats().errors, IsEmpty());
+}
+
+TEST_F(RuleFolder, LogsWhatIsWrongWhenItChanges) {
+  std::ostringstream log;
+  const auto sink = std::make_shared<spdlog::sinks::ostream_sink_mt>(log);
+  const auto before = spdlog::default_logger();
+  spdlog::set_default_logger(std::make_shared<spdlog::logger>("rules", sink));
+  Write("good.yar", kRule);
+  Write("bad.yar", "rule bad { strings: $a = \"x\" condition: $b }\n");
+  YaraRules rules({.folder = folder_, .recheck = absl::ZeroDuration()});
+  EXPECT_THAT(log.str(), HasSubstr("bad.yar:1: "));
+  EXPECT_THAT(log.str(), HasSubstr("warning"));
+  // As long as it is the same, it is said once.
+  const size_t size = log.str().size();
+  for (int i = 0; i < 3; ++i) rules.Current();
+  EXPECT_EQ(log.str().size(), size);
+  Write("bad.yar", "rule better { condition: true }\n");
+  rules.Current();
+  EXPECT_THAT(log.str().substr(size), HasSubstr("all are read"));
+  spdlog::set_default_logger(before);
 }
 
 TEST_F(RuleFolder, RefusesARuleThatReadsOtherFiles) {

@@ -1,0 +1,1 @@
+fetch(new Array(NaN));fetch((0/0).toString(16));
