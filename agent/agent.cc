@@ -27,6 +27,7 @@
 #include "agent/mirrors.h"
 #include "agent/pipeline/agent_metrics.h"
 #include "agent/pipeline/destination_reporter.h"
+#include "agent/pipeline/drop_estimate.h"
 #include "agent/pipeline/expected_flows.h"
 #include "agent/pipeline/finding_builder.h"
 #include "agent/pipeline/finding_writer.h"
@@ -110,6 +111,8 @@ struct Capture {
   std::unique_ptr<traffic::PacketCapture> capture;
   absl::Status error;
   std::vector<std::shared_ptr<CaptureThread>> threads;
+  // Both the heartbeat and the metrics tell it.
+  std::unique_ptr<pipeline::DropEstimate> drops = std::make_unique<pipeline::DropEstimate>();
 };
 
 struct Logs {
@@ -157,16 +160,12 @@ traffic::TrafficDecoder::Stats DecoderStats(const Capture& capture) {
   return sum;
 }
 
-// What packets that the kernel dropped held: nobody saw them, so each counts as long as those that
-// were seen are on average; at least what is missing in TCP connections by their sequence numbers,
-// for small packets still find room where large ones do not.
-uint64_t DroppedBytesEstimate(const traffic::PacketCapture::Stats& capture,
-                              const traffic::TrafficDecoder::Stats& decoder) {
-  if (decoder.packets == 0 || capture.kernel_drops == 0) return 0;
-  const auto by_length = static_cast<uint64_t>(static_cast<double>(capture.kernel_drops) *
-                                               static_cast<double>(decoder.packet_bytes) /
-                                               static_cast<double>(decoder.packets));
-  return std::max(by_length, decoder.gap_bytes);
+uint64_t DroppedBytes(const Capture& capture, const traffic::PacketCapture::Stats& stats,
+                      const traffic::TrafficDecoder::Stats& decoder) {
+  return capture.drops->Update({.dropped_packets = stats.kernel_drops,
+                                .seen_packets = decoder.packets,
+                                .seen_bytes = decoder.packet_bytes,
+                                .gap_bytes = decoder.gap_bytes});
 }
 
 // The state directory holds the fingerprint keys, so nobody else may look into it. NOT_FOUND where
@@ -692,7 +691,7 @@ v1::Heartbeat AgentImpl::Heartbeat() const {
     if (capture.capture == nullptr) continue;
     const traffic::PacketCapture::Stats stats = capture.capture->GetStats();
     dropped_packets += stats.kernel_drops;
-    dropped_bytes += DroppedBytesEstimate(stats, DecoderStats(capture));
+    dropped_bytes += DroppedBytes(capture, stats, DecoderStats(capture));
   }
   (*coverage.mutable_by_reason_bytes())["shed.kernel_drops"] = dropped_bytes;
   coverage.set_shed_bytes(coverage.shed_bytes() + dropped_bytes);
@@ -715,7 +714,7 @@ AgentSnapshot AgentImpl::Snapshot() const {
     AgentSnapshot::Capture shown{.interface = capture.interface, .up = capture.error.ok()};
     if (capture.capture != nullptr) shown.capture = capture.capture->GetStats();
     shown.decoder = DecoderStats(capture);
-    snapshot.dropped_bytes_estimate += DroppedBytesEstimate(shown.capture, shown.decoder);
+    snapshot.dropped_bytes_estimate += DroppedBytes(capture, shown.capture, shown.decoder);
     for (const std::shared_ptr<CaptureThread>& thread : capture.threads) {
       packet_scan += thread->scanner().stats();
     }
