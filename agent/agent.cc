@@ -132,7 +132,9 @@ void AddDecoderStats(const traffic::TrafficDecoder::Stats& one,
   sum.flows_evicted += one.flows_evicted;
   sum.gaps += one.gaps;
   sum.gap_bytes += one.gap_bytes;
+  sum.late_bytes += one.late_bytes;
   sum.retransmitted_bytes += one.retransmitted_bytes;
+  sum.conflicting_bytes += one.conflicting_bytes;
   sum.reassembly_bytes += one.reassembly_bytes;
   sum.requests += one.requests;
   sum.responses += one.responses;
@@ -165,7 +167,8 @@ uint64_t DroppedBytes(const Capture& capture, const traffic::PacketCapture::Stat
   return capture.drops->Update({.dropped_packets = stats.kernel_drops,
                                 .seen_packets = decoder.packets,
                                 .seen_bytes = decoder.packet_bytes,
-                                .gap_bytes = decoder.gap_bytes});
+                                .gap_bytes = decoder.gap_bytes,
+                                .late_bytes = decoder.late_bytes});
 }
 
 // The state directory holds the fingerprint keys, so nobody else may look into it. NOT_FOUND where

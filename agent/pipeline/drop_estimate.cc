@@ -3,6 +3,12 @@
 #include <algorithm>
 
 namespace skimwatch::pipeline {
+namespace {
+
+// As the kernel hands them over, put together from several (GRO): RFC 791, 3.1, total length.
+constexpr uint64_t kPacketBytesMax = 65535;
+
+}  // namespace
 
 uint64_t DropEstimate::Update(const Counts& counts) {
   absl::MutexLock lock(&mutex_);
@@ -20,8 +26,12 @@ uint64_t DropEstimate::Update(const Counts& counts) {
     by_length_ += static_cast<uint64_t>(dropped * mean);
     last_ = counts;
   }
+  // Also of bytes that were no gap before they came late, so rather too little.
+  const uint64_t missing = counts.gap_bytes - std::min(counts.gap_bytes, counts.late_bytes);
+  if (counts.dropped_packets == 0) missing_before_ = std::max(missing_before_, missing);
   // A gap shows later than the drop that made it.
-  if (last_.dropped_packets > 0) bytes_ = std::max({bytes_, by_length_, counts.gap_bytes});
+  const uint64_t since = missing - std::min(missing, missing_before_);
+  bytes_ = std::max({bytes_, by_length_, std::min(since, last_.dropped_packets * kPacketBytesMax)});
   return bytes_;
 }
 

@@ -48,6 +48,43 @@ TEST(DropEstimate, IsAtLeastWhatConnectionsMiss) {
       2900u);
 }
 
+TEST(DropEstimate, LeavesOutWhatWasMissingBeforeTheFirstDrop) {
+  DropEstimate estimate;
+  EXPECT_EQ(estimate.Update({.seen_packets = 100, .seen_bytes = 6000, .gap_bytes = 40'000}), 0u);
+  EXPECT_EQ(
+      estimate.Update(
+          {.dropped_packets = 1, .seen_packets = 200, .seen_bytes = 12'000, .gap_bytes = 41'400}),
+      1400u);
+}
+
+TEST(DropEstimate, LeavesOutWhatCameLate) {
+  DropEstimate estimate;
+  EXPECT_EQ(estimate.Update({.dropped_packets = 1,
+                             .seen_packets = 100,
+                             .seen_bytes = 6000,
+                             .gap_bytes = 4000,
+                             .late_bytes = 3000}),
+            1000u);
+  // What counted as missing and comes late makes it no less.
+  EXPECT_EQ(estimate.Update({.dropped_packets = 1,
+                             .seen_packets = 200,
+                             .seen_bytes = 12'000,
+                             .gap_bytes = 4000,
+                             .late_bytes = 9000}),
+            1000u);
+}
+
+TEST(DropEstimate, IsNoMoreThanThePacketsCanHold) {
+  DropEstimate estimate;
+  EXPECT_EQ(estimate.Update({.dropped_packets = 1, .seen_packets = 100, .seen_bytes = 6000}), 60u);
+  // As where only one direction is routed past this host.
+  EXPECT_EQ(estimate.Update({.dropped_packets = 1,
+                             .seen_packets = 200,
+                             .seen_bytes = 12'000,
+                             .gap_bytes = 5'000'000'000}),
+            65'535u);
+}
+
 TEST(DropEstimate, TakesNoCountsThatAreOlderThanAnothersLook) {
   DropEstimate estimate;
   const DropEstimate::Counts older = {.dropped_packets = 5, .seen_packets = 50, .seen_bytes = 5000};

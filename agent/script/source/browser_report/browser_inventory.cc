@@ -151,15 +151,11 @@ void BrowserInventory::Release(Script& script) {
   script.claim.reset();
 }
 
-bool BrowserInventory::MakeRoom(uint64_t network) {
-  if (scripts_.size() < options_.scripts_max && !claims_.is_full()) return true;
-  const std::string* const yielding = claims_.YieldingTo(network);
-  if (yielding == nullptr) return false;
-  const auto it = scripts_.find(*yielding);
+void BrowserInventory::ForgetFor(uint64_t network) {
+  const auto it = scripts_.find(*claims_.YieldingTo(network));
   Release(it->second);
   scripts_.erase(it);
   ++forgotten_;
-  return true;
 }
 
 BrowserInventory::Script* BrowserInventory::FindOrAdd(const std::string& site,
@@ -168,20 +164,23 @@ BrowserInventory::Script* BrowserInventory::FindOrAdd(const std::string& site,
                                                       Outcome& outcome) {
   std::string key = KeyOf(site, address, page);
   if (const auto found = scripts_.find(key); found != scripts_.end()) return &found->second;
+  // Before it is looked at any closer, which costs more than all else here.
+  if (!claims_.MayAdd(reporter.network)) {
+    outcome = Outcome::kContradicting;
+    return nullptr;
+  }
+  const bool is_full = scripts_.size() >= options_.scripts_max || claims_.is_full();
+  if (is_full && claims_.YieldingTo(reporter.network) == nullptr) {
+    outcome = Outcome::kFull;
+    return nullptr;
+  }
   // What is known holds no number; what is not may.
   if (std::string redacted = RedactCards(address).text; redacted != address) {
     address = std::move(redacted);
     key = KeyOf(site, address, page);
     if (const auto found = scripts_.find(key); found != scripts_.end()) return &found->second;
   }
-  if (!claims_.MayAdd(reporter.network)) {
-    outcome = Outcome::kContradicting;
-    return nullptr;
-  }
-  if (!MakeRoom(reporter.network)) {
-    outcome = Outcome::kFull;
-    return nullptr;
-  }
+  if (is_full) ForgetFor(reporter.network);
   Script script{.site = site,
                 .page = page,
                 .address = std::move(address),

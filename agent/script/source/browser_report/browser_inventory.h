@@ -160,7 +160,8 @@ class BrowserInventory {
   void Hear(const std::string& site, absl::Time now);
   // Whether its silence says something.
   bool IsGone(const Script& script, absl::Time now) const;
-  bool MakeRoom(uint64_t network);
+  // Makes room for a script of `network`; there must be one that gives way.
+  void ForgetFor(uint64_t network);
   // No longer counted for what it is: agreed on, or a network's claim.
   void Release(Script& script);
 

@@ -152,9 +152,10 @@ class HeldSink final : public ReportSink {
 TEST_F(ReportEndpointTest, KeepsOneClientFromFillingTheQueue) {
   HeldSink sink;
   options_.queue_bytes_max = 4000;
-  absl::StatusOr<std::unique_ptr<ReportEndpoint>> endpoint = ReportEndpoint::Start(options_, sink);
+  absl::StatusOr<std::unique_ptr<ReportEndpoint>> endpoint = ReportEndpoint::Listen(options_, sink);
   ASSERT_TRUE(endpoint.ok()) << endpoint.status();
   endpoint_ = *std::move(endpoint);
+  endpoint_->Start();
   const std::string body(300, ' ');
   for (int i = 0; i < 3; ++i) {
     EXPECT_THAT(Send("198.51.100.1", body), StartsWith("HTTP/1.1 204 "));
