@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "agent/memory/wipe.h"
 #include "agent/offline/content_type.h"
 #include "agent/offline/shown_text.h"
 #include "agent/traffic/coverage.h"
@@ -18,6 +19,11 @@
 
 namespace skimwatch::offline {
 namespace {
+
+// A part is given a slot when it has more than this, or ends. Most parts are headers, and of the
+// others many wait for their next bytes.
+constexpr size_t kHeldBytesMax = size_t{4} << 10;
+constexpr size_t kHeldBytesInAllMax = size_t{8} << 20;
 
 using traffic::Direction;
 using traffic::Part;
@@ -118,19 +124,16 @@ class CaptureScanner::PartScan final : public traffic::PartConsumer, public card
   }
 
   void Data(std::string_view bytes) override {
+    piece_bytes_ += bytes.size();
+    is_settled_ = false;
+    owner_.services_.report.OnScanned(bytes.size());
     if (slot_ == owner_.slots_.end()) {
-      slot_ = owner_.Take(this);
-      piece_bytes_ = 0;
-      slot_->stream.Begin({.location = provenance_.path,
-                           .content_type = provenance_.content_type,
-                           .is_script = IsScriptType(provenance_.content_type)});
+      if (Hold(bytes)) return;
+      TakeSlot();
     } else {
       owner_.MarkUsed(slot_);
     }
     slot_->stream.Feed(bytes, *this);
-    piece_bytes_ += bytes.size();
-    is_settled_ = false;
-    owner_.services_.report.OnScanned(bytes.size());
   }
 
   void Gap() override { EndPiece(); }
@@ -142,14 +145,17 @@ class CaptureScanner::PartScan final : public traffic::PartConsumer, public card
 
   // Decides what was fed and gives the stream back.
   void EndPiece() {
-    if (slot_ == owner_.slots_.end()) return;
+    if (piece_bytes_ == 0) return;
+    if (slot_ == owner_.slots_.end()) TakeSlot();
     slot_->stream.Finish(*this);
-    offset_ += piece_bytes_;
+    offset_ += std::exchange(piece_bytes_, 0);
     owner_.GiveBack(std::exchange(slot_, owner_.slots_.end()));
   }
 
   void Settle() {
-    if (!std::exchange(is_settled_, true)) slot_->stream.Settle(*this);
+    if (piece_bytes_ == 0 || std::exchange(is_settled_, true)) return;
+    if (slot_ == owner_.slots_.end()) TakeSlot();
+    slot_->stream.Settle(*this);
   }
 
   void OnMatch(const card::CardMatch& match) override {
@@ -161,11 +167,39 @@ class CaptureScanner::PartScan final : public traffic::PartConsumer, public card
   }
 
  private:
+  // Keeps bytes until there are enough for a slot; false where there are, or where no more are
+  // kept.
+  bool Hold(std::string_view bytes) {
+    if (held_.size() + bytes.size() > kHeldBytesMax ||
+        owner_.held_bytes_ + bytes.size() > kHeldBytesInAllMax) {
+      return false;
+    }
+    const size_t before = held_.capacity();
+    held_.append(bytes);
+    owner_.held_bytes_ += held_.capacity() - before;
+    return true;
+  }
+
+  // Takes a slot, and lets it have what was held. The slot may be taken from another part.
+  void TakeSlot() {
+    slot_ = owner_.Take(this);
+    slot_->stream.Begin({.location = provenance_.path,
+                         .content_type = provenance_.content_type,
+                         .is_script = IsScriptType(provenance_.content_type)});
+    slot_->stream.Feed(held_, *this);
+    owner_.held_bytes_ -= held_.capacity();
+    memory::Wipe(held_);
+    held_.shrink_to_fit();
+    owner_.held_bytes_ += held_.capacity();
+  }
+
   CaptureScanner& owner_;
   Provenance provenance_;
   Part part_ = Part::kStream;
-  // The end of the list while there is nothing to scan.
+  // The end of the list while there is nothing to scan, or only what is held.
   Slots::iterator slot_;
+  // The first bytes of the piece.
+  std::string held_;
   // Made with the first match.
   std::unique_ptr<Place> place_;
   // Bytes of the part before the piece that the stream is fed, and of that.
@@ -199,9 +233,7 @@ void CaptureScanner::GiveBack(Slots::iterator slot) {
 }
 
 void CaptureScanner::Settle() {
-  for (auto slot = slots_.rbegin(); slot != slots_.rend() && slot->part != nullptr; ++slot) {
-    slot->part->Settle();
-  }
+  for (const std::unique_ptr<PartScan>& part : parts_) part->Settle();
 }
 
 traffic::PartConsumer* CaptureScanner::BeginPart(const Provenance& provenance, Part part) {

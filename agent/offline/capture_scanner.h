@@ -17,13 +17,13 @@ namespace skimwatch::offline {
 // is the host.
 //
 // Memory is bounded by the limits of the decoder and of kStreamsMax. Where more parts of messages
-// than that are open at once, the one that was silent for longest is scanned as if it ended, and
-// goes on as a new piece when more of it comes.
+// than that, of more than some kilobytes, are open at once, the one that was silent for longest is
+// scanned as if it ended, and goes on as a new piece when more of it comes.
 //
 // Thread-compatible; one may scan many files, one after the other.
 class CaptureScanner final : public traffic::MessageSink {
  public:
-  // Of about 70 KiB each.
+  // Of about 160 KiB each.
   static constexpr size_t kStreamsMax = 256;
 
   // `services` must outlive it.
@@ -64,6 +64,8 @@ class CaptureScanner final : public traffic::MessageSink {
   // All that were ever needed at once, and those that are free.
   std::vector<std::unique_ptr<PartScan>> parts_;
   std::vector<PartScan*> free_parts_;
+  // Memory of what parts hold that have no slot.
+  size_t held_bytes_ = 0;
   const FilePlace* file_ = nullptr;
   Findings::OfFile* findings_ = nullptr;
 };

@@ -179,8 +179,9 @@ TEST_F(CaptureTest, ScansADamagedCaptureToTheDamageAndSaysSo) {
   EXPECT_EQ(header_only.code, kExitError);
 }
 
-TEST_F(CaptureTest, FollowsMoreMessagesThanItHasStreamsFor) {
-  // Each message is open until all have begun; then comes a number for each.
+// As many messages as there are streams for, and more, each of which is open with `bytes` of its
+// body until all have begun; then comes a number for each.
+std::vector<Packet> OpenMessages(size_t bytes) {
   constexpr size_t kFlows = CaptureScanner::kStreamsMax + 200;
   std::vector<TcpConversation> flows;
   std::vector<Packet> packets;
@@ -189,7 +190,8 @@ TEST_F(CaptureTest, FollowsMoreMessagesThanItHasStreamsFor) {
     for (; taken < tcp.packets().size(); ++taken) packets.push_back(tcp.packets()[taken]);
   };
   std::vector<size_t> done;
-  const std::string request = Request("/", absl::StrCat("a=b&card=", std::string(kVisa)));
+  const std::string request =
+      Request("/", absl::StrCat("a=", std::string(bytes - 3, 'b'), "&card=", std::string(kVisa)));
   const size_t head = request.size() - kVisa.size() - 5;
   for (size_t i = 0; i < kFlows; ++i) {
     const uint16_t port = static_cast<uint16_t>(10000 + i);
@@ -206,11 +208,20 @@ TEST_F(CaptureTest, FollowsMoreMessagesThanItHasStreamsFor) {
     taken = done[i];
     take(flows[i]);
   }
-  const Result result = Scan(Pcap(packets));
-  EXPECT_EQ(result.code, kExitFound);
-  EXPECT_EQ(JsonLines(result.out).size(), kFlows);
-  for (const json& line : JsonLines(result.out)) EXPECT_EQ(line["offset"], 9);
-  EXPECT_THAT(result.err, HasSubstr("cuts in messages of captures"));
+  return packets;
+}
+
+TEST_F(CaptureTest, FollowsMoreMessagesThanItHasStreamsFor) {
+  // Some of the first are cut where they are large, and none where they are small.
+  for (const size_t bytes : {size_t{4}, size_t{6000}}) {
+    const Result result = Scan(Pcap(OpenMessages(bytes)));
+    EXPECT_EQ(result.code, kExitFound);
+    const std::vector<json> lines = JsonLines(result.out);
+    EXPECT_EQ(lines.size(), CaptureScanner::kStreamsMax + 200);
+    for (const json& line : lines) EXPECT_EQ(line["offset"], bytes + 5);
+    EXPECT_EQ(result.err.find("cuts in messages of captures") != std::string::npos, bytes > 4096)
+        << result.err;
+  }
 }
 
 }  // namespace
