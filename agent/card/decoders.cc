@@ -161,6 +161,13 @@ constexpr std::array<bool, 256> kTellingCodes = [] {
   return codes;
 }();
 
+// Signs that are part of no number, no separator, and no form of one.
+constexpr std::array<bool, 256> kStopSigns = [] {
+  std::array<bool, 256> signs{};
+  for (const char c : std::string_view("\"'`<>()[],:|?!*@")) signs[static_cast<uint8_t>(c)] = true;
+  return signs;
+}();
+
 // Whether two hexadecimal digits at `at` could be such a code.
 bool MayBeTellingCode(std::string_view text, size_t at) {
   const int64_t code = HexNumberAt(text, at, 2);
@@ -291,9 +298,19 @@ bool IsTellingEscape(Form form, std::string_view text, size_t at) {
 
 Stretch EscapedStretch(Form form, std::string_view text, size_t at, size_t floor, size_t ceiling) {
   constexpr size_t kAround = 192;
+  constexpr size_t kCoreAround = 128;
+  constexpr size_t kRunMax = 384;
   constexpr size_t kGapMax = 2 * kAround;
   const char mark = form == Form::kPercent ? '%' : form == Form::kBackslash ? '\\' : '&';
-  size_t begin = at > floor + kAround ? at - kAround : floor;
+  const auto before = [&](size_t place, size_t bytes) {
+    return place > floor + bytes ? place - bytes : floor;
+  };
+  // An escaped break after base64 is near all of the run.
+  size_t run = at;
+  while (run > before(at, kRunMax) && IsBase64(text[run - 1])) --run;
+  size_t begin = std::min(before(at, kAround), run);
+  const size_t begin_min = before(begin, kAround);
+  while (begin > begin_min && !kStopSigns[static_cast<uint8_t>(text[begin])]) --begin;
   // Not within an escape.
   constexpr size_t kEscapeBytesMax = 10;
   for (size_t back = kEscapeBytesMax; back > 0; --back) {
@@ -314,7 +331,12 @@ Stretch EscapedStretch(Form form, std::string_view text, size_t at, size_t floor
     }
     last = next;
   }
-  return {begin, std::min(last + kAround, ceiling)};
+  const size_t core_end = std::min(last + kAround, ceiling);
+  const size_t end_max = std::min(core_end + kAround, ceiling);
+  size_t end = core_end;
+  while (end < end_max && !kStopSigns[static_cast<uint8_t>(text[end])]) ++end;
+  if (end < end_max) ++end;
+  return {begin, end, std::min(before(at, kCoreAround), run), core_end};
 }
 
 }  // namespace skimwatch::card

@@ -48,6 +48,11 @@ bool MayTell(std::string_view text, size_t at);
 struct Stretch {
   size_t begin = 0;
   size_t end = 0;
+  // Numbers that begin in here may have such an escape in or near them. What is around is context:
+  // it ends at a sign that is of no number in any form where there is one, so that the cut does not
+  // make a slice of a number look whole.
+  size_t core_begin = 0;
+  size_t core_end = 0;
 };
 Stretch EscapedStretch(Form form, std::string_view text, size_t at, size_t floor, size_t ceiling);
 

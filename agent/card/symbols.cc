@@ -93,6 +93,12 @@ bool IsAsciiAlnumOrMark(char c) {
   return IsAsciiAlnum(c) || c == '&' || c == '#' || c == '\\' || c == '{';
 }
 
+// Escapes of escapes may be cut, too: `\%7`.
+constexpr size_t kCutEscapeBytesMax = 10;
+bool IsOfEscape(char c) {
+  return HexValue(c) >= 0 || std::string_view("\\%&#;ux{}").find(c) != std::string_view::npos;
+}
+
 // What `\n` and its like stand for; 0 for others.
 char SimpleEscape(char c) {
   switch (c) {
@@ -249,6 +255,19 @@ Neighbour NeighbourAfter(std::string_view text, size_t end) {
     if (const Neighbour symbol = CharacterReferenceAt(text, end); symbol.bytes > 0) return symbol;
   }
   return {static_cast<uint8_t>(raw), 1};
+}
+
+bool IsCutEscape(std::string_view text, size_t at) {
+  if (at >= text.size() || text.size() - at > kCutEscapeBytesMax) return false;
+  const std::string_view rest = text.substr(at);
+  const bool is_mark = rest[0] == '\\' || rest[0] == '%' || rest[0] == '&';
+  return is_mark && std::all_of(rest.begin(), rest.end(), IsOfEscape) &&
+         !NeighbourAfter(text, at).escaped();
+}
+
+bool MayBeEndOfEscape(std::string_view text, size_t begin) {
+  const std::string_view before = text.substr(0, begin);
+  return begin <= kCutEscapeBytesMax && std::all_of(before.begin(), before.end(), IsOfEscape);
 }
 
 size_t SkipEscapeTail(std::string_view text, size_t begin) {

@@ -91,6 +91,15 @@ Neighbour CharacterReferenceAt(std::string_view text, size_t at);
 // `\u{34}`
 Neighbour BracedEscapeAt(std::string_view text, size_t at);
 
+// Whether [at, text.size()) is the beginning of an escape that the end of the text cuts: `\`,
+// `\u00`,
+// `%3`, `&#5`.
+bool IsCutEscape(std::string_view text, size_t at);
+// Whether all of [0, begin) may be the end of an escape that the beginning of the text cuts:
+// `0034`,
+// `#52;`.
+bool MayBeEndOfEscape(std::string_view text, size_t begin);
+
 // The end of a percent, `\x` or `\u` escape that begins before `begin` and whose last hexadecimal
 // digits are what seems to be the beginning of a number; `begin` when there is none. In
 // `%224111...` the number begins at the first 4.

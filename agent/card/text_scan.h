@@ -128,9 +128,12 @@ class TextScan {
   // Where the base64 that fills lines from `begin` on ends; `end` when there is one line only.
   static size_t EndOfLines(std::string_view text, size_t begin, size_t end);
 
-  // Decodes [begin, end) of a level piece by piece and searches each.
-  void ScanEncoded(const Level& level, Form form, size_t begin, size_t end, bool is_first,
-                   bool is_last);
+  static constexpr Run kAll = {.begin = 0, .end = std::string_view::npos};
+
+  // Decodes `run` of a level piece by piece and searches each for numbers that begin in `core`.
+  // `is_first`, `is_last`: no more of what is encoded stands before, after the run.
+  void ScanEncoded(const Level& level, Form form, const Run& run, bool is_first, bool is_last,
+                   const Run& core = kAll);
   // Numbers that are no chain of digits: in several fields, and as chips write them.
   void ScanFields(const Level& level, const Places& places, size_t index, Progress& progress);
   void ScanChain(const Level& level, size_t at, Progress& progress);

@@ -260,8 +260,11 @@ class Engine {
   }
 
   void Report(const Text& text, const card::Candidate& candidate) {
-    if (candidate.begin == 0 && text.begin_is_cut) return;
-    if (candidate.end == text.bytes.size() && text.end_is_cut) return;
+    if (text.begin_is_cut && card::MayBeEndOfEscape(text.bytes, candidate.begin)) return;
+    // An escape that the cut divides may be one of another digit.
+    const bool ends_at_cut =
+        candidate.end == text.bytes.size() || card::IsCutEscape(text.bytes, candidate.end);
+    if (ends_at_cut && text.end_is_cut) return;
     if (text.is_ascii_only &&
         std::any_of(text.bytes.begin() + static_cast<ptrdiff_t>(candidate.begin),
                     text.bytes.begin() + static_cast<ptrdiff_t>(candidate.end),
@@ -320,6 +323,7 @@ class Engine {
       lines_done = lines_end;
       Text decoded = FromBase64(text, begin, lines_end);
       decoded.begin_is_cut = begin == 0 && text.begin_is_cut;
+      decoded.end_is_cut = lines_end == text.bytes.size() && text.end_is_cut;
       Search(decoded, depth - 1, within_utf16);
     });
   }
@@ -378,13 +382,19 @@ class Engine {
       done = end;
       const bool nul_before = begin > 0 && bytes[begin - 1] == 0;
       const bool sign_after = end < bytes.size() && bytes[end] != 0;
-      // With NULs on both sides either order fits; code units stand at even offsets.
-      const bool big_endian = nul_before && (sign_after || begin % 2 != 0);
+      // With NULs on both sides either order fits.
+      const bool big_endian = nul_before && sign_after;
       if (big_endian) {
-        Search(FromUtf16(text, begin - 1, sign_after ? end + 1 : end, false), depth, true);
-      } else {
-        Search(FromUtf16(text, begin, end, true), depth, true);
+        --begin;
+        ++end;
       }
+      Text decoded = FromUtf16(text, begin, end, !big_endian);
+      // Where a text is cut, half a code unit may be left of the one that is next.
+      const bool half_before = begin == 1 && (bytes[0] != 0) == big_endian;
+      const bool half_after = end + 1 == bytes.size() && (bytes[end] == 0) == big_endian;
+      decoded.begin_is_cut = text.begin_is_cut && (begin == 0 || half_before);
+      decoded.end_is_cut = text.end_is_cut && (end == bytes.size() || half_after);
+      Search(decoded, depth, true);
     }
   }
 
