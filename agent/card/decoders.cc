@@ -238,7 +238,12 @@ bool MayTell(std::string_view text, size_t at) {
     case 'x':
       return MayBeTellingCode(rest, 2);
     case '\\':
-      return third == 'u' || third == 'x';
+      return third == 'u' || third == 'x' || (third >= '0' && third <= '3');
+    case '0':
+    case '1': {
+      const int code = OctalNumberAt(rest, 1);
+      return code >= 0 && kTellingCodes[static_cast<size_t>(code)];
+    }
     case 'n':
     case 'r':
     case '/':
@@ -256,8 +261,11 @@ bool IsTellingEscape(Form form, std::string_view text, size_t at) {
   const bool digit_before = at > 0 && IsAsciiDigit(text[at - 1]);
   const bool simple = form == Form::kBackslash && escape.bytes == 2;
   if (simple) {
-    // `\\u0034`, `\\x34`; `\/` and line breaks within base64.
-    if (code == '\\') return next < text.size() && (text[next] == 'u' || text[next] == 'x');
+    // `\\u0034`, `\\x34`, `\\064`; `\/` and line breaks within base64.
+    if (code == '\\') {
+      return next < text.size() &&
+             (text[next] == 'u' || text[next] == 'x' || OctalNumberAt(text, next) >= 0);
+    }
     if (code != '/' && code != '\n' && code != '\r') return false;
     const size_t before = Base64Before(text, at);
     return before > 0 && before + Base64After(text, next) >= kEnough;

@@ -29,8 +29,8 @@ struct EscapeSymbol {
   // What it stands for: a byte of UTF-8 for percent, a code point for the others.
   uint32_t code = 0;
 };
-// The escape of `form` at `at`: `%41`; `\x41`, `\u0041`, `\u{41}`, `\n` and its like; `&#65;`,
-// `&#x41;`.
+// The escape of `form` at `at`: `%41`; `\x41`, `\u0041`, `\u{41}`, `\101`, `\n` and its like;
+// `&#65;`, `&#x41;`.
 EscapeSymbol EscapeAt(Form form, std::string_view text, size_t at);
 
 // Whether the escape at `at` could be part of an encoded number, or of something encoded that holds

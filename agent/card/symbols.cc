@@ -192,10 +192,10 @@ Neighbour NeighbourBefore(std::string_view text, size_t begin) {
       return {static_cast<uint32_t>(simple), 2};
     }
   }
-  if (begin >= 4 && text[begin - 4] == '\\' && text[begin - 3] == 'x') {
-    if (const int64_t code = HexNumberAt(text, begin - 2, 2); code >= 0) {
-      return {static_cast<uint32_t>(code), 4};
-    }
+  if (begin >= 4 && text[begin - 4] == '\\') {
+    const int64_t code =
+        text[begin - 3] == 'x' ? HexNumberAt(text, begin - 2, 2) : OctalNumberAt(text, begin - 3);
+    if (code >= 0) return {static_cast<uint32_t>(code), 4};
   }
   if (begin >= 6 && text[begin - 6] == '\\' && text[begin - 5] == 'u') {
     if (const int64_t code = HexNumberAt(text, begin - 4, 4); code >= 0) {
@@ -247,6 +247,10 @@ Neighbour NeighbourAfter(std::string_view text, size_t end) {
       if (const int64_t code = HexNumberAt(text, end + 2, 4); code >= 0) {
         return {static_cast<uint32_t>(code), 6};
       }
+    } else if (next >= '0' && next <= '3') {
+      if (const int code = OctalNumberAt(text, end + 1); code >= 0) {
+        return {static_cast<uint32_t>(code), 4};
+      }
     } else if (const char simple = SimpleEscape(next); simple != 0) {
       return {static_cast<uint32_t>(simple), 2};
     }
@@ -280,6 +284,7 @@ size_t SkipEscapeTail(std::string_view text, size_t begin) {
                           : before.ends_with('%') || before.ends_with("\\x") ? 2
                                                                              : 0;
     if (wanted > letters && HexNumberAt(text, head, wanted) >= 0) return head + wanted;
+    if (letters == 0 && before.ends_with('\\') && OctalNumberAt(text, head) >= 0) return head + 3;
     if (HexValue(text[head - 1]) < 0) break;
   }
   return begin;

@@ -209,6 +209,11 @@ bool EndsAtCut(std::string_view text, size_t at) {
   return at == text.size() || IsCutEscape(text, at);
 }
 
+// Whether the text before `at` is at most `left` bytes, or may be an escape that was cut.
+bool BeginsAtCut(std::string_view text, size_t at, size_t left) {
+  return at <= left || MayBeEndOfEscape(text, at);
+}
+
 std::optional<Encoding> EncodingOf(Form form) {
   switch (form) {
     case Form::kBase64:
@@ -373,8 +378,9 @@ void TextScan::ScanHexRuns(const Level& level, uint64_t places, uint64_t alphabe
     const auto [begin, end] = RunAround(text, at, block, alphabet, floor, ceiling,
                                         [](char c) { return HexValue(c) >= 0; });
     progress.hex = std::max(end, at + 1);
-    const bool is_first = begin > floor || (begin == 0 && level.is_first);
-    const bool is_last = end < ceiling || (end == text.size() && level.is_last);
+    const bool is_first = (floor == 0 && level.is_first) || !BeginsAtCut(text, begin, floor);
+    const bool is_last =
+        (ceiling == text.size() && level.is_last) || !(end == ceiling || EndsAtCut(text, end));
     for (const size_t from : {begin, begin + 1}) {
       if (MayHoldNumberInHex(text, from, end)) {
         ScanEncoded(level, Form::kHex, {from, end}, is_first, is_last);
@@ -400,16 +406,22 @@ void TextScan::ScanUtf16(const Level& level, uint64_t places, size_t block, Prog
     progress.utf16 = std::max(end, at + 1);
     const bool nul_before = begin > floor && text[begin - 1] == 0;
     const bool sign_after = end < ceiling && text[end] != 0;
+    // Where a text is torn, half a unit may be left over, which looks like one in the other order;
+    // what touches that place is found where it is whole.
+    constexpr size_t kUnitBytes = 2;
+    const bool is_first =
+        (floor == 0 && level.is_first) ||
+        !(begin < floor + kUnitBytes || MayBeEndOfEscape(text, begin - kUnitBytes));
+    const bool is_last = (ceiling == text.size() && level.is_last) ||
+                         !(end + kUnitBytes > ceiling || EndsAtCut(text, end) ||
+                           EndsAtCut(text, end + 1) || EndsAtCut(text, end + kUnitBytes));
+    if ((!is_first && level.is_torn_before) || (!is_last && level.is_torn_behind)) return;
     // Between NULs both orders read the same.
-    const bool big_endian = nul_before && sign_after;
-    const Run run = big_endian ? Run{begin - 1, end + 1} : Run{begin, end};
-    // A half that is left before or after may be of a unit that is cut.
-    const bool half_before = run.begin == floor + 1 && (text[floor] != 0) == big_endian;
-    const bool half_after = run.end + 1 == ceiling && (text[run.end] == 0) == big_endian;
-    const bool is_first = (run.begin > floor && !half_before) || (floor == 0 && level.is_first);
-    const bool is_last =
-        (run.end < ceiling && !half_after) || (ceiling == text.size() && level.is_last);
-    ScanEncoded(level, big_endian ? Form::kUtf16Be : Form::kUtf16Le, run, is_first, is_last);
+    if (nul_before && sign_after) {
+      ScanEncoded(level, Form::kUtf16Be, {begin - 1, end + 1}, is_first, is_last);
+    } else {
+      ScanEncoded(level, Form::kUtf16Le, {begin, end}, is_first, is_last);
+    }
   });
 }
 
@@ -454,7 +466,12 @@ TextScan::Run TextScan::Base64RunAt(const Level& level, size_t at, size_t block,
 }
 
 bool TextScan::BeginsHere(const Level& level, const Run& run) {
-  return run.begin == 0 ? level.is_first : !IsBase64(level.text[run.begin - 1]);
+  const bool is_cut = !level.is_first && BeginsAtCut(level.text, run.begin, 0);
+  return !is_cut && (run.begin == 0 || !IsBase64(level.text[run.begin - 1]));
+}
+
+bool TextScan::EndsHere(const Level& level, size_t end) {
+  return level.is_last || !EndsAtCut(level.text, end);
 }
 
 void TextScan::ScanBase64Lines(const Level& level, const Run& run, Progress& progress) {
@@ -463,7 +480,7 @@ void TextScan::ScanBase64Lines(const Level& level, const Run& run, Progress& pro
   if (lines_end == run.end || !MayGoOnOverBreak(level.text, run, lines_end)) return;
   progress.lines = lines_end;
   ScanEncoded(level, Form::kBase64, {run.begin, lines_end}, BeginsHere(level, run),
-              lines_end < level.text.size() || level.is_last);
+              EndsHere(level, lines_end));
 }
 
 size_t TextScan::EndOfLines(std::string_view text, size_t begin, size_t end) {
@@ -532,11 +549,11 @@ void TextScan::ScanBase64Run(const Level& level, const Run& run, size_t text_don
       // Those that begin in other blocks are answered for there.
       const Run core = {from == begin ? from : block - kBlockBytes,
                         to == end ? to : block + kBlockBytes};
-      // UTF-16, whose order would not be known after a cut, shows as text.
+      // UTF-16, whose order is not known beside a cut, shows as text.
       Level of_run = level;
-      of_run.within_utf16 = level.within_utf16 || from > begin;
+      of_run.within_utf16 = level.within_utf16 || from > begin || to < end;
       ScanEncoded(of_run, Form::kBase64, {from, to}, from == begin,
-                  to == end && (end < level.text.size() || level.is_last), core);
+                  to == end && EndsHere(level, end), core);
       done = block + kBlockBytes;
     }
     digit_groups_before = digit_groups;
@@ -561,10 +578,10 @@ size_t TextScan::ScanBase64Text(const Level& level, size_t begin, size_t first, 
   // Where lines are broken by escapes, a number that touches the break is seen whole, or is none,
   // once these are undone.
   const bool escapes_follow = level.depth_left > 1;
-  const bool is_first =
-      (begin > 0 || level.is_first) && (!escapes_follow || !FollowsEscapedLineBreak(text, aligned));
-  const bool is_last = (end < text.size() || level.is_last) &&
-                       (!escapes_follow || to != end || !IsEscapedLineBreak(text, end));
+  const bool is_first = (level.is_first || !BeginsAtCut(text, begin, 0)) &&
+                        (!escapes_follow || !FollowsEscapedLineBreak(text, aligned));
+  const bool is_last =
+      EndsHere(level, end) && (!escapes_follow || to != end || !IsEscapedLineBreak(text, end));
   ScanEncoded(level, Form::kBase64, {aligned, to}, is_first, is_last);
   return text_end;
 }
@@ -597,6 +614,8 @@ void TextScan::ScanEncoded(const Level& level, Form form, const Run& run, bool i
     piece.text = decoded.view();
     piece.is_first = first && is_first;
     piece.is_last = last && is_last;
+    piece.is_torn_before = first && !is_first;
+    piece.is_torn_behind = last && !is_last;
     piece.begin = answered.value_or(decoded.IndexOf(core.begin));
     piece.end = last ? decoded.IndexOf(core.end) : decoded.size() - kPieceContextBytes;
     if (decoded.size() >= kNumberBytesMin) ScanLevel(piece);
@@ -612,7 +631,7 @@ void TextScan::ScanEncoded(const Level& level, Form form, const Run& run, bool i
 
 void TextScan::Report(const Level& level, const Candidate& candidate) {
   // What touches a cut may go on beyond it.
-  if (!level.is_first && MayBeEndOfEscape(level.text, candidate.begin)) return;
+  if (!level.is_first && BeginsAtCut(level.text, candidate.begin, 0)) return;
   if (EndsAtCut(level.text, candidate.end) && !level.is_last) return;
   size_t begin = candidate.begin;
   size_t end = candidate.end;
