@@ -48,6 +48,11 @@ class DecodedText {
   size_t size() const { return size_; }
   // Where the unit of byte `index` begins; of size(), where the last ends.
   size_t Source(size_t index) const { return sources_[index]; }
+  // The first byte whose unit begins at `source` or later; size() when there is none.
+  size_t IndexOf(size_t source) const {
+    return static_cast<size_t>(
+        std::lower_bound(sources_.begin(), sources_.begin() + size_, source) - sources_.begin());
+  }
   // Where the unit of byte `index` ends.
   size_t SourceEnd(size_t index) const {
     size_t next = index + 1;

@@ -161,6 +161,13 @@ constexpr std::array<bool, 256> kTellingCodes = [] {
   return codes;
 }();
 
+// Signs that are part of no number, no separator, and no form of one.
+constexpr std::array<bool, 256> kStopSigns = [] {
+  std::array<bool, 256> signs{};
+  for (const char c : std::string_view("\"'`<>()[],:|?!*@")) signs[static_cast<uint8_t>(c)] = true;
+  return signs;
+}();
+
 // Whether two hexadecimal digits at `at` could be such a code.
 bool MayBeTellingCode(std::string_view text, size_t at) {
   const int64_t code = HexNumberAt(text, at, 2);
@@ -231,7 +238,12 @@ bool MayTell(std::string_view text, size_t at) {
     case 'x':
       return MayBeTellingCode(rest, 2);
     case '\\':
-      return third == 'u' || third == 'x';
+      return third == 'u' || third == 'x' || (third >= '0' && third <= '3');
+    case '0':
+    case '1': {
+      const int code = OctalNumberAt(rest, 1);
+      return code >= 0 && kTellingCodes[static_cast<size_t>(code)];
+    }
     case 'n':
     case 'r':
     case '/':
@@ -249,8 +261,11 @@ bool IsTellingEscape(Form form, std::string_view text, size_t at) {
   const bool digit_before = at > 0 && IsAsciiDigit(text[at - 1]);
   const bool simple = form == Form::kBackslash && escape.bytes == 2;
   if (simple) {
-    // `\\u0034`, `\\x34`; `\/` and line breaks within base64.
-    if (code == '\\') return next < text.size() && (text[next] == 'u' || text[next] == 'x');
+    // `\\u0034`, `\\x34`, `\\064`; `\/` and line breaks within base64.
+    if (code == '\\') {
+      return next < text.size() &&
+             (text[next] == 'u' || text[next] == 'x' || OctalNumberAt(text, next) >= 0);
+    }
     if (code != '/' && code != '\n' && code != '\r') return false;
     const size_t before = Base64Before(text, at);
     return before > 0 && before + Base64After(text, next) >= kEnough;
@@ -291,9 +306,19 @@ bool IsTellingEscape(Form form, std::string_view text, size_t at) {
 
 Stretch EscapedStretch(Form form, std::string_view text, size_t at, size_t floor, size_t ceiling) {
   constexpr size_t kAround = 192;
+  constexpr size_t kCoreAround = 128;
+  constexpr size_t kRunMax = 384;
   constexpr size_t kGapMax = 2 * kAround;
   const char mark = form == Form::kPercent ? '%' : form == Form::kBackslash ? '\\' : '&';
-  size_t begin = at > floor + kAround ? at - kAround : floor;
+  const auto before = [&](size_t place, size_t bytes) {
+    return place > floor + bytes ? place - bytes : floor;
+  };
+  // An escaped break after base64 is near all of the run.
+  size_t run = at;
+  while (run > before(at, kRunMax) && IsBase64(text[run - 1])) --run;
+  size_t begin = std::min(before(at, kAround), run);
+  const size_t begin_min = before(begin, kAround);
+  while (begin > begin_min && !kStopSigns[static_cast<uint8_t>(text[begin])]) --begin;
   // Not within an escape.
   constexpr size_t kEscapeBytesMax = 10;
   for (size_t back = kEscapeBytesMax; back > 0; --back) {
@@ -314,7 +339,12 @@ Stretch EscapedStretch(Form form, std::string_view text, size_t at, size_t floor
     }
     last = next;
   }
-  return {begin, std::min(last + kAround, ceiling)};
+  const size_t core_end = std::min(last + kAround, ceiling);
+  const size_t end_max = std::min(core_end + kAround, ceiling);
+  size_t end = core_end;
+  while (end < end_max && !kStopSigns[static_cast<uint8_t>(text[end])]) ++end;
+  if (end < end_max) ++end;
+  return {begin, end, std::min(before(at, kCoreAround), run), core_end};
 }
 
 }  // namespace skimwatch::card

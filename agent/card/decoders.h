@@ -29,8 +29,8 @@ struct EscapeSymbol {
   // What it stands for: a byte of UTF-8 for percent, a code point for the others.
   uint32_t code = 0;
 };
-// The escape of `form` at `at`: `%41`; `\x41`, `\u0041`, `\u{41}`, `\n` and its like; `&#65;`,
-// `&#x41;`.
+// The escape of `form` at `at`: `%41`; `\x41`, `\u0041`, `\u{41}`, `\101`, `\n` and its like;
+// `&#65;`, `&#x41;`.
 EscapeSymbol EscapeAt(Form form, std::string_view text, size_t at);
 
 // Whether the escape at `at` could be part of an encoded number, or of something encoded that holds
@@ -48,6 +48,11 @@ bool MayTell(std::string_view text, size_t at);
 struct Stretch {
   size_t begin = 0;
   size_t end = 0;
+  // Numbers that begin in here may have such an escape in or near them. What is around is context:
+  // it ends at a sign that is of no number in any form where there is one, so that the cut does not
+  // make a slice of a number look whole.
+  size_t core_begin = 0;
+  size_t core_end = 0;
 };
 Stretch EscapedStretch(Form form, std::string_view text, size_t at, size_t floor, size_t ceiling);
 

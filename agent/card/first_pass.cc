@@ -708,8 +708,11 @@ HWY_INLINE MaskVector FindEscapes(const Batch& batch, size_t i) {
   const MaskPair mark2 = Before<2>(PairOf(batch, &ClassMasks::mark, i));
   const MaskPair lead1 = Before<1>(PairOf(batch, &ClassMasks::code_lead, i));
   const MaskPair named1 = Before<1>(PairOf(batch, &ClassMasks::break_or_slash, i));
-  const MaskPair digit3 = Before<3>(PairOf(batch, &ClassMasks::digit, i));
-  return ((percent2 & hex & Before<1>(hex)) | (mark2 & (lead1 | (named1 & digit3)))).high;
+  const MaskPair digit = PairOf(batch, &ClassMasks::digit, i);
+  const MaskPair octal = digit & Before<1>(digit);
+  return ((percent2 & hex & Before<1>(hex)) |
+          (mark2 & (lead1 | octal | (named1 & Before<3>(digit)))))
+      .high;
 }
 
 HWY_INLINE MaskVector FindSeparatingEscapes(const Batch& batch, size_t i) {

@@ -49,6 +49,10 @@ void Join(CardMatch& kept, CardMatch& other) {
     std::swap(kept.encodings, other.encodings);
     std::swap(kept.offset, other.offset);
     std::swap(kept.length, other.length);
+  } else if (other.encodings.size() == kept.encodings.size()) {
+    // Encodings beside each other can be undone in either order. What was cut is shorter.
+    if (other.encodings < kept.encodings) std::swap(kept.encodings, other.encodings);
+    if (other.offset == kept.offset) kept.length = std::max(kept.length, other.length);
   }
   if (other.score > kept.score) {
     kept.score = other.score;

@@ -46,11 +46,11 @@ class NumberFilter {
            static_cast<size_t>(first[2]) - kZeros;
   }
 
-  // % x u A-F a-f, the lengths 12 to 19, and these as MessagePack's fixstr.
+  // % x u backslash A-F a-f, the lengths 12 to 19, and these as MessagePack's fixstr.
   static constexpr std::array<uint64_t, 4> kDividingSigns = [] {
     std::array<uint64_t, 4> signs{};
     const auto add = [&](int c) { signs[c >> 6] |= uint64_t{1} << (c & 63); };
-    for (const char c : {'%', 'x', 'u'}) add(c);
+    for (const char c : {'%', 'x', 'u', '\\'}) add(c);
     for (int c = 'A'; c <= 'F'; ++c) {
       add(c);
       add(c | 0x20);

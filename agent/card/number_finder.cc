@@ -258,7 +258,8 @@ size_t NumberFinder::FindGrouped(std::string_view text, Groups& groups, size_t i
     if (!fits) continue;
     // `4111 1111 1111 1111 12/25`: the last group is the month of an expiry date.
     if (grouping.groups == 5 && available > 5 && group[4].digits == 2 &&
-        group[5].separator != separator && (group[5].digits == 2 || group[5].digits == 4)) {
+        group[5].separator != separator && !IsBlank(group[5].separator) &&
+        (group[5].digits == 2 || group[5].digits == 4)) {
       continue;
     }
     Candidate candidate;

@@ -93,6 +93,12 @@ bool IsAsciiAlnumOrMark(char c) {
   return IsAsciiAlnum(c) || c == '&' || c == '#' || c == '\\' || c == '{';
 }
 
+// Escapes of escapes may be cut, too: `\%7`.
+constexpr size_t kCutEscapeBytesMax = 10;
+bool IsOfEscape(char c) {
+  return HexValue(c) >= 0 || std::string_view("\\%&#;ux{}").find(c) != std::string_view::npos;
+}
+
 // What `\n` and its like stand for; 0 for others.
 char SimpleEscape(char c) {
   switch (c) {
@@ -186,10 +192,10 @@ Neighbour NeighbourBefore(std::string_view text, size_t begin) {
       return {static_cast<uint32_t>(simple), 2};
     }
   }
-  if (begin >= 4 && text[begin - 4] == '\\' && text[begin - 3] == 'x') {
-    if (const int64_t code = HexNumberAt(text, begin - 2, 2); code >= 0) {
-      return {static_cast<uint32_t>(code), 4};
-    }
+  if (begin >= 4 && text[begin - 4] == '\\') {
+    const int64_t code =
+        text[begin - 3] == 'x' ? HexNumberAt(text, begin - 2, 2) : OctalNumberAt(text, begin - 3);
+    if (code >= 0) return {static_cast<uint32_t>(code), 4};
   }
   if (begin >= 6 && text[begin - 6] == '\\' && text[begin - 5] == 'u') {
     if (const int64_t code = HexNumberAt(text, begin - 4, 4); code >= 0) {
@@ -241,6 +247,10 @@ Neighbour NeighbourAfter(std::string_view text, size_t end) {
       if (const int64_t code = HexNumberAt(text, end + 2, 4); code >= 0) {
         return {static_cast<uint32_t>(code), 6};
       }
+    } else if (next >= '0' && next <= '3') {
+      if (const int code = OctalNumberAt(text, end + 1); code >= 0) {
+        return {static_cast<uint32_t>(code), 4};
+      }
     } else if (const char simple = SimpleEscape(next); simple != 0) {
       return {static_cast<uint32_t>(simple), 2};
     }
@@ -249,6 +259,19 @@ Neighbour NeighbourAfter(std::string_view text, size_t end) {
     if (const Neighbour symbol = CharacterReferenceAt(text, end); symbol.bytes > 0) return symbol;
   }
   return {static_cast<uint8_t>(raw), 1};
+}
+
+bool IsCutEscape(std::string_view text, size_t at) {
+  if (at >= text.size() || text.size() - at > kCutEscapeBytesMax) return false;
+  const std::string_view rest = text.substr(at);
+  const bool is_mark = rest[0] == '\\' || rest[0] == '%' || rest[0] == '&';
+  return is_mark && std::all_of(rest.begin(), rest.end(), IsOfEscape) &&
+         !NeighbourAfter(text, at).escaped();
+}
+
+bool MayBeEndOfEscape(std::string_view text, size_t begin) {
+  const std::string_view before = text.substr(0, begin);
+  return begin <= kCutEscapeBytesMax && std::all_of(before.begin(), before.end(), IsOfEscape);
 }
 
 size_t SkipEscapeTail(std::string_view text, size_t begin) {
@@ -261,6 +284,7 @@ size_t SkipEscapeTail(std::string_view text, size_t begin) {
                           : before.ends_with('%') || before.ends_with("\\x") ? 2
                                                                              : 0;
     if (wanted > letters && HexNumberAt(text, head, wanted) >= 0) return head + wanted;
+    if (letters == 0 && before.ends_with('\\') && OctalNumberAt(text, head) >= 0) return head + 3;
     if (HexValue(text[head - 1]) < 0) break;
   }
   return begin;

@@ -91,8 +91,25 @@ Neighbour CharacterReferenceAt(std::string_view text, size_t at);
 // `\u{34}`
 Neighbour BracedEscapeAt(std::string_view text, size_t at);
 
-// The end of a percent, `\x` or `\u` escape that begins before `begin` and whose last hexadecimal
-// digits are what seems to be the beginning of a number; `begin` when there is none. In
+// Whether [at, text.size()) is the beginning of an escape that the end of the text cuts: `\`,
+// `\u00`,
+// `%3`, `&#5`.
+bool IsCutEscape(std::string_view text, size_t at);
+// Whether all of [0, begin) may be the end of an escape that the beginning of the text cuts:
+// `0034`,
+// `#52;`.
+bool MayBeEndOfEscape(std::string_view text, size_t begin);
+
+// What three octal digits at `at` stand for, as in `\064`, at most 0377; -1 when they are not that.
+inline int OctalNumberAt(std::string_view text, size_t at) {
+  if (at > text.size() || text.size() - at < 3) return -1;
+  const auto is_octal = [&](size_t i) { return text[i] >= '0' && text[i] <= '7'; };
+  if (text[at] > '3' || !is_octal(at) || !is_octal(at + 1) || !is_octal(at + 2)) return -1;
+  return (text[at] - '0') * 64 + (text[at + 1] - '0') * 8 + (text[at + 2] - '0');
+}
+
+// The end of a percent, `\x`, `\u` or octal escape that begins before `begin` and whose last
+// hexadecimal digits are what seems to be the beginning of a number; `begin` when there is none. In
 // `%224111...` the number begins at the first 4.
 size_t SkipEscapeTail(std::string_view text, size_t begin);
 

@@ -206,10 +206,12 @@ bool FollowsEscapedLineBreak(std::string_view text, size_t at) {
 
 // Whether a text ends at `at`, or with an escape that was cut in the middle.
 bool EndsAtCut(std::string_view text, size_t at) {
-  constexpr size_t kEscapeBytesMax = 10;
-  if (at == text.size()) return true;
-  const bool is_escape = text[at] == '\\' || text[at] == '%' || text[at] == '&';
-  return is_escape && text.size() - at < kEscapeBytesMax && !NeighbourAfter(text, at).escaped();
+  return at == text.size() || IsCutEscape(text, at);
+}
+
+// Whether the text before `at` is at most `left` bytes, or may be an escape that was cut.
+bool BeginsAtCut(std::string_view text, size_t at, size_t left) {
+  return at <= left || MayBeEndOfEscape(text, at);
 }
 
 std::optional<Encoding> EncodingOf(Form form) {
@@ -362,8 +364,8 @@ void TextScan::ScanEscape(const Level& level, size_t at, Progress& progress) {
   const size_t ceiling = std::min(text.size(), level.end + kRunContextBytes);
   const Stretch stretch = EscapedStretch(form, text, at, floor, ceiling);
   done = stretch.end;
-  ScanEncoded(level, form, stretch.begin, stretch.end, level.is_first && stretch.begin == 0,
-              level.is_last && stretch.end == text.size());
+  ScanEncoded(level, form, {stretch.begin, stretch.end}, level.is_first && stretch.begin == 0,
+              level.is_last && stretch.end == text.size(), {stretch.core_begin, stretch.core_end});
 }
 
 void TextScan::ScanHexRuns(const Level& level, uint64_t places, uint64_t alphabet, size_t block,
@@ -376,11 +378,12 @@ void TextScan::ScanHexRuns(const Level& level, uint64_t places, uint64_t alphabe
     const auto [begin, end] = RunAround(text, at, block, alphabet, floor, ceiling,
                                         [](char c) { return HexValue(c) >= 0; });
     progress.hex = std::max(end, at + 1);
-    const bool is_first = begin > floor || begin == 0;
-    const bool is_last = end < ceiling || end == text.size();
+    const bool is_first = (floor == 0 && level.is_first) || !BeginsAtCut(text, begin, floor);
+    const bool is_last =
+        (ceiling == text.size() && level.is_last) || !(end == ceiling || EndsAtCut(text, end));
     for (const size_t from : {begin, begin + 1}) {
       if (MayHoldNumberInHex(text, from, end)) {
-        ScanEncoded(level, Form::kHex, from, end, is_first, is_last);
+        ScanEncoded(level, Form::kHex, {from, end}, is_first, is_last);
       }
     }
   });
@@ -401,15 +404,23 @@ void TextScan::ScanUtf16(const Level& level, uint64_t places, size_t block, Prog
     size_t end = at;
     while (end + 2 <= ceiling && is_pair(end)) end += 2;
     progress.utf16 = std::max(end, at + 1);
-    const bool nul_before = begin > 0 && text[begin - 1] == 0;
-    const bool sign_after = end < text.size() && text[end] != 0;
-    // Between NULs both orders read the same; code units stand at even offsets then.
-    const bool big_endian =
-        nul_before && (sign_after || ((level.parent == nullptr ? offset_ : 0) + begin) % 2 != 0);
-    if (big_endian) {
-      ScanEncoded(level, Form::kUtf16Be, begin - 1, sign_after ? end + 1 : end, true, true);
+    const bool nul_before = begin > floor && text[begin - 1] == 0;
+    const bool sign_after = end < ceiling && text[end] != 0;
+    // Where a text is torn, half a unit may be left over, which looks like one in the other order;
+    // what touches that place is found where it is whole.
+    constexpr size_t kUnitBytes = 2;
+    const bool is_first =
+        (floor == 0 && level.is_first) ||
+        !(begin < floor + kUnitBytes || MayBeEndOfEscape(text, begin - kUnitBytes));
+    const bool is_last = (ceiling == text.size() && level.is_last) ||
+                         !(end + kUnitBytes > ceiling || EndsAtCut(text, end) ||
+                           EndsAtCut(text, end + 1) || EndsAtCut(text, end + kUnitBytes));
+    if ((!is_first && level.is_torn_before) || (!is_last && level.is_torn_behind)) return;
+    // Between NULs both orders read the same.
+    if (nul_before && sign_after) {
+      ScanEncoded(level, Form::kUtf16Be, {begin - 1, end + 1}, is_first, is_last);
     } else {
-      ScanEncoded(level, Form::kUtf16Le, begin, end, true, true);
+      ScanEncoded(level, Form::kUtf16Le, {begin, end}, is_first, is_last);
     }
   });
 }
@@ -455,7 +466,12 @@ TextScan::Run TextScan::Base64RunAt(const Level& level, size_t at, size_t block,
 }
 
 bool TextScan::BeginsHere(const Level& level, const Run& run) {
-  return run.begin == 0 ? level.is_first : !IsBase64(level.text[run.begin - 1]);
+  const bool is_cut = !level.is_first && BeginsAtCut(level.text, run.begin, 0);
+  return !is_cut && (run.begin == 0 || !IsBase64(level.text[run.begin - 1]));
+}
+
+bool TextScan::EndsHere(const Level& level, size_t end) {
+  return level.is_last || !EndsAtCut(level.text, end);
 }
 
 void TextScan::ScanBase64Lines(const Level& level, const Run& run, Progress& progress) {
@@ -463,7 +479,8 @@ void TextScan::ScanBase64Lines(const Level& level, const Run& run, Progress& pro
   const size_t lines_end = EndOfLines(level.text.substr(0, ceiling), run.begin, run.end);
   if (lines_end == run.end || !MayGoOnOverBreak(level.text, run, lines_end)) return;
   progress.lines = lines_end;
-  ScanEncoded(level, Form::kBase64, run.begin, lines_end, BeginsHere(level, run), true);
+  ScanEncoded(level, Form::kBase64, {run.begin, lines_end}, BeginsHere(level, run),
+              EndsHere(level, lines_end));
 }
 
 size_t TextScan::EndOfLines(std::string_view text, size_t begin, size_t end) {
@@ -529,7 +546,14 @@ void TextScan::ScanBase64Run(const Level& level, const Run& run, size_t text_don
                           wide_groups + wide_groups_before >= kWideGroupsMin)) {
       const size_t from = block - begin > 2 * kBlockBytes ? block - 2 * kBlockBytes : begin;
       const size_t to = std::min(block + 3 * kBlockBytes, end);
-      ScanEncoded(level, Form::kBase64, from, to, from == begin, to == end);
+      // Those that begin in other blocks are answered for there.
+      const Run core = {from == begin ? from : block - kBlockBytes,
+                        to == end ? to : block + kBlockBytes};
+      // UTF-16, whose order is not known beside a cut, shows as text.
+      Level of_run = level;
+      of_run.within_utf16 = level.within_utf16 || from > begin || to < end;
+      ScanEncoded(of_run, Form::kBase64, {from, to}, from == begin,
+                  to == end && EndsHere(level, end), core);
       done = block + kBlockBytes;
     }
     digit_groups_before = digit_groups;
@@ -554,16 +578,17 @@ size_t TextScan::ScanBase64Text(const Level& level, size_t begin, size_t first, 
   // Where lines are broken by escapes, a number that touches the break is seen whole, or is none,
   // once these are undone.
   const bool escapes_follow = level.depth_left > 1;
-  const bool is_first =
-      (begin > 0 || level.is_first) && (!escapes_follow || !FollowsEscapedLineBreak(text, aligned));
-  const bool is_last = (end < text.size() || level.is_last) &&
-                       (!escapes_follow || to != end || !IsEscapedLineBreak(text, end));
-  ScanEncoded(level, Form::kBase64, aligned, to, is_first, is_last);
+  const bool is_first = (level.is_first || !BeginsAtCut(text, begin, 0)) &&
+                        (!escapes_follow || !FollowsEscapedLineBreak(text, aligned));
+  const bool is_last =
+      EndsHere(level, end) && (!escapes_follow || to != end || !IsEscapedLineBreak(text, end));
+  ScanEncoded(level, Form::kBase64, {aligned, to}, is_first, is_last);
   return text_end;
 }
 
-void TextScan::ScanEncoded(const Level& level, Form form, size_t begin, size_t end, bool is_first,
-                           bool is_last) {
+void TextScan::ScanEncoded(const Level& level, Form form, const Run& run, bool is_first,
+                           bool is_last, const Run& core) {
+  const auto [begin, end] = run;
   if (end < begin + kNumberBytesMin) return;
   const bool utf16 = form == Form::kUtf16Le || form == Form::kUtf16Be;
   DecodedText& decoded = *decoded_[level.index];
@@ -575,7 +600,7 @@ void TextScan::ScanEncoded(const Level& level, Form form, size_t begin, size_t e
                  .within_utf16 = level.within_utf16 || utf16};
   size_t at = begin;
   // Where in the piece the part begins that no piece before answered for.
-  size_t answered = 0;
+  std::optional<size_t> answered;
   bool first = true;
   while (true) {
     decoded.Clear();
@@ -589,8 +614,10 @@ void TextScan::ScanEncoded(const Level& level, Form form, size_t begin, size_t e
     piece.text = decoded.view();
     piece.is_first = first && is_first;
     piece.is_last = last && is_last;
-    piece.begin = answered;
-    piece.end = last ? decoded.size() : decoded.size() - kPieceContextBytes;
+    piece.is_torn_before = first && !is_first;
+    piece.is_torn_behind = last && !is_last;
+    piece.begin = answered.value_or(decoded.IndexOf(core.begin));
+    piece.end = last ? decoded.IndexOf(core.end) : decoded.size() - kPieceContextBytes;
     if (decoded.size() >= kNumberBytesMin) ScanLevel(piece);
     if (last) return;
     // The next piece begins with context for what this one leaves, where a unit begins.
@@ -604,7 +631,7 @@ void TextScan::ScanEncoded(const Level& level, Form form, size_t begin, size_t e
 
 void TextScan::Report(const Level& level, const Candidate& candidate) {
   // What touches a cut may go on beyond it.
-  if (candidate.begin == 0 && !level.is_first) return;
+  if (!level.is_first && BeginsAtCut(level.text, candidate.begin, 0)) return;
   if (EndsAtCut(level.text, candidate.end) && !level.is_last) return;
   size_t begin = candidate.begin;
   size_t end = candidate.end;

@@ -81,6 +81,9 @@ class TextScan {
     size_t end = 0;
     bool is_first = false;
     bool is_last = false;
+    // What was decoded goes on before, behind; no other piece of it is searched.
+    bool is_torn_before = false;
+    bool is_torn_behind = false;
     // Index of the level, and how many encodings may still be undone below.
     size_t index = 0;
     int depth_left = 0;
@@ -116,7 +119,9 @@ class TextScan {
   // The run in the alphabet of base64 around `at`.
   static Run Base64RunAt(const Level& level, size_t at, size_t block, uint64_t alphabet,
                          Progress& progress);
+  // Whether a run begins, or ends, where it seems to, and does not go on beyond a cut.
   static bool BeginsHere(const Level& level, const Run& run);
+  static bool EndsHere(const Level& level, size_t end);
   void ScanBase64Run(const Level& level, const Run& run, size_t text_done);
   void ScanBase64Lines(const Level& level, const Run& run, Progress& progress);
   // Decodes the text that the group at `group` and those before it show, if they do. Returns where
@@ -128,9 +133,12 @@ class TextScan {
   // Where the base64 that fills lines from `begin` on ends; `end` when there is one line only.
   static size_t EndOfLines(std::string_view text, size_t begin, size_t end);
 
-  // Decodes [begin, end) of a level piece by piece and searches each.
-  void ScanEncoded(const Level& level, Form form, size_t begin, size_t end, bool is_first,
-                   bool is_last);
+  static constexpr Run kAll = {.begin = 0, .end = std::string_view::npos};
+
+  // Decodes `run` of a level piece by piece and searches each for numbers that begin in `core`.
+  // `is_first`, `is_last`: no more of what is encoded stands before, after the run.
+  void ScanEncoded(const Level& level, Form form, const Run& run, bool is_first, bool is_last,
+                   const Run& core = kAll);
   // Numbers that are no chain of digits: in several fields, and as chips write them.
   void ScanFields(const Level& level, const Places& places, size_t index, Progress& progress);
   void ScanChain(const Level& level, size_t at, Progress& progress);

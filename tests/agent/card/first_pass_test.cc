@@ -156,7 +156,7 @@ class Rules {
       return Is(at - 1, text_class::kHex) && Is(at, text_class::kHex);
     }
     if (!Is(at - 2, text_class::kMark)) return false;
-    return Is(at - 1, text_class::kCodeLead) ||
+    return Is(at - 1, text_class::kCodeLead) || (Digit(at - 1) && Digit(at)) ||
            (Is(at - 1, text_class::kBreakOrSlash) && Digit(at - 3));
   }
   bool SeparatingEscape(ptrdiff_t at) const {

@@ -68,6 +68,16 @@ TEST(NumberFinder, LeavesAnExpiryDateOrCodeBesideTheNumberOut) {
   EXPECT_EQ(before[0].begin, 2u);
 }
 
+TEST(NumberFinder, TakesNoExpiryDateForAGroupWhereBlanksDiffer) {
+  EXPECT_TRUE(
+      Finds("5868\xC2\xA0"
+            "2416\xC2\xA0"
+            "0825\xC2\xA0"
+            "5333\xC2\xA0"
+            "38 03/27",
+            Shape::kBrandGroups));
+}
+
 TEST(NumberFinder, FindsEachOfSeveralNumbersInARow) {
   EXPECT_EQ(Find("4111111111111111 5555555555554444 378282246310005").size(), 3u);
   EXPECT_EQ(Find("4111 1111 1111 1111 5555 5555 5555 4444").size(), 2u);

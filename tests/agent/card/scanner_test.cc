@@ -177,6 +177,29 @@ TEST(ScanStream, TakesNoSliceAtTheEdgeOfALineWithinAnotherEncoding) {
   }
 }
 
+// What stands around escapes is decoded from where it may be cut.
+TEST(ScanStream, TakesNoSliceOfWhatIsEncodedBesideEscapes) {
+  Random random(9);
+  const std::string longer = absl::StrCat("7", testing::NumberWith(random, "4", 16), "123");
+  const std::string rows = "1935 3064 0621 2318 6350 9395 5333 6381 1935 3064 0621 2318 6753";
+  const auto without_row = [](std::vector<Found> found) {
+    std::erase_if(found, [](const Found& match) { return match.encodings.empty(); });
+    return found;
+  };
+  for (const auto& form : testing::EveryEncoding()) {
+    for (size_t gap = 0; gap < 240; ++gap) {
+      const std::string between(gap, 'x');
+      for (const std::string escapes : {"\\u0037\\u0038", "%37%38", "&#55;&#56;"}) {
+        EXPECT_TRUE(Scan(absl::StrCat(form.encode(longer), between, escapes)).empty())
+            << form.name << " " << gap;
+        EXPECT_TRUE(Scan(absl::StrCat(escapes, between, form.encode(longer))).empty())
+            << form.name << " " << gap;
+        EXPECT_TRUE(without_row(Scan(absl::StrCat(rows, between, escapes))).empty()) << gap;
+      }
+    }
+  }
+}
+
 TEST(ScanStream, HandsMatchesOverInOrderOfTheirLastByte) {
   Random random(4);
   const std::vector<Found> found = Scan(MixedText(random, 300'000));

@@ -26,6 +26,9 @@ std::string JsonEscapeAll(std::string_view text) {
 std::string HexEscapeAll(std::string_view text) {
   return EachByte(text, absl::ParsedFormat<'x'>("\\x%02x"));
 }
+std::string OctalEscapeAll(std::string_view text) {
+  return EachByte(text, absl::ParsedFormat<'o'>("\\%03o"));
+}
 std::string EntityAll(std::string_view text) {
   return EachByte(text, absl::ParsedFormat<'d'>("&#%d;"));
 }
@@ -92,6 +95,7 @@ const std::vector<NamedEncoding>& EveryEncoding() {
       {"base64", Encoding::kBase64, Base64},
       {"base64_unpadded", Encoding::kBase64, Base64Unpadded},
       {"base64url", Encoding::kBase64, Base64Url},
+      {"octal", Encoding::kJsonEscape, OctalEscapeAll},
   };
   return encodings;
 }

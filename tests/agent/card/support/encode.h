@@ -12,6 +12,7 @@ namespace skimwatch::testing {
 std::string PercentAll(std::string_view text);
 std::string JsonEscapeAll(std::string_view text);
 std::string HexEscapeAll(std::string_view text);
+std::string OctalEscapeAll(std::string_view text);
 std::string EntityAll(std::string_view text);
 std::string HexLower(std::string_view text);
 std::string HexUpper(std::string_view text);

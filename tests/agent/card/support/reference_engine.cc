@@ -126,6 +126,10 @@ Escape BackslashAt(std::string_view text, size_t at) {
     const uint32_t code = NumberAt(text, at + 2, 16, 4, count);
     return count == 4 ? Escape{6, code} : Escape{};
   }
+  if (kind >= '0' && kind <= '3') {
+    const uint32_t code = NumberAt(text, at + 1, 8, 3, count);
+    return count == 3 ? Escape{4, code} : Escape{};
+  }
   constexpr std::string_view kNames = "nrtbfv\"'\\/";
   constexpr std::string_view kCodes = "\n\r\t\b\f\v\"'\\/";
   const size_t index = kNames.find(kind);
@@ -259,9 +263,17 @@ class Engine {
     }
   }
 
+  // Whether what stands at `at` may go on beyond where the text was cut: an escape that the cut
+  // divides may be one of another digit.
+  static bool BeginsAtCut(const Text& text, size_t at) {
+    return text.begin_is_cut && card::MayBeEndOfEscape(text.bytes, at);
+  }
+  static bool EndsAtCut(const Text& text, size_t at) {
+    return text.end_is_cut && (at == text.bytes.size() || card::IsCutEscape(text.bytes, at));
+  }
+
   void Report(const Text& text, const card::Candidate& candidate) {
-    if (candidate.begin == 0 && text.begin_is_cut) return;
-    if (candidate.end == text.bytes.size() && text.end_is_cut) return;
+    if (BeginsAtCut(text, candidate.begin) || EndsAtCut(text, candidate.end)) return;
     if (text.is_ascii_only &&
         std::any_of(text.bytes.begin() + static_cast<ptrdiff_t>(candidate.begin),
                     text.bytes.begin() + static_cast<ptrdiff_t>(candidate.end),
@@ -307,11 +319,11 @@ class Engine {
       for (size_t phase = 0; phase < 4; ++phase) {
         Text decoded = FromBase64(text, begin + phase, end);
         // Where escapes break lines, a number at the break is whole once they are undone.
-        decoded.begin_is_cut = (begin == 0 && text.begin_is_cut) ||
+        decoded.begin_is_cut = BeginsAtCut(text, begin) ||
                                (depth > 1 && IsEscapedBreakBefore(text.bytes, begin + phase));
-        decoded.end_is_cut = (end == text.bytes.size() && text.end_is_cut) ||
-                             (depth > 1 && IsEscapedBreakAt(text.bytes, end));
-        decoded.is_ascii_only = phase > 0 || (begin == 0 && text.begin_is_cut);
+        decoded.end_is_cut =
+            EndsAtCut(text, end) || (depth > 1 && IsEscapedBreakAt(text.bytes, end));
+        decoded.is_ascii_only = phase > 0 || BeginsAtCut(text, begin);
         Search(decoded, depth - 1, within_utf16);
       }
       if (begin < lines_done) return;
@@ -319,7 +331,8 @@ class Engine {
       if (lines_end == end) return;
       lines_done = lines_end;
       Text decoded = FromBase64(text, begin, lines_end);
-      decoded.begin_is_cut = begin == 0 && text.begin_is_cut;
+      decoded.begin_is_cut = BeginsAtCut(text, begin);
+      decoded.end_is_cut = EndsAtCut(text, lines_end);
       Search(decoded, depth - 1, within_utf16);
     });
   }
@@ -354,8 +367,8 @@ class Engine {
     ForEachRun(text.bytes, IsHex, kHexRunMin, [&](size_t begin, size_t end) {
       for (const size_t from : {begin, begin + 1}) {
         Text decoded = FromHex(text, from, end);
-        decoded.begin_is_cut = begin == 0 && text.begin_is_cut;
-        decoded.end_is_cut = end == text.bytes.size() && text.end_is_cut;
+        decoded.begin_is_cut = BeginsAtCut(text, begin);
+        decoded.end_is_cut = EndsAtCut(text, end);
         Search(decoded, depth - 1, within_utf16);
       }
     });
@@ -376,15 +389,23 @@ class Engine {
       size_t end = at;
       while (end + 2 <= bytes.size() && is_pair(end)) end += 2;
       done = end;
+      // Where a text is cut, half a code unit may be left of the one that is next, and the order
+      // can't be told.
+      const bool begin_is_cut =
+          text.begin_is_cut && (begin < 2 || card::MayBeEndOfEscape(bytes, begin - 2));
+      const bool end_is_cut = EndsAtCut(text, end) || EndsAtCut(text, end + 1) ||
+                              EndsAtCut(text, std::min(end + 2, bytes.size()));
+      if (begin_is_cut || end_is_cut) continue;
       const bool nul_before = begin > 0 && bytes[begin - 1] == 0;
       const bool sign_after = end < bytes.size() && bytes[end] != 0;
-      // With NULs on both sides either order fits; code units stand at even offsets.
-      const bool big_endian = nul_before && (sign_after || begin % 2 != 0);
+      // With NULs on both sides either order fits.
+      const bool big_endian = nul_before && sign_after;
       if (big_endian) {
-        Search(FromUtf16(text, begin - 1, sign_after ? end + 1 : end, false), depth, true);
-      } else {
-        Search(FromUtf16(text, begin, end, true), depth, true);
+        --begin;
+        ++end;
       }
+      const Text decoded = FromUtf16(text, begin, end, !big_endian);
+      Search(decoded, depth, true);
     }
   }
 
