@@ -38,7 +38,7 @@ struct Flags {
 };
 
 int Fail(const absl::Status& status) {
-  std::cerr << "skimwatch-agent: " << status.message() << "\n";
+  std::cerr << "skimwatch-agent: " << offline::ShownText(std::string(status.message())) << "\n";
   return kExitError;
 }
 

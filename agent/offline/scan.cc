@@ -411,13 +411,14 @@ class Run {
 
 int RunScan(const ScanOptions& options) {
   if (const absl::Status status = process::ForbidCoreDumps(); !status.ok()) {
-    std::cerr << "skimwatch-agent scan: " << status.message() << "\n";
+    std::cerr << "skimwatch-agent scan: " << ShownText(std::string(status.message())) << "\n";
     return kExitError;
   }
   const absl::StatusOr<std::shared_ptr<const card::BrandTable>> brands =
       card::LoadBrandTable(options.brand_table);
   if (!brands.ok()) {
-    std::cerr << "skimwatch-agent scan: --brand-table: " << brands.status().message() << "\n";
+    std::cerr << "skimwatch-agent scan: --brand-table: "
+              << ShownText(std::string(brands.status().message())) << "\n";
     return kExitError;
   }
   // Kept to the end of the process, which reads it until then.

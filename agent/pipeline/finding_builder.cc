@@ -147,13 +147,6 @@ v1::TrackData::Format FormatOf(card::MatchKind kind) {
   return v1::TrackData::FORMAT_UNSPECIFIED;
 }
 
-// A name that the sender chose, fit to be shown: numbers in it, in any encoding, are overwritten.
-std::string ShownName(const std::string& name) {
-  // No number fits in fewer, encoded or not.
-  constexpr size_t kNumberBytesMin = 12;
-  return name.size() < kNumberBytesMin ? name : card::RedactCardNumbers(name);
-}
-
 // CardNumber and TrackData have these in common.
 template <typename Detail>
 void FillDetail(const CardSighting& sighting, v1::Card card, Detail& detail) {
@@ -178,7 +171,8 @@ SightingOrigin OriginOf(const traffic::Provenance& provenance, traffic::Part par
   SightingOrigin origin;
   origin.site = provenance.site;
   origin.path = provenance.path;
-  origin.destination = ShownName(DestinationOf(provenance));
+  // Whoever sent or wrote the bytes chose every name here, and may have put a number into it.
+  origin.destination = card::RedactCardNumbers(DestinationOf(provenance));
   origin.sampling_probability = provenance.sampling_probability;
   origin.sampling_unit = provenance.sampling_unit;
   v1::Provenance& shown = origin.provenance;
@@ -192,22 +186,23 @@ SightingOrigin OriginOf(const traffic::Provenance& provenance, traffic::Part par
     shown.mutable_server()->set_address(provenance.server.ip);
     shown.mutable_server()->set_port(provenance.server.port);
   }
-  shown.set_host(ShownName(provenance.host));
-  shown.set_method(provenance.method);
+  shown.set_host(card::RedactCardNumbers(provenance.host));
+  shown.set_method(card::RedactCardNumbers(provenance.method));
   if (!provenance.path.empty()) shown.set_path_template(traffic::PathTemplate(provenance.path));
-  shown.set_file(ShownName(provenance.file));
+  shown.set_file(card::RedactCardNumbers(provenance.file));
   const std::string_view part_name = traffic::PartName(part);
   shown.set_part(part_name.data(), part_name.size());
-  shown.set_referrer(ShownName(provenance.referrer));
+  shown.set_referrer(card::RedactCardNumbers(provenance.referrer));
   shown.set_protocol(ProtocolOnWire(provenance.protocol));
-  shown.set_server_name(ShownName(provenance.server_name));
+  shown.set_server_name(card::RedactCardNumbers(provenance.server_name));
   if (provenance.process != nullptr) {
     v1::Process& process = *shown.mutable_process();
     process.set_pid(provenance.process->pid);
-    process.set_executable(ShownName(provenance.process->executable));
-    process.set_command(provenance.process->command);
-    process.set_container_id(provenance.process->container_id);
-    process.set_cgroup(provenance.process->cgroup);
+    process.set_executable(card::RedactCardNumbers(provenance.process->executable));
+    process.set_command(card::RedactCardNumbers(provenance.process->command));
+    // Also where it looks like a digest: any program gives the journal an id of its own.
+    process.set_container_id(card::RedactCardNumbers(provenance.process->container_id));
+    process.set_cgroup(card::RedactCardNumbers(provenance.process->cgroup));
   }
   return origin;
 }

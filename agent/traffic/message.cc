@@ -1,6 +1,15 @@
 #include "agent/traffic/message.h"
 
+#include <algorithm>
+
 namespace skimwatch::traffic {
+
+std::string_view CutName(std::string_view name, size_t bytes_max) {
+  // 19 digits as `&#52;` or `\u0034` each, or in groups with anything between.
+  constexpr size_t kNumberBytesMax = 128;
+  if (name.size() <= bytes_max) return name;
+  return name.substr(0, bytes_max - std::min(bytes_max, kNumberBytesMax));
+}
 
 std::string_view PartName(Part part) {
   switch (part) {

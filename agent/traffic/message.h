@@ -1,6 +1,7 @@
 #ifndef SKIMWATCH_AGENT_TRAFFIC_MESSAGE_H_
 #define SKIMWATCH_AGENT_TRAFFIC_MESSAGE_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -125,6 +126,11 @@ struct Provenance {
   double sampling_probability = 1.0;
   uint64_t sampling_unit = 0;
 };
+
+// The beginning of a name that others chose, of at most `bytes_max` bytes. Of one that is longer
+// the last 128 bytes of that are left off as well: the first digits of a card number that is cut in
+// two would not be known for some where the name is shown, and give the number away.
+std::string_view CutName(std::string_view name, size_t bytes_max);
 
 // A path fit to be shown and grouped: segments that look variable (digits, UUIDs, hex, base64,
 // long) become `{n}`, `{uuid}`, `{hex}`, `{id}`; cut at 256 bytes. No card number passes, plain or

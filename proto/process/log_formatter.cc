@@ -6,6 +6,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "proto/text/printable.h"
+#include "proto/validation/card_digits.h"
 
 namespace skimwatch::process {
 namespace {
@@ -27,7 +28,10 @@ absl::string_view LevelName(spdlog::level::level_enum level) {
 }  // namespace
 
 void LogFormatter::format(const spdlog::details::log_msg& event, spdlog::memory_buf_t& line) {
-  const std::string_view message(event.payload.data(), event.payload.size());
+  std::string message(event.payload.data(), event.payload.size());
+  // Whoever logs a name that others chose takes numbers out of it in every encoding; this is for
+  // the one who forgets.
+  validation::MaskCardNumbers(message);
   const std::string time =
       absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", absl::FromChrono(event.time), absl::UTCTimeZone());
   const std::string out =

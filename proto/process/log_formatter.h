@@ -10,7 +10,8 @@
 namespace skimwatch::process {
 
 // Formats one log event as one line, whatever bytes it holds: what comes from outside must not be
-// able to forge a second event or to steer a terminal.
+// able to forge a second event or to steer a terminal. The digits of what could be a card number
+// become `*`.
 //
 //   text: 2026-03-01T12:00:00.123Z info skimwatch-agent: connected
 //   json:

@@ -35,7 +35,8 @@ constexpr Entry kEntries[] = {
     {"Provenance.server_name", 255},
     {"Process.executable", 4096},
     {"Process.command", 4096},
-    {"Process.container_id", 128, Content::kIdentifier},
+    // Looked at like a name: who writes to the journal says which container it is in.
+    {"Process.container_id", 128},
     {"Process.cgroup", 4096},
     {"Card.masked", 19, Content::kMask},
     {"Card.brand", 32},

@@ -10,6 +10,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "agent/card/mask.h"
 #include "agent/storage/checked_file.h"
 #include "spdlog/spdlog.h"
 
@@ -31,10 +32,10 @@ constexpr std::chrono::minutes kLookForSeenEvery{10};
 
 // What others chose, as text that can be kept and shown.
 std::string Plain(std::string_view text) {
-  std::string plain(text.substr(0, kTextBytesMax));
+  std::string plain = card::RedactCardNumbers(CutName(text, kTextBytesMax));
   std::replace_if(
       plain.begin(), plain.end(), [](unsigned char c) { return c < 0x20 || c >= 0x7f; }, '?');
-  return WithoutCardNumbers(plain);
+  return plain;
 }
 
 Provenance WithoutPath(const Provenance& provenance) {

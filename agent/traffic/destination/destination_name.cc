@@ -42,12 +42,6 @@ Change::Scope ScopeOf(const IpAddress& ip) {
 
 }  // namespace
 
-std::string WithoutCardNumbers(std::string_view text) {
-  // No number fits in fewer, encoded or not.
-  constexpr size_t kNumberBytesMin = 12;
-  return text.size() < kNumberBytesMin ? std::string(text) : card::RedactCardNumbers(text);
-}
-
 Change::Scope ScopeOfAddress(std::string_view address) {
   const std::optional<IpAddress> ip = IpAddress::Parse(address);
   return ip.has_value() ? ScopeOf(*ip) : Change::SCOPE_PUBLIC;
@@ -61,8 +55,8 @@ DestinationName NameDestination(const RegisteredDomains& domains, std::string_vi
   }
   const std::optional<IpAddress> literal = IpAddress::Parse(host);
   if (!literal.has_value() && MayBeName(host)) {
-    named.name = WithoutCardNumbers(domains.Of(host));
-    named.host = WithoutCardNumbers(host);
+    named.name = card::RedactCardNumbers(domains.Of(host));
+    named.host = card::RedactCardNumbers(host);
     if (named.name == "localhost") {
       named.scope = Change::SCOPE_LOOPBACK;
     } else if (!domains.IsPublic(host)) {

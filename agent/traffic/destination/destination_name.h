@@ -18,9 +18,6 @@ struct DestinationName {
   v1::DestinationChange::Scope scope = v1::DestinationChange::SCOPE_PUBLIC;
 };
 
-// `text` fit to be shown and kept: card numbers in it, in any encoding, are overwritten.
-std::string WithoutCardNumbers(std::string_view text);
-
 // Where an address lies: loopback; private by RFC 1918, RFC 4193, RFC 6598, RFC 3927 and
 // link-local; else public. What is no address is public.
 v1::DestinationChange::Scope ScopeOfAddress(std::string_view address);

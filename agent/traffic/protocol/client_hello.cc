@@ -21,7 +21,6 @@ constexpr uint16_t kSupportedVersions = 0x002b;
 constexpr uint16_t kEncryptedClientHello = 0xfe0d;
 constexpr size_t kCountMax = 99;
 constexpr size_t kHashCharacters = 12;
-constexpr size_t kServerNameBytesMax = 255;
 constexpr size_t kAlpnMax = 32;
 
 // Takes fields off the front; what is not there is empty, and `ok` is false from then on.
@@ -70,7 +69,7 @@ void ReadExtension(uint16_t type, std::string_view content, Reader& message, Cli
       Reader names(reader.Vector(2));
       constexpr size_t kHostName = 0;
       if (names.Number(1) != kHostName) break;
-      hello.server_name = names.Vector(2).substr(0, kServerNameBytesMax);
+      hello.server_name = names.Vector(2);
       if (!names.ok()) message.Fail();
       break;
     }

@@ -389,7 +389,7 @@ void Http2Direction::AddField(const HpackDecoder::Field& field) {
 void Http2Direction::NoteField(std::string_view name, std::string_view value) {
   HttpRequest& request = head_.request;
   if (name == ":method") {
-    request.method = value.substr(0, kMethodBytesMax);
+    request.method = CutName(value, kMethodBytesMax);
   } else if (name == ":path") {
     request.path = PathOfTarget(value);
   } else if (name == ":authority" || (name == "host" && request.host.empty())) {

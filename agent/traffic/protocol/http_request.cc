@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "absl/strings/ascii.h"
+#include "agent/traffic/message.h"
 
 namespace skimwatch::traffic {
 namespace {
@@ -44,7 +45,7 @@ std::string LowerCase(std::string_view text, size_t bytes_max) {
 std::string HostName(std::string_view host) {
   host = HostOfAuthority(host);
   if (host.ends_with('.')) host.remove_suffix(1);
-  return LowerCase(host, kHostBytesMax);
+  return LowerCase(CutName(host, kHostBytesMax), kHostBytesMax);
 }
 
 std::string PathOfTarget(std::string_view target) {

@@ -26,6 +26,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
+#include "agent/card/mask.h"
 #include "agent/memory/wipe.h"
 #include "agent/traffic/source/journal_files.h"
 #include "agent/traffic/source/log_state.h"
@@ -528,7 +529,7 @@ void Source::Keep(std::string_view field) {
 
 void Source::NoteProvenance(std::string_view name, std::string_view value) {
   constexpr size_t kBytesMax = 4096;
-  value = value.substr(0, kBytesMax);
+  value = CutName(value, kBytesMax);
   if (name == "_PID") {
     (void)absl::SimpleAtoi(absl::string_view(value.data(), value.size()), &process_.pid);
   } else if (name == "_EXE") {
@@ -622,7 +623,8 @@ void Source::NoteDamaged(const JournalFile& file, const std::string& what) {
   if (!damaged_.insert(file.key).second) return;
   ++stats_.files_damaged;
   ++stats_.errors;
-  stats_.last_error = absl::StrCat("journal: ", file.path, " ", what);
+  // Of a journal from elsewhere, the name holds that of its host.
+  stats_.last_error = absl::StrCat("journal: ", card::RedactCardNumbers(file.path), " ", what);
   spdlog::warn("{} (`journalctl --verify --file`)", stats_.last_error);
 }
 

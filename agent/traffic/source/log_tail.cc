@@ -27,6 +27,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
+#include "agent/card/mask.h"
 #include "agent/memory/wipe.h"
 #include "agent/traffic/source/file_notifier.h"
 #include "agent/traffic/source/log_file.h"
@@ -122,7 +123,7 @@ class Tail final : public LogTail {
   v1::LogState State(absl::Time now) const;
 
   // Counts a trouble once for as long as it lasts.
-  void NoteTrouble(const std::string& path, const std::string& text);
+  void NoteTrouble(const std::string& path, const std::string& why);
   void Publish();
 
   const Options options_;
@@ -592,9 +593,11 @@ void Tail::Save(absl::Time now) {
   saved_ = text;
 }
 
-void Tail::NoteTrouble(const std::string& path, const std::string& text) {
+void Tail::NoteTrouble(const std::string& path, const std::string& why) {
   Trouble& trouble = troubles_[path];
   trouble.current = true;
+  // A file that a pattern finds may have any name.
+  const std::string text = card::RedactCardNumbers(why);
   if (trouble.text == text) return;
   trouble.text = text;
   ++stats_.errors;

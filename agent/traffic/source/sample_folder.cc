@@ -25,6 +25,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
+#include "agent/card/mask.h"
 #include "agent/memory/wipe.h"
 #include "agent/traffic/source/file_notifier.h"
 #include "agent/traffic/source/log_state.h"
@@ -132,6 +133,10 @@ class Folder final : public SampleFolder {
   bool ReadFiles();
   void ReadOne(const Waiting& file);
   Outcome ReadFile(const Waiting& file, absl::Status& failure);
+  // As it may be shown: whoever puts a file here names it.
+  std::string ShownPathOf(const std::string& name) const {
+    return card::RedactCardNumbers(PathOf(name));
+  }
   Outcome ReadOpen(int fd, const Waiting& file, absl::Status& failure);
   void Fail(const Waiting& file, const absl::Status& failure);
   // Puts away what was read.
@@ -398,7 +403,7 @@ Folder::Outcome Folder::ReadOpen(int fd, const Waiting& file, absl::Status& fail
 
 void Folder::Fail(const Waiting& file, const absl::Status& failure) {
   ++stats_.files_failed;
-  stats_.last_error = absl::StrCat(PathOf(file.name), ": ", std::string(failure.message()));
+  stats_.last_error = absl::StrCat(ShownPathOf(file.name), ": ", std::string(failure.message()));
   if (options_.before_save) options_.before_save();
   if (MoveTo("failed", file)) {
     spdlog::error("samples: {}; it is kept in {}/failed", stats_.last_error, options_.path);
@@ -446,7 +451,7 @@ bool Folder::MoveTo(const std::string& folder, const Waiting& file) {
 void Folder::GiveUp(const Waiting& file, const std::string& text) {
   given_up_.insert(file.state);
   ++stats_.errors;
-  stats_.last_error = absl::StrCat(PathOf(file.name), ": ", text);
+  stats_.last_error = absl::StrCat(ShownPathOf(file.name), ": ", text);
   spdlog::warn("samples: {}; it stays there", stats_.last_error);
 }
 

@@ -1,5 +1,6 @@
 #include "agent/pipeline/finding_builder.h"
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -178,6 +179,66 @@ TEST(FindingBuilder, ShowsNoNumberThatANameCarries) {
     EXPECT_EQ(origin.destination.find(number), std::string::npos);
     EXPECT_NE(origin.destination.find(".collect.example"), std::string::npos);
   }
+}
+
+TEST(FindingBuilder, ShowsNoNumberInAnyNameOfAProvenance) {
+  using Names = traffic::Provenance;
+  const struct {
+    const char* what;
+    std::string Names::*provenance;
+    std::string traffic::Process::*process;
+  } fields[] = {
+      {"host", &Names::host, nullptr},
+      {"server_name", &Names::server_name, nullptr},
+      {"method", &Names::method, nullptr},
+      {"path", &Names::path, nullptr},
+      {"referrer", &Names::referrer, nullptr},
+      {"content_type", &Names::content_type, nullptr},
+      {"file", &Names::file, nullptr},
+      {"executable", nullptr, &traffic::Process::executable},
+      {"command", nullptr, &traffic::Process::command},
+      {"container_id", nullptr, &traffic::Process::container_id},
+      {"cgroup", nullptr, &traffic::Process::cgroup},
+  };
+  const std::string padding(48, 'a');
+  const struct {
+    std::string name;
+    std::string number;
+  } values[] = {
+      {"x4111111111111111", "4111111111111111"},
+      // 64 hexadecimal digits, as the id of a container has.
+      {"4111111111111111" + padding, "4111111111111111"},
+      {"pay --c 34313131313131313131313131313131", "34313131313131313131313131313131"},
+      {"pay --c NDExMTExMTExMTExMTExMQ==", "NDExMTExMTExMTExMTExMQ"},
+      {"/pay_4111-1111-1111-1111", "4111-1111-1111-1111"},
+  };
+  for (const auto& field : fields) {
+    for (const auto& value : values) {
+      for (const traffic::Direction direction :
+           {traffic::Direction::kAtRest, traffic::Direction::kOutboundRequest}) {
+        traffic::Process process{.pid = 7};
+        traffic::Provenance provenance;
+        provenance.direction = direction;
+        if (field.provenance != nullptr) provenance.*field.provenance = value.name;
+        if (field.process != nullptr) process.*field.process = value.name;
+        provenance.process = std::make_shared<const traffic::Process>(process);
+        const CardSighting sighting = SightingOf(1, OriginOf(provenance, traffic::Part::kField));
+        const std::string finding =
+            BuildFinding(sighting, false, card::MaskStyle::kFirst6Last4, nullptr)
+                .SerializeAsString();
+        EXPECT_EQ(finding.find(value.number), std::string::npos)
+            << field.what << " " << value.number;
+      }
+    }
+  }
+}
+
+TEST(FindingBuilder, ShowsTheIdOfAContainerAsItIs) {
+  traffic::Provenance provenance;
+  const std::string id = "9e5f3c1d8b7a46e0b2f4d6c8a0e1f3b5d7c9ab1cde3fa5bc7de9fa0b1c2d3e4f";
+  provenance.process =
+      std::make_shared<const traffic::Process>(traffic::Process{.container_id = id});
+  EXPECT_EQ(OriginOf(provenance, traffic::Part::kField).provenance.process().container_id(), id);
 }
 
 TEST(FindingBuilder, TakesTimesThatNoClockShows) {

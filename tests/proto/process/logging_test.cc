@@ -11,6 +11,7 @@
 namespace skimwatch::process {
 namespace {
 
+using ::testing::HasSubstr;
 using ::testing::MatchesRegex;
 
 config::v1::Logging Settings(const std::string& level, const std::string& format) {
@@ -55,6 +56,19 @@ TEST(Logging, IsJsonWhenAskedFor) {
   EXPECT_EQ(event["message"], "quoted \"a\nb\\\ufffd\"");
   EXPECT_THAT(event["time"].get<std::string>(), MatchesRegex("[-0-9]+T[:0-9.]+Z"));
   EXPECT_EQ(nlohmann::json::parse(lines[1])["message"].get<std::string>().size(), 100'000u);
+}
+
+TEST(Logging, ShowsNoCardNumberWhateverItIsAskedToLog) {
+  for (const char* format : {"text", "json"}) {
+    const auto lines = LinesOf(Settings("", format), [] {
+      spdlog::warn("order-{}.samples is broken at offset {}", "4111111111111111", 1234567890123456);
+      spdlog::warn("{}", "/srv/4111 1111 1111 1111");
+    });
+    ASSERT_EQ(lines.size(), 2u);
+    EXPECT_THAT(lines[0], HasSubstr("order-****************.samples is broken at offset "
+                                    "1234567890123456"));
+    EXPECT_THAT(lines[1], HasSubstr("/srv/**** **** **** ****"));
+  }
 }
 
 TEST(Logging, KeepsToItsLevel) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "proto/validation/text_limits.h"
@@ -100,6 +101,11 @@ std::vector<Fault> Faults() {
       {"destination", [](v1::Finding& f) { f.set_destination("a\xFF"); }},
       {"provenance.process.container_id",
        [](v1::Finding& f) { f.mutable_provenance()->mutable_process()->set_container_id(kPan); }},
+      {"provenance.process.container_id",
+       [](v1::Finding& f) {
+         f.mutable_provenance()->mutable_process()->set_container_id(
+             absl::StrCat(kPan, std::string(48, 'a')));
+       }},
       {"card_number.evidence",
        [](v1::Finding& f) { f.mutable_card_number()->add_evidence(std::string("near:") + kPan); }},
       {"card_number.evidence",

@@ -17,7 +17,9 @@ constexpr absl::Duration kProcessLookInterval = absl::Seconds(5);
 std::string ServerNameOf(const skimwatch_connection& connection) {
   const size_t size =
       std::min<size_t>(connection.server_name_bytes, sizeof(connection.server_name) - 1);
-  std::string name(connection.server_name, size);
+  const std::string_view given(connection.server_name, size);
+  // One that fills its place was cut by the probe.
+  std::string name(size + 1 < sizeof(connection.server_name) ? given : CutName(given, size - 1));
   absl::AsciiStrToLower(&name);
   // Whatever a program may have given; what is no name in DNS or an address is none to be shown.
   const bool is_name = std::all_of(name.begin(), name.end(), [](char c) {

@@ -13,6 +13,7 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "agent/card/mask.h"
 #include "agent/traffic/source/tls_uprobe/elf_functions.h"
 #include "spdlog/spdlog.h"
 
@@ -188,7 +189,7 @@ bool ProbedFiles::Examine(const FileMapping& mapping) {
     return false;
   }
   spdlog::info("TLS probes: {} probes in {} (first seen in process {})", file.links.size(),
-               mapping.path, mapping.pid);
+               card::RedactCardNumbers(mapping.path), mapping.pid);
   file.fd = std::exchange(fd, -1);
   files_.emplace(id, std::move(file));
   stats_.files = files_.size();
@@ -197,7 +198,8 @@ bool ProbedFiles::Examine(const FileMapping& mapping) {
 
 void ProbedFiles::Fail(const std::string& path, const absl::Status& status) {
   ++stats_.errors;
-  stats_.last_error = absl::StrCat(path, ": ", std::string(status.message()));
+  stats_.last_error =
+      card::RedactCardNumbers(absl::StrCat(path, ": ", std::string(status.message())));
   spdlog::warn("TLS probes: {}", stats_.last_error);
 }
 
@@ -229,7 +231,7 @@ void ProbedFiles::TakeWritten() {
     spdlog::warn(
         "TLS probes: {} is written to in place; its probes are taken out until it is "
         "loaded again",
-        at->second.path);
+        card::RedactCardNumbers(at->second.path));
     Drop(at);
   }
 }
@@ -256,7 +258,7 @@ void ProbedFiles::LookAtAll(pid_t except, const std::function<void(pid_t)>& note
     // A file of a container that ended has its name still, where nobody comes any more.
     if (info.st_nlink > 0 && LeadsTo(at->second.path, at->second.fd)) continue;
     spdlog::info("TLS probes: {} is gone from this host and no process has it any more",
-                 at->second.path);
+                 card::RedactCardNumbers(at->second.path));
     Drop(at);
   }
 }

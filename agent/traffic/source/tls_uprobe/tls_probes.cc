@@ -23,6 +23,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
+#include "agent/card/mask.h"
 #include "agent/traffic/source/tls_uprobe/connection_reader.h"
 #include "agent/traffic/source/tls_uprobe/mapped_files.h"
 #include "agent/traffic/source/tls_uprobe/mapping_events.h"
@@ -169,7 +170,9 @@ bool Probes::TellOfHidden(const FileMapping& mapping) const {
   spdlog::warn(
       "TLS probes: {} holds a TLS library without the functions that probes are set at; what it "
       "sends is not seen: process {} ({}) and whoever else runs it",
-      mapping.path, mapping.pid, process->executable);
+      // Named by whoever made the container that they are in.
+      card::RedactCardNumbers(mapping.path), mapping.pid,
+      card::RedactCardNumbers(process->executable));
   return true;
 }
 

@@ -87,6 +87,25 @@ TEST(Http2, PassesTargetFieldsAndBodiesOfBothDirectionsAsParts) {
   EXPECT_EQ(Errors(harness, Protocol::kHttp2), 0U);
 }
 
+TEST(Http2, LeavesNothingOfANumberThatTheEndOfANameCutsInTwo) {
+  const std::string number = "4111111111111111";
+  Connection c;
+  c.Start();
+  Http2Fields fields = {{":method", std::string(10, 'X') + number},
+                        {":scheme", "http"},
+                        {":authority", std::string(240, 'a') + number},
+                        {":path", "/"}};
+  c.tcp.Client(c.client.Headers(1, fields, true));
+  c.tcp.Close();
+  DecoderHarness harness;
+  harness.Run(c.tcp);
+  ASSERT_FALSE(harness.sink.parts().empty());
+  for (const RecordedPart& part : harness.sink.parts()) {
+    EXPECT_EQ(part.provenance.method, "");
+    EXPECT_EQ(part.provenance.host, std::string(127, 'a'));
+  }
+}
+
 TEST(Http2, KeepsStreamsApart) {
   Connection c;
   c.Start();

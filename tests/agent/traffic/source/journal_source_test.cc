@@ -204,6 +204,19 @@ TEST_F(JournalSourceTest, NamesTheWriterByWhatIsKnown) {
   EXPECT_EQ(sink_.messages().front().provenance.process->container_id, "abc123");
 }
 
+TEST_F(JournalSourceTest, LeavesNothingOfANumberThatTheEndOfANameCutsInTwo) {
+  const std::string number = "4111111111111111";
+  Write("system.journal", Exported(0, {{"MESSAGE", Text(0)},
+                                       {"CONTAINER_NAME", std::string(4090, 'a') + number},
+                                       {"CONTAINER_ID_FULL", std::string(4081, 'a') + number}}));
+  OpenSource(Options());
+  Poll();
+  ASSERT_FALSE(sink_.messages().empty());
+  const Provenance& provenance = sink_.messages().front().provenance;
+  EXPECT_EQ(provenance.file, "journal:" + std::string(4096 - 128, 'a'));
+  EXPECT_EQ(provenance.process->container_id, std::string(4096 - 128, 'a'));
+}
+
 TEST_F(JournalSourceTest, GoesOnWhereItStopped) {
   WriteNumbered("system.journal", 0, 5);
   JournalSource::Options options = Options();
@@ -353,6 +366,12 @@ TEST_F(JournalSourceTest, NamesFilesThatAreNoJournalAndReadsTheOthers) {
   // Each once.
   Poll();
   EXPECT_EQ(source_->GetStats().files_damaged, 3u);
+  // A host chooses how it is called.
+  folder_.Append("remote-4111111111111111.journal", std::string(100000, 'x'));
+  Poll();
+  Poll();
+  EXPECT_EQ(source_->GetStats().files_damaged, 4u);
+  EXPECT_THAT(source_->GetStats().last_error, HasSubstr("/remote-****************.journal"));
 }
 
 TEST_F(JournalSourceTest, SaysWhyThereIsNothingToFollow) {

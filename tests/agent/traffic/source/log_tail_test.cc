@@ -362,6 +362,18 @@ TEST_F(LogTailTest, AFileOfSeveralNamesIsFollowedOnce) {
   EXPECT_EQ(tail_->GetStats().rotations, 0u);
 }
 
+TEST_F(LogTailTest, NamesNoFileByANumberInItsName) {
+  LogTail::Options options = OptionsFor("*.log");
+  options.files_max = 1;
+  OpenTail(options);
+  Poll();
+  folder_.Append("a.log", "one\n");
+  folder_.Append("b-4111111111111111.log", "two\n");
+  Poll();
+  Poll();
+  EXPECT_THAT(tail_->GetStats().last_error, HasSubstr("/b-****************.log"));
+}
+
 TEST_F(LogTailTest, FilesOverTheLimitAreCountedAndTakenWhenThereIsRoom) {
   LogTail::Options options = OptionsFor("*.log");
   options.files_max = 2;
