@@ -123,9 +123,19 @@ class Folder final : public SampleFolder {
   };
 
   void Run();
+  // Whether `left_at_` is in this file.
+  bool WasLeft(const FileState& state) const {
+    return left_at_.inode() != 0 && left_at_.inode() == state.inode &&
+           left_at_.device() == state.device && left_at_.offset() <= state.size &&
+           (left_at_.changed_ns() == 0 || left_at_.changed_ns() == state.changed_ns);
+  }
   bool Stopping() const { return stopping_.load(std::memory_order_relaxed); }
   std::string PathOf(const std::string& name) const {
     return absl::StrCat(options_.path, "/", name);
+  }
+  // As it may be shown: whoever puts a file here names it.
+  std::string ShownPathOf(const std::string& name) const {
+    return card::RedactCardNumbers(PathOf(name));
   }
   // The files that are there and were not given up, the oldest first.
   std::vector<Waiting> Look();
@@ -133,10 +143,6 @@ class Folder final : public SampleFolder {
   bool ReadFiles();
   void ReadOne(const Waiting& file);
   Outcome ReadFile(const Waiting& file, absl::Status& failure);
-  // As it may be shown: whoever puts a file here names it.
-  std::string ShownPathOf(const std::string& name) const {
-    return card::RedactCardNumbers(PathOf(name));
-  }
   Outcome ReadOpen(int fd, const Waiting& file, absl::Status& failure);
   void Fail(const Waiting& file, const absl::Status& failure);
   // Puts away what was read.
@@ -263,12 +269,8 @@ std::vector<Folder::Waiting> Folder::Look() {
   std::sort(files.begin(), files.end(), [&](const Waiting& a, const Waiting& b) {
     // The one that the last run ended in goes first: had it ended the process, its count must not
     // be forgotten over others.
-    const auto was_left = [&](const Waiting& file) {
-      return left_at_.inode() != 0 && file.state.inode == left_at_.inode() &&
-             file.state.device == left_at_.device();
-    };
-    return std::tuple(!was_left(a), a.state.changed_ns, std::string_view(a.name)) <
-           std::tuple(!was_left(b), b.state.changed_ns, std::string_view(b.name));
+    return std::tuple(!WasLeft(a.state), a.state.changed_ns, std::string_view(a.name)) <
+           std::tuple(!WasLeft(b.state), b.state.changed_ns, std::string_view(b.name));
   });
   return files;
 }
@@ -303,8 +305,11 @@ void Folder::ReadOne(const Waiting& file) {
     case Outcome::kFailed:
       Fail(file, failure);
       break;
-    case Outcome::kLater:
     case Outcome::kLeft:
+      // It did not end the process.
+      Save(nullptr, /*synced=*/false);
+      break;
+    case Outcome::kLater:
       break;
   }
 }
@@ -324,8 +329,7 @@ Folder::Outcome Folder::ReadOpen(int fd, const Waiting& file, absl::Status& fail
   v1::SamplePosition position;
   position.set_device(file.state.device);
   position.set_inode(file.state.inode);
-  if (left_at_.inode() == file.state.inode && left_at_.device() == file.state.device &&
-      left_at_.offset() <= file.state.size) {
+  if (WasLeft(file.state)) {
     position = left_at_;
     if (position.attempts() >= kAttemptsMax) {
       failure = absl::DataLossError(absl::StrCat("the agent ended ", position.attempts(),
@@ -337,6 +341,7 @@ Folder::Outcome Folder::ReadOpen(int fd, const Waiting& file, absl::Status& fail
     }
   }
   left_at_.Clear();
+  position.set_changed_ns(file.state.changed_ns);
   position.set_attempts(position.attempts() + 1);
   // Should reading end the process, this is what the next run finds.
   Save(&position, /*synced=*/false);
@@ -390,6 +395,7 @@ Folder::Outcome Folder::ReadOpen(int fd, const Waiting& file, absl::Status& fail
     left_at_ = position;
     left_at_.set_offset(reader.offset());
     left_at_.set_attempts(0);
+    left_at_.set_changed_ns(0);
     return Outcome::kLater;
   }
   if (failure.ok()) failure = reader.Finish();
@@ -408,6 +414,7 @@ void Folder::Fail(const Waiting& file, const absl::Status& failure) {
   if (MoveTo("failed", file)) {
     spdlog::error("samples: {}; it is kept in {}/failed", stats_.last_error, options_.path);
   }
+  Save(nullptr, /*synced=*/false);
 }
 
 void Folder::PutAway() {
@@ -426,6 +433,8 @@ void Folder::PutAway() {
     }
   }
   read_.clear();
+  // Where reading stood belongs to a file that is done with.
+  Save(nullptr, /*synced=*/false);
 }
 
 bool Folder::MoveTo(const std::string& folder, const Waiting& file) {

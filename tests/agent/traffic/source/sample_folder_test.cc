@@ -24,6 +24,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 class SampleFolderTest : public ::testing::Test {
  protected:
@@ -233,6 +234,84 @@ TEST_F(SampleFolderTest, AFileThatEndsTheProcessIsSetAside) {
       EXPECT_TRUE(folder_.Exists("failed/z.samples"));
       EXPECT_THAT(source_->GetStats().last_error, HasSubstr("the agent ended 3 times"));
     }
+  }
+}
+
+TEST_F(SampleFolderTest, AFileThatIsDoneWithLeavesNoPlace) {
+  SampleFolder::Options options = Options();
+  // Says all the time how far it came.
+  options.save_interval = absl::ZeroDuration();
+  std::string bytes;
+  for (int i = 0; i < 10000; ++i) bytes += Line(absl::StrCat("line ", i, std::string(80, ' ')));
+  const auto has_place = [&] {
+    const absl::StatusOr<v1::LogState> state = LoadLogState(options.state_file);
+    EXPECT_TRUE(state.ok()) << state.status();
+    return state.ok() && state->has_sample_file();
+  };
+  for (const bool is_good : {true, false}) {
+    bool had_place = false;
+    target_.sink.on_end = [&](const RecordingSink::Message&) {
+      if (!had_place) had_place = has_place();
+    };
+    OpenFolder(options);
+    Deliver("a.samples", is_good ? bytes : bytes + std::string(10, '\xff'));
+    EXPECT_EQ(Poll().size(), 10000u);
+    EXPECT_TRUE(had_place);
+    EXPECT_FALSE(folder_.Exists("a.samples"));
+    EXPECT_FALSE(has_place()) << is_good;
+  }
+}
+
+TEST_F(SampleFolderTest, RunsThatEachReadAFileSetNoneAside) {
+  // Each file may get the inode of the one before.
+  for (int run = 0; run < 8; ++run) {
+    OpenFolder(Options());
+    Deliver("a.samples", Line("a harmless line"));
+    EXPECT_THAT(Poll(), ElementsAre("a harmless line"));
+    EXPECT_EQ(source_->GetStats().files_failed, 0u) << run;
+  }
+}
+
+TEST_F(SampleFolderTest, AnotherFileOfTheSameInodeIsReadFromItsStart) {
+  Deliver("a.samples", Line("the first line") + Line("the second line"));
+  struct stat info = {};
+  ASSERT_EQ(stat(folder_.PathOf("a.samples").c_str(), &info), 0);
+  const int64_t changed_ns = info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec;
+  for (const int64_t saved_ns : {changed_ns - 1, changed_ns}) {
+    v1::LogState state;
+    v1::SamplePosition& position = *state.mutable_sample_file();
+    position.set_device(info.st_dev);
+    position.set_inode(info.st_ino);
+    position.set_offset(Line("the first line").size());
+    position.set_attempts(saved_ns == changed_ns ? 0 : 3);
+    position.set_changed_ns(saved_ns);
+    ASSERT_TRUE(SaveLogState(states_.PathOf("state"), EncodeLogState(state)).ok());
+    SampleFolder::Options options = Options();
+    options.keeps_files = true;
+    OpenFolder(options);
+    if (saved_ns == changed_ns) {
+      EXPECT_THAT(Poll(), ElementsAre("the second line"));
+    } else {
+      EXPECT_THAT(Poll(), ElementsAre("the first line", "the second line"));
+    }
+    EXPECT_EQ(source_->GetStats().files_failed, 0u);
+    folder_.Rename("done/a.samples", "a.samples");
+  }
+}
+
+TEST_F(SampleFolderTest, NamesNoFileByANumberInItsName) {
+  OpenFolder(Options());
+  for (const std::string number : {"4111111111111111", "NDExMTExMTExMTExMTExMQ=="}) {
+    const std::string name = absl::StrCat("order-", number, ".samples");
+    Deliver(name, std::string(10, '\xff'));
+    Poll();
+    EXPECT_TRUE(folder_.Exists("failed/" + name));
+    EXPECT_THAT(source_->GetStats().last_error, HasSubstr("/order-*"));
+    EXPECT_THAT(source_->GetStats().last_error, Not(HasSubstr(number)));
+    std::filesystem::create_directory(folder_.PathOf("folder-" + name));
+    Poll();
+    EXPECT_THAT(source_->GetStats().last_error, HasSubstr("is no file"));
+    EXPECT_THAT(source_->GetStats().last_error, Not(HasSubstr(number)));
   }
 }
 
