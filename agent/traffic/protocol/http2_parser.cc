@@ -90,9 +90,17 @@ class Http2Direction {
   void BlockContent(std::string_view bytes);
   void AddField(const HpackDecoder::Field& field);
   void NoteField(std::string_view name, std::string_view value);
+  // The stream whose head was seen before this block of it; null where this is its head, or begins
+  // one that is not known.
+  Http2Stream* StreamOfBlock();
   // What the block's fields are said to come from.
   const HttpRequest& RequestOfBlock();
+  // What was decided on the block's stream; on a head that is not complete, by what has come of it.
+  SampleDecision DecisionOfBlock();
+  // Passes on the fields held so far, as the decision in force says.
   void DeliverFields();
+  // The same before the end of their block.
+  void DeliverFieldsEarly();
   void EndBlock();
   void EndRequest(Http2Stream& stream);
   void EndResponse(Http2Stream& stream);
@@ -374,7 +382,8 @@ void Http2Direction::AddField(const HpackDecoder::Field& field) {
   }
   Count(field.wire_bytes);
   NoteField(field.name, field.value);
-  if (!flow_.Scans(sender_)) return;
+  // Whether it is in the sample shows in the whole head.
+  if (!flow_.Wants(sender_)) return;
   if (field.name == ":path" && promised_stream_ == 0) {
     head_.target = field.value;
     return;
@@ -383,7 +392,7 @@ void Http2Direction::AddField(const HpackDecoder::Field& field) {
   fields_ += ": ";
   fields_ += field.value;
   fields_ += "\r\n";
-  if (fields_.size() > kFieldsHeldMax) DeliverFields();
+  if (fields_.size() > kFieldsHeldMax) DeliverFieldsEarly();
 }
 
 void Http2Direction::NoteField(std::string_view name, std::string_view value) {
@@ -420,15 +429,39 @@ void Http2Direction::NoteField(std::string_view name, std::string_view value) {
   }
 }
 
-const HttpRequest& Http2Direction::RequestOfBlock() {
+Http2Stream* Http2Direction::StreamOfBlock() {
   Http2Stream* stream = promised_stream_ != 0 ? nullptr : streams_.Find(block_stream_);
-  const bool is_of_stream =
+  const bool is_known =
       stream != nullptr && (sender_ == Sender::kServer || stream->half(sender_).has_head);
-  return is_of_stream ? stream->request : head_.request;
+  return is_known ? stream : nullptr;
+}
+
+const HttpRequest& Http2Direction::RequestOfBlock() {
+  const Http2Stream* stream = StreamOfBlock();
+  return stream != nullptr ? stream->request : head_.request;
+}
+
+SampleDecision Http2Direction::DecisionOfBlock() {
+  if (Http2Stream* stream = StreamOfBlock(); stream != nullptr) return stream->half(sender_).sample;
+  SampleDecision decision = flow_.sample_of(sender_);
+  if (sender_ == Sender::kServer) return decision;
+  {
+    const SampleScope scope(flow_, sender_, decision);
+    flow_.DecideMessage(sender_, head_.request, std::string_view(), 0);
+  }
+  return decision;
+}
+
+void Http2Direction::DeliverFieldsEarly() {
+  if (fields_.empty()) return;
+  SampleDecision decision = DecisionOfBlock();
+  const SampleScope scope(flow_, sender_, decision);
+  DeliverFields();
 }
 
 void Http2Direction::DeliverFields() {
   if (fields_.empty()) return;
+  if (!flow_.Scans(sender_)) return memory::Wipe(fields_);
   if (fields_consumer_ == nullptr) {
     fields_consumer_ = flow_.decoder.sink.BeginPart(
         PartProvenance(RequestOfBlock(), std::string_view()), HeaderPart());
@@ -470,15 +503,11 @@ void Http2Direction::EndRequest(Http2Stream& stream) {
   Http2Stream::Half& half = stream.half(sender_);
   const bool is_head = !half.has_head;
   if (is_head) {
+    // What frames and fields weigh was counted before, by what holds for the connection.
+    const SampleDecision decision = DecisionOfBlock();
     half.has_head = true;
     stream.request = head_.request;
     stream.is_web_socket = head_.protocol == "websocket";
-    // What frames and fields weigh was counted before, by what holds for the connection.
-    SampleDecision decision = flow_.sample_of(sender_);
-    {
-      const SampleScope scope(flow_, sender_, decision);
-      flow_.DecideMessage(sender_, stream.request, std::string_view(), 0);
-    }
     for (Http2Stream::Half& both : stream.halves) both.sample = decision;
     flow_.decoder.counters.requests.Add();
     flow_.counters(Protocol::kHttp2).messages.Add();
@@ -598,7 +627,7 @@ bool Http2Direction::Gap(uint64_t bytes) {
       } else if (block_stream_ != 0) {
         flow_.Count(Reason::kUndecodableHeaderCompression, hpack_.Forget());
         block_is_lost_ = true;
-        DeliverFields();
+        DeliverFieldsEarly();
         if (fields_consumer_ != nullptr) fields_consumer_->Gap();
       } else if (passed_on_ != nullptr) {
         passed_on_->Gap();
@@ -618,7 +647,7 @@ bool Http2Direction::Gap(uint64_t bytes) {
     half.web_socket.reset();
   });
   ClosePassedOn();
-  DeliverFields();
+  DeliverFieldsEarly();
   if (fields_consumer_ != nullptr) fields_consumer_->End();
   fields_consumer_ = nullptr;
   block_stream_ = 0;
@@ -629,7 +658,7 @@ void Http2Direction::End() {
   if (header_bytes_ > 0) PassOn({header_.data(), std::exchange(header_bytes_, 0)});
   ClosePassedOn();
   flow_.Count(Reason::kUndecodableHeaderCompression, hpack_.Close());
-  DeliverFields();
+  DeliverFieldsEarly();
   if (fields_consumer_ != nullptr) fields_consumer_->End();
   fields_consumer_ = nullptr;
   block_stream_ = 0;

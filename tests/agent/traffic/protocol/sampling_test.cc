@@ -8,10 +8,13 @@
 #include <random>
 #include <set>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "agent/traffic/flow_sampler.h"
 #include "tests/agent/traffic/protocol/decoder_harness.h"
+#include "tests/agent/traffic/support/http2_builder.h"
 
 // What of a flow is scanned, and what is said of the rest.
 namespace skimwatch::traffic::testing {
@@ -84,6 +87,57 @@ TEST(Sampling, ScansCheckoutsOfFlowsThatItLeavesOutOtherwise) {
   EXPECT_EQ(requests["/shoes"], requests["/hats"]);
   EXPECT_EQ(sampled.harness.coverage.seen_bytes(), sent);
   EXPECT_GT(sampled.harness.covered(Reason::kSampledOutNormal), sent / 3);
+}
+
+TEST(Sampling, ScansCheckoutsOfHttp2FlowsThatItLeavesOutOtherwise) {
+  Sampled sampled({0.01, 0.1, 1});
+  constexpr int kFlows = 300;
+  // More fields than wait for the end of their block.
+  const std::string cookie(20'000, 'c');
+  uint64_t sent = 0;
+  for (int i = 0; i < kFlows; ++i) {
+    TcpConversation tcp = Conversation(i);
+    Http2Sender client;
+    Http2Sender server;
+    tcp.Client("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + Http2Sender::Settings());
+    tcp.Server(Http2Sender::Settings());
+    uint32_t stream = 1;
+    for (const char* path : {"/shoes", "/checkout/pay", "/checkout/basket", "/hats"}) {
+      const std::string extra = std::string_view(path) == "/checkout/pay" ? cookie : "small";
+      tcp.Client(client.Headers(stream, RequestFields("POST", path, {{"cookie", extra}})) +
+                 Http2Sender::Data(stream, "body", true));
+      tcp.Server(server.Headers(stream, ResponseFields("200", {{"set-cookie", extra}})) +
+                 Http2Sender::Data(stream, "answer", true));
+      stream += 2;
+    }
+    tcp.Close();
+    sent += tcp.payload_bytes();
+    sampled.harness.Feed(tcp.packets());
+  }
+  sampled.harness.decoder.Flush();
+  // By path and part, which flows.
+  std::map<std::pair<std::string, Part>, std::set<uint16_t>> seen;
+  std::map<std::pair<std::string, Part>, size_t> bytes;
+  for (const RecordedPart& part : sampled.harness.sink.parts()) {
+    const Provenance& p = part.provenance;
+    EXPECT_EQ(p.sampling_probability, p.path.starts_with("/checkout") ? 1 : 0.1)
+        << p.path << " " << PartName(part.part);
+    seen[{p.path, part.part}].insert(p.client.port);
+    bytes[{p.path, part.part}] += part.bytes.size();
+  }
+  for (const Part part : {Part::kRequestTarget, Part::kRequestHeaders, Part::kRequestBody,
+                          Part::kResponseHeaders, Part::kResponseBody}) {
+    for (const char* path : {"/checkout/pay", "/checkout/basket"}) {
+      EXPECT_EQ((seen[{path, part}].size()), size_t{kFlows}) << path << " " << PartName(part);
+    }
+    EXPECT_NEAR(static_cast<double>(seen[{"/shoes", part}].size()), 30, 5 * std::sqrt(27))
+        << PartName(part);
+    EXPECT_EQ((seen[{"/shoes", part}]), (seen[{"/hats", Part::kRequestTarget}]));
+  }
+  for (const Part part : {Part::kRequestHeaders, Part::kResponseHeaders}) {
+    EXPECT_GT((bytes[{"/checkout/pay", part}]), kFlows * cookie.size());
+  }
+  EXPECT_EQ(sampled.harness.coverage.seen_bytes(), sent);
 }
 
 TEST(Sampling, LeavesOutLargePicturesFirst) {
