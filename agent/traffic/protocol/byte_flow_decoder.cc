@@ -18,12 +18,12 @@ namespace {
 constexpr int kClient = 0;
 constexpr int kServer = 1;
 
-// What the sampling hash takes: the addresses, so that a capture of the same flow agrees, or what
-// the source calls the flow.
+// What the sampling hash takes: the endpoints, so that a capture of the same flow agrees, or, where
+// the source does not know both, what it calls the flow.
 FlowKey KeyOf(uint64_t id, const ByteFlow& info) {
   const std::optional<IpAddress> client = IpAddress::Parse(info.client.ip);
   const std::optional<IpAddress> server = IpAddress::Parse(info.server.ip);
-  if (client.has_value() && server.has_value()) {
+  if (client.has_value() && server.has_value() && info.client.port != 0 && info.server.port != 0) {
     return FlowKey({.ip = *client, .port = info.client.port},
                    {.ip = *server, .port = info.server.port});
   }

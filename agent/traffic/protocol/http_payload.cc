@@ -160,7 +160,7 @@ void HttpPayload::PlainData(std::string_view bytes) {
     has_windows_ = body_.may_continue();
     if (!has_windows_ || !flow_.NextWindow(sender_)) continue;
     const SampleDecision& decision = flow_.sample_of(sender_);
-    provenance_->sampling_probability = decision.probability;
+    provenance_->sampling_probability = flow_.sampling_probability * decision.probability;
     provenance_->sampling_unit = decision.unit;
     if (!decision.chosen) chunks_.End();
     body_.Continue(decision.chosen ? BeginPart() : nullptr);

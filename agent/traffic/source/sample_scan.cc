@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <random>
 #include <vector>
 
 #include "absl/cleanup/cleanup.h"
@@ -96,6 +97,11 @@ absl::Time SeenAt(const v1::Sample& sample, absl::Time now) {
   return std::min(absl::FromUnixSeconds(seconds) + absl::Nanoseconds(nanos), now);
 }
 
+uint64_t RandomNumber() {
+  std::random_device random;
+  return uint64_t{random()} << 32 | random();
+}
+
 double ProbabilityOf(const v1::Sample& sample) {
   return sample.sampling_probability() == 0 ? 1.0 : sample.sampling_probability();
 }
@@ -103,7 +109,10 @@ double ProbabilityOf(const v1::Sample& sample) {
 }  // namespace
 
 SampleScan::SampleScan(Options options, Coverage& coverage, SampleTarget& target)
-    : options_(std::move(options)), coverage_(coverage), target_(target) {}
+    : options_(std::move(options)),
+      coverage_(coverage),
+      target_(target),
+      next_number_(RandomNumber()) {}
 
 SampleScan::~SampleScan() = default;
 
@@ -182,10 +191,10 @@ void SampleScan::TakeStream(uint64_t writer, const v1::Sample& sample, Direction
 void SampleScan::Begin(Flow& flow, const v1::Sample& sample, Direction direction,
                        absl::Time seen_at) {
   ++stats_.flows;
-  flow.number = next_flow_++;
+  flow.number = next_number_++;
   if (direction == Direction::kAtRest) {
-    flow.part =
-        target_.messages().BeginPart(ProvenanceOf(sample, direction, seen_at), Part::kStream);
+    flow.part = target_.messages().BeginPart(ProvenanceOf(sample, direction, flow.number, seen_at),
+                                             Part::kStream);
     return;
   }
   ByteFlow info{.client = AddressOf(sample.client()),
@@ -232,7 +241,7 @@ void SampleScan::EndOldest(absl::Time now) {
   stats_.flows_open = flows_.size();
 }
 
-Provenance SampleScan::ProvenanceOf(const v1::Sample& sample, Direction direction,
+Provenance SampleScan::ProvenanceOf(const v1::Sample& sample, Direction direction, uint64_t number,
                                     absl::Time seen_at) const {
   Provenance provenance;
   provenance.source = SourceKind::kSample;
@@ -250,6 +259,7 @@ Provenance SampleScan::ProvenanceOf(const v1::Sample& sample, Direction directio
   provenance.process = ProcessOf(sample);
   provenance.seen_at = seen_at;
   provenance.sampling_probability = ProbabilityOf(sample);
+  provenance.sampling_unit = number;
   const std::string* site = nullptr;
   if (const std::optional<IpAddress> ip = IpAddress::Parse(provenance.server.ip); ip.has_value()) {
     site = options_.sites->SiteOfService({.ip = *ip, .port = provenance.server.port});
@@ -267,7 +277,7 @@ void SampleScan::TakeMessage(const v1::Sample& sample, Direction direction, absl
     return;
   }
   coverage_.Add(Reason::kScanned, sample.data().size());
-  const Provenance provenance = ProvenanceOf(sample, direction, seen_at);
+  const Provenance provenance = ProvenanceOf(sample, direction, next_number_++, seen_at);
   const auto scan = [&](std::string_view bytes, Part part) {
     if (bytes.empty()) return;
     PartConsumer* const consumer = target_.messages().BeginPart(provenance, part);

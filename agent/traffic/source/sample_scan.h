@@ -104,7 +104,9 @@ class SampleScan {
   void Pass(Flow& flow, const v1::Sample& sample, Direction direction, absl::Time seen_at);
   void End(Flow& flow, absl::Time now);
   void EndOldest(absl::Time now);
-  Provenance ProvenanceOf(const v1::Sample& sample, Direction direction, absl::Time seen_at) const;
+  // `number` is of the flow or message, the unit that whoever sent it drew for.
+  Provenance ProvenanceOf(const v1::Sample& sample, Direction direction, uint64_t number,
+                          absl::Time seen_at) const;
   bool Scans(Direction direction) const;
 
   const Options options_;
@@ -112,7 +114,8 @@ class SampleScan {
   SampleTarget& target_;
   // Used again, so that small samples allocate little.
   v1::Sample sample_;
-  uint64_t next_flow_ = 1;
+  // Begins anywhere, so that two sources do not number alike: a number says what was drawn for.
+  uint64_t next_number_;
   // The one that was silent longest first.
   std::list<Key> by_age_;
   absl::flat_hash_map<Key, Flow> flows_;

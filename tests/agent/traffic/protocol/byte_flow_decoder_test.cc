@@ -1,7 +1,9 @@
 #include "agent/traffic/protocol/byte_flow_decoder.h"
 
 #include <memory>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
@@ -142,6 +144,40 @@ TEST_F(ByteFlows, AreSampledAsAWholeAndCounted) {
   EXPECT_EQ(coverage_.bytes(Reason::kSampledOutFlow), out * (sizeof(kRequest) - 1));
   EXPECT_EQ(coverage_.bytes(Reason::kScanned), (kFlows - out) * (sizeof(kRequest) - 1));
   EXPECT_EQ(sink_.parts(Part::kRequestBody).at(0).provenance.sampling_probability, 0.5);
+}
+
+TEST_F(ByteFlows, OfWhichEndpointsAreNotAllKnownAreUnitsOfTheirOwn) {
+  ByteFlowDecoder& decoder = Decoder(Options(false));
+  std::set<uint64_t> units;
+  for (uint64_t id = 1; id <= 3; ++id) {
+    ByteFlow flow = Outbound();
+    flow.client.port = 0;
+    decoder.OnOpen(id, flow, now_);
+    decoder.OnData(id, true, kRequest, now_);
+    decoder.OnEnd(id, now_);
+    units.insert(sink_.parts(Part::kRequestBody).back().provenance.sampling_unit);
+  }
+  EXPECT_EQ(units.size(), 3u);
+}
+
+TEST_F(ByteFlows, KeepWhatTheSourceDrewInEveryWindowOfABody) {
+  TrafficDecoderOptions options = Options(false);
+  // Nearly all windows.
+  options.sampler = FlowSampler::WithShare(0.999);
+  ByteFlowDecoder& decoder = Decoder(options);
+  ByteFlow flow = Outbound();
+  flow.sampling_probability = 0.1;
+  decoder.OnOpen(1, flow, now_);
+  decoder.OnData(1, true,
+                 "POST /dump HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 8388608\r\n\r\n",
+                 now_);
+  for (int i = 0; i < 8; ++i) decoder.OnData(1, true, std::string(1 << 20, 'x'), now_);
+  decoder.OnEnd(1, now_);
+  const std::vector<RecordedPart> parts = sink_.parts(Part::kRequestBody);
+  ASSERT_GT(parts.size(), 2u);
+  for (const RecordedPart& part : parts) {
+    EXPECT_NEAR(part.provenance.sampling_probability, 0.1, 0.001);
+  }
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -90,6 +91,35 @@ TEST_F(SampleScanTest, AMessageCarriesItsProvenance) {
   EXPECT_EQ(provenance.process->executable, "/usr/bin/php");
   EXPECT_EQ(provenance.seen_at, absl::FromUnixSeconds(1'600'000'000));
   EXPECT_EQ(provenance.sampling_probability, 0.25);
+}
+
+TEST_F(SampleScanTest, EachMessageAndFlowIsAUnitOfItsOwn) {
+  SampleScan other(ScanOptionsFor("fallback"), coverage_, target_);
+  v1::Sample sample = LineOf("a line of a log");
+  sample.set_sampling_probability(0.1);
+  v1::Sample message = sample;
+  message.set_form(v1::Sample::FORM_MESSAGE);
+  message.set_path("/collect/it");
+  v1::Sample stream = sample;
+  stream.set_form(v1::Sample::FORM_STREAM);
+  stream.set_direction(v1::DIRECTION_AT_REST);
+  for (SampleScan* scan : {&scan_, &other}) {
+    for (const v1::Sample* one : {&sample, &message, &stream}) {
+      for (int i = 0; i < 100; ++i) {
+        ASSERT_TRUE(scan->Take(1, one->SerializeAsString(), now_).ok());
+      }
+    }
+  }
+  std::set<uint64_t> units;
+  std::set<uint64_t> messages;
+  for (const RecordingSink::Message& seen : target_.sink.messages()) {
+    EXPECT_EQ(seen.provenance.sampling_probability, 0.1);
+    units.insert(seen.provenance.sampling_unit);
+    // What tells where a message goes is of its unit.
+    if (seen.part == Part::kRequestTarget) messages.insert(seen.provenance.sampling_unit);
+  }
+  EXPECT_EQ(units.size(), 600u);
+  EXPECT_EQ(messages.size(), 200u);
 }
 
 TEST_F(SampleScanTest, HostsAndServicesTellTheSite) {
