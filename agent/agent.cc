@@ -553,12 +553,12 @@ absl::Status AgentImpl::OpenMirrors() {
       traffic::SiteMap::Create(config().sites(), std::make_shared<traffic::LocalAddresses>());
   if (!sites.ok()) return sites.status();
   absl::StatusOr<std::unique_ptr<Mirrors>> mirrors =
-      Mirrors::Start(config(),
-                     {.scanner = ScannerOptions(),
-                      .sites = *std::move(sites),
-                      .sampler = sampler_,
-                      .destinations = destinations_.get()},
-                     *brands_, *writer_, coverage_);
+      Mirrors::Listen(config(),
+                      {.scanner = ScannerOptions(),
+                       .sites = *std::move(sites),
+                       .sampler = sampler_,
+                       .destinations = destinations_.get()},
+                      *brands_, *writer_, coverage_);
   if (!mirrors.ok()) return mirrors.status();
   mirrors_ = *std::move(mirrors);
   return absl::OkStatus();
@@ -571,11 +571,11 @@ absl::Status AgentImpl::OpenSamples() {
       traffic::SiteMap::Create(config().sites(), std::make_shared<traffic::LocalAddresses>());
   if (!sites.ok()) return sites.status();
   absl::StatusOr<std::unique_ptr<Samples>> samples =
-      Samples::Start(config(),
-                     {.scanner = ScannerOptions(),
-                      .sites = *std::move(sites),
-                      .destinations = destinations_.get()},
-                     *brands_, *writer_, coverage_);
+      Samples::Open(config(),
+                    {.scanner = ScannerOptions(),
+                     .sites = *std::move(sites),
+                     .destinations = destinations_.get()},
+                    *brands_, *writer_, coverage_);
   if (!samples.ok()) return samples.status();
   samples_ = *std::move(samples);
   return absl::OkStatus();
@@ -608,7 +608,7 @@ absl::Status AgentImpl::OpenBrowserReports() {
   if (!sites.ok()) return sites.status();
   options.sites = *std::move(sites);
   absl::StatusOr<std::unique_ptr<BrowserReporting>> reporting =
-      BrowserReporting::Start(config(), options, *brands_, *writer_);
+      BrowserReporting::Listen(config(), options, *brands_, *writer_);
   if (!reporting.ok()) return reporting.status();
   absl::MutexLock lock(&policy_mutex_);
   browser_reports_ = *std::move(reporting);
@@ -638,7 +638,10 @@ void AgentImpl::StartSources() {
     if (capture.capture != nullptr) capture.capture->Start();
   }
   if (tls_ != nullptr) tls_->Start();
+  if (mirrors_ != nullptr) mirrors_->Start();
+  if (samples_ != nullptr) samples_->Start();
   if (journals_ != nullptr) journals_->Start();
+  if (browser_reports_ != nullptr) browser_reports_->Start();
 }
 
 absl::Status AgentImpl::Ready() const {

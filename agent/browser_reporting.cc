@@ -13,7 +13,7 @@ namespace skimwatch::agent {
 
 BrowserReporting::~BrowserReporting() { Stop(); }
 
-absl::StatusOr<std::unique_ptr<BrowserReporting>> BrowserReporting::Start(
+absl::StatusOr<std::unique_ptr<BrowserReporting>> BrowserReporting::Listen(
     const config::v1::AgentConfig& config, const Options& options, const card::BrandTable& brands,
     pipeline::FindingWriter& writer) {
   std::unique_ptr<BrowserReporting> reporting(new BrowserReporting);
@@ -30,7 +30,7 @@ absl::StatusOr<std::unique_ptr<BrowserReporting>> BrowserReporting::Start(
     endpoint.processor.path_template = traffic::PathTemplate;
     endpoint.before_save = [&writer] { writer.Flush(); };
     absl::StatusOr<std::unique_ptr<script::ReportEndpoint>> started =
-        script::ReportEndpoint::Start(endpoint, *one.reporter);
+        script::ReportEndpoint::Listen(endpoint, *one.reporter);
     if (!started.ok()) {
       return absl::Status(started.status().code(),
                           absl::StrCat("sources.browser_reports: ", started.status().message()));
@@ -45,6 +45,10 @@ absl::StatusOr<std::unique_ptr<BrowserReporting>> BrowserReporting::Start(
 void BrowserReporting::SetApproved(
     const google::protobuf::RepeatedPtrField<v1::ApprovedScript>& approved) {
   for (Endpoint& one : endpoints_) one.endpoint->SetApproved(approved);
+}
+
+void BrowserReporting::Start() {
+  for (Endpoint& one : endpoints_) one.endpoint->Start();
 }
 
 void BrowserReporting::Stop() {

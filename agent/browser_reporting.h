@@ -29,14 +29,15 @@ class BrowserReporting {
     std::string state_directory;
   };
 
-  // Listens on all of them. An error names the field of the configuration. `brands` and `writer`
-  // must outlive it.
-  static absl::StatusOr<std::unique_ptr<BrowserReporting>> Start(
+  // Listens on all of them; nothing is read before Start. An error names the field of the
+  // configuration. `brands` and `writer` must outlive it.
+  static absl::StatusOr<std::unique_ptr<BrowserReporting>> Listen(
       const config::v1::AgentConfig& config, const Options& options, const card::BrandTable& brands,
       pipeline::FindingWriter& writer);
   ~BrowserReporting();
 
   void SetApproved(const google::protobuf::RepeatedPtrField<v1::ApprovedScript>& approved);
+  void Start();
   // Takes no more, and delivers what came. Idempotent.
   void Stop();
 

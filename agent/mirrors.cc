@@ -11,11 +11,11 @@ namespace skimwatch::agent {
 
 Mirrors::~Mirrors() { Stop(); }
 
-absl::StatusOr<std::unique_ptr<Mirrors>> Mirrors::Start(const config::v1::AgentConfig& config,
-                                                        const Options& options,
-                                                        const card::BrandTable& brands,
-                                                        pipeline::FindingWriter& writer,
-                                                        traffic::Coverage& coverage) {
+absl::StatusOr<std::unique_ptr<Mirrors>> Mirrors::Listen(const config::v1::AgentConfig& config,
+                                                         const Options& options,
+                                                         const card::BrandTable& brands,
+                                                         pipeline::FindingWriter& writer,
+                                                         traffic::Coverage& coverage) {
   std::unique_ptr<Mirrors> mirrors(new Mirrors);
   const auto start = [&](absl::string_view field, const auto& wanted) -> absl::Status {
     traffic::TrafficDecoderOptions decoder =
@@ -27,7 +27,7 @@ absl::StatusOr<std::unique_ptr<Mirrors>> Mirrors::Start(const config::v1::AgentC
     decoder.sampled_last = true;
     auto scan = std::make_unique<FlowScan>(decoder, options, brands, writer, coverage);
     Mirror mirror{.source = std::string(field), .listen = wanted.listen(), .scan = scan.get()};
-    absl::StatusOr<std::unique_ptr<traffic::CopyServer>> server = traffic::CopyServer::Start(
+    absl::StatusOr<std::unique_ptr<traffic::CopyServer>> server = traffic::CopyServer::Listen(
         traffic::CopyServer::Options::FromConfig(wanted), coverage, std::move(scan));
     if (!server.ok()) {
       return absl::Status(server.status().code(),
@@ -45,6 +45,10 @@ absl::StatusOr<std::unique_ptr<Mirrors>> Mirrors::Start(const config::v1::AgentC
     if (absl::Status s = start("icap_servers", wanted); !s.ok()) return s;
   }
   return mirrors;
+}
+
+void Mirrors::Start() {
+  for (Mirror& mirror : mirrors_) mirror.server->Start();
 }
 
 void Mirrors::Stop() {

@@ -24,15 +24,16 @@ class Mirrors {
  public:
   using Options = FlowScan::Options;
 
-  // Listens on all of them. An error names the field of the configuration. `brands`, `writer` and
-  // `coverage` must outlive it.
-  static absl::StatusOr<std::unique_ptr<Mirrors>> Start(const config::v1::AgentConfig& config,
-                                                        const Options& options,
-                                                        const card::BrandTable& brands,
-                                                        pipeline::FindingWriter& writer,
-                                                        traffic::Coverage& coverage);
+  // Listens on all of them; nothing is read before Start. An error names the field of the
+  // configuration. `brands`, `writer` and `coverage` must outlive it.
+  static absl::StatusOr<std::unique_ptr<Mirrors>> Listen(const config::v1::AgentConfig& config,
+                                                         const Options& options,
+                                                         const card::BrandTable& brands,
+                                                         pipeline::FindingWriter& writer,
+                                                         traffic::Coverage& coverage);
   ~Mirrors();
 
+  void Start();
   // Takes no more, and delivers what came. Idempotent.
   void Stop();
 

@@ -52,7 +52,7 @@ void OnSignal(int /*signal*/) {
   errno = error;
 }
 
-// Threads that may do more than `keep`.
+// Threads that may do more than `keep`, or gain it by executing a file.
 std::vector<pid_t> ThreadsWithMore(uint64_t keep) {
   std::vector<pid_t> threads;
   DIR* const tasks = opendir("/proc/self/task");
@@ -63,6 +63,7 @@ std::vector<pid_t> ThreadsWithMore(uint64_t keep) {
     std::ifstream status(absl::StrCat("/proc/self/task/", thread, "/status"));
     bool has_more = false;
     for (std::string line; std::getline(status, line);) {
+      if (line.starts_with("NoNewPrivs:")) has_more |= line.back() == '0';
       if (!line.starts_with("CapPrm:") && !line.starts_with("CapEff:")) continue;
       has_more |= (strtoull(line.c_str() + 7, nullptr, 16) & ~keep) != 0;
     }

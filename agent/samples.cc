@@ -55,11 +55,11 @@ class Samples::Target final : public traffic::SampleTarget {
 
 Samples::~Samples() { Stop(); }
 
-absl::StatusOr<std::unique_ptr<Samples>> Samples::Start(const config::v1::AgentConfig& config,
-                                                        const Options& options,
-                                                        const card::BrandTable& brands,
-                                                        pipeline::FindingWriter& writer,
-                                                        traffic::Coverage& coverage) {
+absl::StatusOr<std::unique_ptr<Samples>> Samples::Open(const config::v1::AgentConfig& config,
+                                                       const Options& options,
+                                                       const card::BrandTable& brands,
+                                                       pipeline::FindingWriter& writer,
+                                                       traffic::Coverage& coverage) {
   std::unique_ptr<Samples> samples(new Samples);
   for (const config::v1::SampleSocket& wanted : config.sources().sample_sockets()) {
     const traffic::TrafficDecoderOptions decoder = DecoderOptions(config, wanted);
@@ -70,7 +70,7 @@ absl::StatusOr<std::unique_ptr<Samples>> Samples::Start(const config::v1::AgentC
     Socket socket{.path = wanted.path()};
     socket.target = std::make_unique<Target>(decoder, options, brands, writer, coverage);
     absl::StatusOr<std::unique_ptr<traffic::SampleSocket>> started =
-        traffic::SampleSocket::Start(*std::move(socket_options), coverage, *socket.target);
+        traffic::SampleSocket::Listen(*std::move(socket_options), coverage, *socket.target);
     if (!started.ok()) return Named("sample_sockets", started.status());
     socket.socket = *std::move(started);
     spdlog::info("sample_sockets: listening on {}", socket.path);
@@ -89,7 +89,6 @@ absl::StatusOr<std::unique_ptr<Samples>> Samples::Start(const config::v1::AgentC
         traffic::SampleFolder::Open(std::move(folder_options), coverage, *folder.target);
     if (!opened.ok()) return Named("sample_folders", opened.status());
     folder.folder = *std::move(opened);
-    folder.folder->Start();
     samples->folders_.push_back(std::move(folder));
   }
   return samples;
@@ -105,6 +104,11 @@ absl::Status Samples::Check(const config::v1::AgentConfig& config) {
     if (!status.ok()) return Named("sample_folders", status);
   }
   return absl::OkStatus();
+}
+
+void Samples::Start() {
+  for (Socket& socket : sockets_) socket.socket->Start();
+  for (Folder& folder : folders_) folder.folder->Start();
 }
 
 void Samples::Stop() {

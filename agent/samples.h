@@ -23,18 +23,19 @@ class Samples {
  public:
   using Options = FlowScan::Options;
 
-  // Listens on the sockets and opens the folders. An error names the field of the configuration.
-  // `brands`, `writer` and `coverage` must outlive it.
-  static absl::StatusOr<std::unique_ptr<Samples>> Start(const config::v1::AgentConfig& config,
-                                                        const Options& options,
-                                                        const card::BrandTable& brands,
-                                                        pipeline::FindingWriter& writer,
-                                                        traffic::Coverage& coverage);
+  // Listens on the sockets and opens the folders; nothing is read before Start. An error names the
+  // field of the configuration. `brands`, `writer` and `coverage` must outlive it.
+  static absl::StatusOr<std::unique_ptr<Samples>> Open(const config::v1::AgentConfig& config,
+                                                       const Options& options,
+                                                       const card::BrandTable& brands,
+                                                       pipeline::FindingWriter& writer,
+                                                       traffic::Coverage& coverage);
   ~Samples();
 
   // Checks sockets' users and groups, and folders, for --check-config.
   static absl::Status Check(const config::v1::AgentConfig& config);
 
+  void Start();
   // Takes no more, and delivers what came. Idempotent.
   void Stop();
 

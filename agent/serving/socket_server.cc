@@ -18,6 +18,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "agent/memory/wipe.h"
+#include "agent/serving/stale_socket.h"
 #include "boost/asio/basic_socket_acceptor.hpp"
 #include "boost/asio/generic/stream_protocol.hpp"
 #include "boost/asio/io_context.hpp"
@@ -74,18 +75,6 @@ absl::StatusOr<ListenAddress> ParseListen(const std::string& listen) {
                        ip.is_loopback()};
 }
 
-// Removes a socket that nobody listens on any more, as a run that was killed leaves it. Anything
-// else of that name stays, and listening says so.
-void RemoveStaleSocket(const ListenAddress& address) {
-  struct stat info = {};
-  if (stat(address.path.c_str(), &info) != 0 || !S_ISSOCK(info.st_mode)) return;
-  asio::io_context context;
-  Socket probe(context);
-  ErrorCode error;
-  probe.connect(address.endpoint, error);
-  if (error == asio::error::connection_refused) unlink(address.path.c_str());
-}
-
 // RFC 1918, RFC 3927, RFC 4193, RFC 4291 2.5.6.
 bool IsPrivate(const asio::ip::address& address) {
   if (address.is_loopback()) return true;
@@ -122,7 +111,8 @@ class SocketServerImpl final : public SocketServer {
         sweep_(context_) {}
   ~SocketServerImpl() override { Stop(); }
 
-  absl::Status Listen();
+  absl::Status Bind();
+  void Start() override;
   void Stop() override;
   int port() const override { return port_; }
   Stats GetStats() const override {
@@ -165,6 +155,8 @@ class SocketServerImpl final : public SocketServer {
   std::list<std::shared_ptr<Connection>> connections_;
   ListenAddress address_;
   int port_ = 0;
+  // From Bind to Stop.
+  bool listens_ = false;
   Stats logged_;
   std::thread thread_;
 
@@ -172,7 +164,7 @@ class SocketServerImpl final : public SocketServer {
   Stats stats_ ABSL_GUARDED_BY(mutex_);
 };
 
-absl::Status SocketServerImpl::Listen() {
+absl::Status SocketServerImpl::Bind() {
   absl::StatusOr<ListenAddress> address = ParseListen(options_.listen);
   if (!address.ok()) return address.status();
   if (!address->is_local && !options_.allows_remote) {
@@ -182,7 +174,7 @@ absl::Status SocketServerImpl::Listen() {
                      "`allow_remote: true`"));
   }
   address_ = *std::move(address);
-  if (!address_.path.empty()) RemoveStaleSocket(address_);
+  if (!address_.path.empty()) RemoveStaleSocket(address_.path);
   ErrorCode error;
   acceptor_.open(address_.endpoint.protocol(), error);
   if (!error && address_.path.empty()) {
@@ -199,22 +191,28 @@ absl::Status SocketServerImpl::Listen() {
         absl::StrCat("can't listen on ", options_.listen, ": ", error.message()));
   }
   port_ = PeerOf(acceptor_.local_endpoint(error)).port;
-  Accept();
-  Sweep();
-  thread_ = std::thread([this] { context_.run(); });
+  listens_ = true;
   return absl::OkStatus();
 }
 
+void SocketServerImpl::Start() {
+  Accept();
+  Sweep();
+  thread_ = std::thread([this] { context_.run(); });
+}
+
 void SocketServerImpl::Stop() {
-  if (!thread_.joinable()) return;
-  asio::post(context_, [this] {
-    ErrorCode ignored;
-    acceptor_.close(ignored);
-    sweep_.cancel(ignored);
-    while (!connections_.empty()) Drop(connections_.front());
-    context_.stop();
-  });
-  thread_.join();
+  if (!std::exchange(listens_, false)) return;
+  if (thread_.joinable()) {
+    asio::post(context_, [this] {
+      ErrorCode ignored;
+      acceptor_.close(ignored);
+      sweep_.cancel(ignored);
+      while (!connections_.empty()) Drop(connections_.front());
+      context_.stop();
+    });
+    thread_.join();
+  }
   if (!address_.path.empty()) unlink(address_.path.c_str());
 }
 
@@ -324,10 +322,10 @@ void SocketServerImpl::LogErrors() {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<SocketServer>> SocketServer::Start(const Options& options,
-                                                                  SessionFactory make_session) {
+absl::StatusOr<std::unique_ptr<SocketServer>> SocketServer::Listen(const Options& options,
+                                                                   SessionFactory make_session) {
   auto server = std::make_unique<SocketServerImpl>(options, std::move(make_session));
-  if (absl::Status s = server->Listen(); !s.ok()) return s;
+  if (absl::Status s = server->Bind(); !s.ok()) return s;
   return server;
 }
 

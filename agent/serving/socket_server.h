@@ -59,12 +59,15 @@ class SocketServer {
 
   using SessionFactory = std::function<std::unique_ptr<Session>(const Peer& peer)>;
 
-  // Listens, and takes connections from here on. `make_session` is called on the server's thread.
+  // Listens: whoever connects waits until Start. `make_session` is called on the server's thread.
   // INVALID_ARGUMENT: `listen`; UNAVAILABLE: it can't be listened on.
-  static absl::StatusOr<std::unique_ptr<SocketServer>> Start(const Options& options,
-                                                             SessionFactory make_session);
+  static absl::StatusOr<std::unique_ptr<SocketServer>> Listen(const Options& options,
+                                                              SessionFactory make_session);
   // Stops.
   virtual ~SocketServer() = default;
+
+  // Takes connections from here on. Once.
+  virtual void Start() = 0;
 
   // Ends all connections and the thread. Idempotent.
   virtual void Stop() = 0;

@@ -25,6 +25,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "agent/memory/wipe.h"
+#include "agent/serving/stale_socket.h"
 #include "agent/traffic/source/sample_reader.h"
 #include "spdlog/spdlog.h"
 
@@ -68,20 +69,6 @@ absl::StatusOr<uid_t> UserOf(const std::string& name) {
   return found->pw_uid;
 }
 
-// Removes a socket that nobody listens on any more, as a run that was killed leaves it. Anything
-// else of that name stays, and listening says so.
-void RemoveStaleSocket(const sockaddr_un& address) {
-  struct stat info = {};
-  if (stat(address.sun_path, &info) != 0 || !S_ISSOCK(info.st_mode)) return;
-  const int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (probe < 0) return;
-  if (connect(probe, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0 &&
-      errno == ECONNREFUSED) {
-    unlink(address.sun_path);
-  }
-  close(probe);
-}
-
 class Socket final : public SampleSocket {
  public:
   Socket(Options options, Coverage& coverage, SampleTarget& target)
@@ -90,7 +77,8 @@ class Socket final : public SampleSocket {
   }
   ~Socket() override;
 
-  absl::Status Listen();
+  absl::Status Bind();
+  void Start() override;
   void Stop() override;
   Stats GetStats() const override {
     absl::MutexLock lock(&mutex_);
@@ -184,7 +172,7 @@ Socket::~Socket() {
   explicit_bzero(buffer_.data(), buffer_.size());
 }
 
-absl::Status Socket::Listen() {
+absl::Status Socket::Bind() {
   if (options_.path.empty() || options_.path[0] != '/' ||
       options_.path.size() >= sizeof(address_.sun_path)) {
     return absl::InvalidArgumentError(
@@ -192,7 +180,7 @@ absl::Status Socket::Listen() {
   }
   address_.sun_family = AF_UNIX;
   memcpy(address_.sun_path, options_.path.data(), options_.path.size());
-  RemoveStaleSocket(address_);
+  serving::RemoveStaleSocket(options_.path);
   const auto fail = [&](const char* doing) {
     return absl::UnavailableError(
         absl::StrCat("can't ", doing, " ", options_.path, ": ", strerror(errno)));
@@ -214,8 +202,11 @@ absl::Status Socket::Listen() {
   }
   if (chmod(options_.path.c_str(), options_.mode) != 0) return fail("set the mode of");
   if (listen(listener_, SOMAXCONN) != 0) return fail("listen on");
-  thread_ = std::thread([this] { Run(); });
   return absl::OkStatus();
+}
+
+void Socket::Start() {
+  thread_ = std::thread([this] { Run(); });
 }
 
 void Socket::Stop() {
@@ -426,11 +417,11 @@ absl::StatusOr<SampleSocket::Options> SampleSocket::Options::FromConfig(
   return options;
 }
 
-absl::StatusOr<std::unique_ptr<SampleSocket>> SampleSocket::Start(Options options,
-                                                                  Coverage& coverage,
-                                                                  SampleTarget& target) {
+absl::StatusOr<std::unique_ptr<SampleSocket>> SampleSocket::Listen(Options options,
+                                                                   Coverage& coverage,
+                                                                   SampleTarget& target) {
   auto socket = std::make_unique<Socket>(std::move(options), coverage, target);
-  if (absl::Status status = socket->Listen(); !status.ok()) return status;
+  if (absl::Status status = socket->Bind(); !status.ok()) return status;
   return std::unique_ptr<SampleSocket>(std::move(socket));
 }
 

@@ -67,13 +67,16 @@ class SampleSocket {
     std::string last_error;
   };
 
-  // Listens, and takes connections from here on. A stale socket of a run before is replaced.
+  // Listens: whoever connects waits until Start. A stale socket of a run before is replaced.
   // INVALID_ARGUMENT: the path; UNAVAILABLE: it can't be listened on; PERMISSION_DENIED: the group
   // can't be given. `coverage` and `target` must outlive it; `target` is used on one thread.
-  static absl::StatusOr<std::unique_ptr<SampleSocket>> Start(Options options, Coverage& coverage,
-                                                             SampleTarget& target);
+  static absl::StatusOr<std::unique_ptr<SampleSocket>> Listen(Options options, Coverage& coverage,
+                                                              SampleTarget& target);
   // Stops.
   virtual ~SampleSocket() = default;
+
+  // Takes connections from here on. Once.
+  virtual void Start() = 0;
 
   // Takes no more connections, reads what was sent by now, for a second at most, and ends the
   // thread. Idempotent.

@@ -52,12 +52,13 @@ class SocketServerTest : public ::testing::Test {
     options.protocol = "echo";
     options.what = "bytes";
     absl::StatusOr<std::unique_ptr<SocketServer>> server =
-        SocketServer::Start(options, [this](const Peer& peer) {
+        SocketServer::Listen(options, [this](const Peer& peer) {
           peer_ = peer;
           return std::make_unique<Echo>();
         });
     if (!server.ok()) return server.status();
     server_ = *std::move(server);
+    if (starts_) server_->Start();
     return absl::OkStatus();
   }
   asio::ip::tcp::socket Connect() {
@@ -75,6 +76,7 @@ class SocketServerTest : public ::testing::Test {
 
   testing::TempFolder folder_;
   asio::io_context context_;
+  bool starts_ = true;
   Peer peer_;
   std::unique_ptr<SocketServer> server_;
 };
@@ -91,6 +93,27 @@ TEST_F(SocketServerTest, RunsASessionForEachConnection) {
   EXPECT_TRUE(peer_.is_private);
   EXPECT_EQ(server_->GetStats().connections, 2);
   EXPECT_EQ(server_->GetStats().requests, 2);
+}
+
+TEST_F(SocketServerTest, LetsConnectionsWaitUntilItStarts) {
+  starts_ = false;
+  ASSERT_TRUE(Start({.listen = "127.0.0.1:0"}).ok());
+  asio::ip::tcp::socket a = Connect();
+  asio::write(a, asio::buffer("one.", 4));
+  EXPECT_EQ(server_->GetStats().connections, 0);
+  server_->Start();
+  EXPECT_EQ(ReadAll(a), "one.");
+  EXPECT_EQ(server_->GetStats().connections, 1);
+}
+
+TEST_F(SocketServerTest, LeavesNoSocketWhenItNeverStarted) {
+  starts_ = false;
+  const std::string path = folder_.File("socket");
+  ASSERT_TRUE(Start({.listen = absl::StrCat("unix:", path)}).ok());
+  struct stat info = {};
+  ASSERT_EQ(stat(path.c_str(), &info), 0);
+  server_.reset();
+  EXPECT_NE(stat(path.c_str(), &info), 0);
 }
 
 TEST_F(SocketServerTest, ReplacesTheSocketThatAKilledRunLeft) {
@@ -114,8 +137,8 @@ TEST_F(SocketServerTest, ReplacesTheSocketThatAKilledRunLeft) {
   ASSERT_EQ(stat(path.c_str(), &mode), 0);
   EXPECT_EQ(mode.st_mode & 0777, 0666);
   // One that is in use stays.
-  const auto other = SocketServer::Start({.listen = absl::StrCat("unix:", path)},
-                                         [](const Peer&) { return std::make_unique<Echo>(); });
+  const auto other = SocketServer::Listen({.listen = absl::StrCat("unix:", path)},
+                                          [](const Peer&) { return std::make_unique<Echo>(); });
   EXPECT_EQ(other.status().code(), absl::StatusCode::kUnavailable);
   server_->Stop();
   struct stat info = {};

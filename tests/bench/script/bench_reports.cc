@@ -153,7 +153,8 @@ class Endpoint {
     options.rate = rate;
     options.queue_bytes_max = queue_bytes_max;
     options.state_path = folder_.File("state");
-    endpoint_ = *ReportEndpoint::Start(options, sink_.reporter());
+    endpoint_ = *ReportEndpoint::Listen(options, sink_.reporter());
+    endpoint_->Start();
   }
   const std::string& socket() const { return socket_; }
   ReportEndpoint& operator*() { return *endpoint_; }

@@ -89,6 +89,7 @@ class EndpointImpl final : public ReportEndpoint, private ReportIntake {
 
   absl::Status Open();
   void SetApproved(const google::protobuf::RepeatedPtrField<v1::ApprovedScript>& approved) override;
+  void Start() override { server_->Start(); }
   void Stop() override;
   int port() const override { return server_->port(); }
   Stats GetStats() const override;
@@ -164,14 +165,14 @@ absl::Status EndpointImpl::Open() {
   processor_ = std::make_unique<ReportProcessor>(options_.processor, state, sink_);
   thread_ = std::thread([this] { Run(); });
   absl::StatusOr<std::unique_ptr<serving::SocketServer>> server =
-      serving::SocketServer::Start({.listen = options_.listen,
-                                    .allows_remote = options_.allows_remote,
-                                    .connections_max = options_.connections_max,
-                                    .protocol = "HTTP",
-                                    .what = "reports"},
-                                   [this](const serving::Peer& peer) {
-                                     return CreateReportSession(*this, options_.session, peer);
-                                   });
+      serving::SocketServer::Listen({.listen = options_.listen,
+                                     .allows_remote = options_.allows_remote,
+                                     .connections_max = options_.connections_max,
+                                     .protocol = "HTTP",
+                                     .what = "reports"},
+                                    [this](const serving::Peer& peer) {
+                                      return CreateReportSession(*this, options_.session, peer);
+                                    });
   if (!server.ok()) return server.status();
   server_ = *std::move(server);
   return absl::OkStatus();
@@ -338,8 +339,8 @@ ReportEndpoint::Options ReportEndpoint::Options::FromConfig(
   return options;
 }
 
-absl::StatusOr<std::unique_ptr<ReportEndpoint>> ReportEndpoint::Start(const Options& options,
-                                                                      ReportSink& sink) {
+absl::StatusOr<std::unique_ptr<ReportEndpoint>> ReportEndpoint::Listen(const Options& options,
+                                                                       ReportSink& sink) {
   auto endpoint = std::make_unique<EndpointImpl>(options, sink);
   if (absl::Status s = endpoint->Open(); !s.ok()) return s;
   return endpoint;

@@ -68,12 +68,15 @@ class ReportEndpoint {
     uint64_t states_set_aside = 0;
   };
 
-  // Listens, and takes reports from here on. INVALID_ARGUMENT: `listen`; UNAVAILABLE: it can't be
-  // listened on; others: the state can neither be read nor set aside. `sink` must outlive it.
-  static absl::StatusOr<std::unique_ptr<ReportEndpoint>> Start(const Options& options,
-                                                               ReportSink& sink);
+  // Listens: whoever connects waits until Start. INVALID_ARGUMENT: `listen`; UNAVAILABLE: it can't
+  // be listened on; others: the state can neither be read nor set aside. `sink` must outlive it.
+  static absl::StatusOr<std::unique_ptr<ReportEndpoint>> Listen(const Options& options,
+                                                                ReportSink& sink);
   // Stops.
   virtual ~ReportEndpoint() = default;
+
+  // Takes reports from here on. Once.
+  virtual void Start() = 0;
 
   // Replaces what the collector approves.
   virtual void SetApproved(

@@ -18,25 +18,26 @@ class CopyServerImpl final : public CopyServer {
         queue_(options.queue_bytes_max, coverage, *handler_) {}
   ~CopyServerImpl() override { Stop(); }
 
-  absl::Status Listen() {
+  absl::Status Bind() {
     const bool is_http = options_.protocol == Protocol::kHttp;
     absl::StatusOr<std::unique_ptr<serving::SocketServer>> server =
-        serving::SocketServer::Start({.listen = options_.listen,
-                                      .allows_remote = options_.allows_remote,
-                                      .connections_max = options_.connections_max,
-                                      .idle_max = options_.idle_max,
-                                      .protocol = is_http ? "HTTP or SPOE" : "ICAP",
-                                      .what = "copies"},
-                                     [this, is_http](const serving::Peer&) {
-                                       ByteFlow info{.is_outbound = options_.is_outbound};
-                                       return is_http ? CreateHttpSession(queue_, std::move(info))
-                                                      : CreateIcapSession(queue_, std::move(info));
-                                     });
+        serving::SocketServer::Listen({.listen = options_.listen,
+                                       .allows_remote = options_.allows_remote,
+                                       .connections_max = options_.connections_max,
+                                       .idle_max = options_.idle_max,
+                                       .protocol = is_http ? "HTTP or SPOE" : "ICAP",
+                                       .what = "copies"},
+                                      [this, is_http](const serving::Peer&) {
+                                        ByteFlow info{.is_outbound = options_.is_outbound};
+                                        return is_http ? CreateHttpSession(queue_, std::move(info))
+                                                       : CreateIcapSession(queue_, std::move(info));
+                                      });
     if (!server.ok()) return server.status();
     server_ = *std::move(server);
     return absl::OkStatus();
   }
 
+  void Start() override { server_->Start(); }
   void Stop() override {
     if (server_ != nullptr) server_->Stop();
     queue_.Stop();
@@ -71,10 +72,10 @@ CopyServer::Options CopyServer::Options::FromConfig(const config::v1::IcapServer
           .queue_bytes_max = size_t{config.queue_mib()} << 20};
 }
 
-absl::StatusOr<std::unique_ptr<CopyServer>> CopyServer::Start(
+absl::StatusOr<std::unique_ptr<CopyServer>> CopyServer::Listen(
     const Options& options, Coverage& coverage, std::unique_ptr<ByteFlowHandler> handler) {
   auto server = std::make_unique<CopyServerImpl>(options, coverage, std::move(handler));
-  if (absl::Status s = server->Listen(); !s.ok()) return s;
+  if (absl::Status s = server->Bind(); !s.ok()) return s;
   return server;
 }
 

@@ -43,12 +43,15 @@ class CopyServer {
 
   using Stats = serving::SocketServer::Stats;
 
-  // Listens, and takes connections from here on. INVALID_ARGUMENT: `listen`; UNAVAILABLE: it can't
+  // Listens: whoever connects waits until Start. INVALID_ARGUMENT: `listen`; UNAVAILABLE: it can't
   // be listened on. `coverage` must outlive the server; `handler` is used on one thread of it.
-  static absl::StatusOr<std::unique_ptr<CopyServer>> Start(
+  static absl::StatusOr<std::unique_ptr<CopyServer>> Listen(
       const Options& options, Coverage& coverage, std::unique_ptr<ByteFlowHandler> handler);
   // Stops.
   virtual ~CopyServer() = default;
+
+  // Takes connections from here on. Once.
+  virtual void Start() = 0;
 
   // Ends all connections, hands over what came, flushes the handler and ends the threads.
   // Idempotent.

@@ -101,9 +101,10 @@ class SampleSocketTest : public ::testing::Test {
     return options;
   }
   void Start(const SampleSocket::Options& options) {
-    auto socket = SampleSocket::Start(options, coverage_, target_);
+    auto socket = SampleSocket::Listen(options, coverage_, target_);
     ASSERT_TRUE(socket.ok()) << socket.status();
     socket_ = *std::move(socket);
+    socket_->Start();
   }
   bool Await(const std::function<bool()>& done) {
     const absl::Time until = absl::Now() + absl::Seconds(10);
@@ -212,7 +213,7 @@ TEST_F(SampleSocketTest, HasTheModeThatItWasGiven) {
 TEST_F(SampleSocketTest, ReplacesAStaleSocketAndNothingElse) {
   Start(Options());
   // One that is in use is nobody else's.
-  EXPECT_EQ(SampleSocket::Start(Options(), coverage_, target_).status().code(),
+  EXPECT_EQ(SampleSocket::Listen(Options(), coverage_, target_).status().code(),
             absl::StatusCode::kUnavailable);
   socket_ = nullptr;
   const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -224,7 +225,7 @@ TEST_F(SampleSocketTest, ReplacesAStaleSocketAndNothingElse) {
   Start(Options());
   socket_ = nullptr;
   folder_.Append("socket", "precious");
-  EXPECT_FALSE(SampleSocket::Start(Options(), coverage_, target_).ok());
+  EXPECT_FALSE(SampleSocket::Listen(Options(), coverage_, target_).ok());
   EXPECT_EQ(folder_.Read("socket"), "precious");
 }
 

@@ -40,9 +40,10 @@ class ReportEndpointTest : public ::testing::Test {
 
   void Start() {
     absl::StatusOr<std::unique_ptr<ReportEndpoint>> endpoint =
-        ReportEndpoint::Start(options_, sink_);
+        ReportEndpoint::Listen(options_, sink_);
     ASSERT_TRUE(endpoint.ok()) << endpoint.status();
     endpoint_ = *std::move(endpoint);
+    endpoint_->Start();
   }
 
   std::string Send(const std::string& client, const std::string& body) const {
@@ -138,7 +139,7 @@ TEST_F(ReportEndpointTest, SetsADamagedStateAside) {
 
 TEST_F(ReportEndpointTest, RefusesToListenForEverybody) {
   options_.listen = "0.0.0.0:0";
-  const auto endpoint = ReportEndpoint::Start(options_, sink_);
+  const auto endpoint = ReportEndpoint::Listen(options_, sink_);
   EXPECT_EQ(endpoint.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(endpoint.status().message(), HasSubstr("allow_remote"));
 }
