@@ -57,7 +57,7 @@ class FlowScan final : public traffic::ByteFlowHandler {
   void Flush() override { decoder_.Flush(); }
 
   // For what comes beside flows, on the same thread.
-  traffic::MessageSink& messages() { return scanner_; }
+  traffic::MessageSink& messages() { return watch_; }
   void Advance(absl::Time now) { scanner_.Advance(now); }
 
   pipeline::MessageScanner::Stats scanner_stats() const { return scanner_.stats(); }

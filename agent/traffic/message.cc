@@ -2,7 +2,17 @@
 
 #include <algorithm>
 
+#include "agent/memory/wipe.h"
+
 namespace skimwatch::traffic {
+
+void Wipe(Provenance& provenance) {
+  for (std::string* text :
+       {&provenance.host, &provenance.server_name, &provenance.method, &provenance.path,
+        &provenance.referrer, &provenance.content_type, &provenance.file}) {
+    memory::Wipe(*text);
+  }
+}
 
 std::string_view CutName(std::string_view name, size_t bytes_max) {
   // 19 digits as `&#52;` or `\u0034` each, or in groups with anything between.

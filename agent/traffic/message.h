@@ -125,7 +125,14 @@ struct Provenance {
   // flow_sampler.h).
   double sampling_probability = 1.0;
   uint64_t sampling_unit = 0;
+  // The part begins in the middle of what one before it began.
+  bool continues = false;
+  // Another reading of bytes that are in a part besides.
+  bool repeats = false;
 };
+
+// Overwrites every text of `provenance` that a sender chose: each may hold a number.
+void Wipe(Provenance& provenance);
 
 // The beginning of a name that others chose, of at most `bytes_max` bytes. Of one that is longer
 // the last 128 bytes of that are left off as well: the first digits of a card number that is cut in

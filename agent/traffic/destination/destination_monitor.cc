@@ -6,11 +6,13 @@
 #include <algorithm>
 #include <cstdio>
 #include <optional>
+#include <random>
 #include <system_error>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "agent/card/mask.h"
+#include "agent/memory/wipe.h"
 #include "agent/storage/checked_file.h"
 #include "spdlog/spdlog.h"
 
@@ -38,16 +40,18 @@ std::string Plain(std::string_view text) {
   return plain;
 }
 
-Provenance WithoutPath(const Provenance& provenance) {
-  Provenance copy = provenance;
-  copy.path.clear();
-  copy.content_type.clear();
-  copy.file.clear();
-  return copy;
+SipKey RandomKey() {
+  std::random_device random;
+  const auto half = [&random] { return uint64_t{random()} << 32 | random(); };
+  return {half(), half()};
 }
 
-bool BeginsFlow(Part part) {
-  return part == Part::kRequestTarget || part == Part::kStream || part == Part::kName;
+bool BeginsFlow(const Provenance& provenance, Part part) {
+  if (provenance.continues) return false;
+  // Of a sample that says no path.
+  const bool is_whole = part == Part::kMessage && provenance.source == SourceKind::kSample;
+  return part == Part::kRequestTarget || part == Part::kStream || part == Part::kName ||
+         (is_whole && provenance.path.empty());
 }
 
 }  // namespace
@@ -55,6 +59,7 @@ bool BeginsFlow(Part part) {
 DestinationMonitor::DestinationMonitor(Options options, DestinationEventSink& sink)
     : options_(std::move(options)),
       sink_(sink),
+      text_key_(RandomKey()),
       started_(std::chrono::steady_clock::now()),
       inventory_(options_.config.entries_max()) {}
 
@@ -146,12 +151,20 @@ bool DestinationMonitor::IsCheckout(const Provenance& provenance, std::string_vi
 
 std::string DestinationMonitor::PlainText(std::string_view text) {
   if (text.empty()) return "";
-  if (const auto it = plain_.find(absl::string_view(text.data(), text.size()));
-      it != plain_.end()) {
-    return it->second;
-  }
+  const uint64_t key = SipHash(text_key_, text);
+  if (const auto it = plain_.find(key); it != plain_.end()) return it->second;
   if (plain_.size() >= kNamesMax) plain_.clear();
-  return plain_.emplace(text, Plain(text)).first->second;
+  return plain_.emplace(key, Plain(text)).first->second;
+}
+
+std::unique_ptr<Provenance> DestinationMonitor::PlainFlow(const Provenance& provenance) {
+  auto flow = std::make_unique<Provenance>(provenance);
+  Wipe(*flow);
+  flow->host = PlainText(provenance.host);
+  flow->server_name = PlainText(provenance.server_name);
+  flow->method = PlainText(provenance.method);
+  flow->referrer = PlainText(provenance.referrer);
+  return flow;
 }
 
 std::string DestinationMonitor::ProcessOf(const Provenance& provenance) {
@@ -161,11 +174,13 @@ std::string DestinationMonitor::ProcessOf(const Provenance& provenance) {
 }
 
 const DestinationName& DestinationMonitor::NameOf(std::string_view host, std::string_view address) {
-  std::string key(host);
-  key.append(1, '\0').append(address);
+  std::string text(host);
+  text.append(1, '\0').append(address);
+  const uint64_t key = SipHash(text_key_, text);
+  memory::Wipe(text);
   if (const auto it = names_.find(key); it != names_.end()) return it->second;
   if (names_.size() >= kNamesMax) names_.clear();
-  return names_.emplace(std::move(key), NameDestination(domains_, host, address)).first->second;
+  return names_.emplace(key, NameDestination(domains_, host, address)).first->second;
 }
 
 DestinationMonitor::Entry DestinationMonitor::See(const Provenance& provenance,
@@ -188,7 +203,7 @@ DestinationMonitor::Entry DestinationMonitor::See(const Provenance& provenance,
     }
   }
   if (!entry->told && entry->first_flow == nullptr) {
-    entry->first_flow = std::make_unique<Provenance>(WithoutPath(provenance));
+    entry->first_flow = PlainFlow(provenance);
   }
   const bool decided = entry->generation == generation_ && now < entry->decided_until;
   if (!decided || inventory_.size() != size_before) Decide(entry, now);
@@ -361,7 +376,8 @@ DestinationMonitor::Flow DestinationMonitor::OnPart(const Provenance& provenance
   const std::lock_guard<std::mutex> lock(mutex_);
   Flow flow{.entry = See(provenance, provenance.host)};
   KnownDestination& entry = *flow.entry;
-  if (BeginsFlow(part) || entry.known.flows() == 0) entry.known.set_flows(entry.known.flows() + 1);
+  const bool begins_flow = BeginsFlow(provenance, part);
+  if (begins_flow || entry.known.flows() == 0) entry.known.set_flows(entry.known.flows() + 1);
   if (provenance.source == SourceKind::kTlsProbe) entry.probed = true;
   AddToList(PlainText(provenance.server_name), *entry.known.mutable_hosts(), entry.known);
   // Names in DNS are short, and none is a payload of its own.
@@ -370,7 +386,7 @@ DestinationMonitor::Flow DestinationMonitor::OnPart(const Provenance& provenance
       NameOf(provenance.server_name, provenance.server.ip).name != entry.known.name()) {
     // TLS leads to the one and the request asks for the other: both are destinations.
     const Entry front = See(provenance, provenance.server_name);
-    if (BeginsFlow(part)) front->known.set_flows(front->known.flows() + 1);
+    if (begins_flow) front->known.set_flows(front->known.flows() + 1);
     front->probed = front->probed || provenance.source == SourceKind::kTlsProbe;
   }
   return flow;
@@ -388,7 +404,7 @@ void DestinationMonitor::TellOpaque(const Entry& entry, const v1::OpaquePayload&
   if (entry->told_opaque || entry->forgotten || !entry->is_new || !entry->known.checkout()) return;
   entry->told_opaque = true;
   if (entry->to_tell == Change::CHANGE_UNSPECIFIED) {
-    entry->first_flow = std::make_unique<Provenance>(WithoutPath(provenance));
+    entry->first_flow = PlainFlow(provenance);
     AddPending(entry);
   }
   entry->opaque = std::make_unique<v1::OpaquePayload>(opaque);

@@ -24,6 +24,7 @@
 #include "agent/traffic/destination/destination_name.h"
 #include "agent/traffic/message.h"
 #include "agent/traffic/registered_domain.h"
+#include "agent/traffic/sip_hash.h"
 #include "proto/destination/approved_destinations.h"
 #include "skimwatch/config/v1/agent.pb.h"
 #include "skimwatch/v1/finding.pb.h"
@@ -140,6 +141,8 @@ class DestinationMonitor final : public DestinationSink {
   // These need mutex_.
   // What others chose, as text that can be kept and shown.
   std::string PlainText(std::string_view text);
+  // Where a flow goes, without its path and with names as they may be kept.
+  std::unique_ptr<Provenance> PlainFlow(const Provenance& provenance);
   // The executable, else the command.
   std::string ProcessOf(const Provenance& provenance);
   const DestinationName& NameOf(std::string_view host, std::string_view address);
@@ -167,6 +170,7 @@ class DestinationMonitor final : public DestinationSink {
   const Options options_;
   DestinationEventSink& sink_;
   const RegisteredDomains domains_;
+  const SipKey text_key_;
   const std::chrono::steady_clock::time_point started_;
 
   mutable std::mutex mutex_;
@@ -174,9 +178,10 @@ class DestinationMonitor final : public DestinationSink {
   // Guarded by mutex_.
   DestinationInventory inventory_;
   std::vector<Entry> pending_;
-  // Made once each, for they cost a scan.
-  absl::flat_hash_map<std::string, DestinationName> names_;
-  absl::flat_hash_map<std::string, std::string> plain_;
+  // Made once each, for they cost a scan. By a keyed hash of what they were made from, which may
+  // hold a number.
+  absl::flat_hash_map<uint64_t, DestinationName> names_;
+  absl::flat_hash_map<uint64_t, std::string> plain_;
   // The name that led to an address last. A hint: many names may lead there, and whoever sends may
   // have asked for none of them.
   absl::flat_hash_map<std::string, std::string> resolved_;

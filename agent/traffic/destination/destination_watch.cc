@@ -44,6 +44,7 @@ class DestinationWatch::Consumer final : public PartConsumer {
   void End() override {
     monitor_.OnSent(flow_, std::exchange(bytes_, 0));
     flow_ = {};
+    Wipe(provenance_);
     std::exchange(next_, nullptr)->End();
     free_.push_back(this);
   }
@@ -79,7 +80,8 @@ DestinationWatch::~DestinationWatch() = default;
 
 PartConsumer* DestinationWatch::BeginPart(const Provenance& provenance, Part part) {
   PartConsumer* const next = next_.BeginPart(provenance, part);
-  if (monitor_ == nullptr) return next;
+  // What is read twice is sent once.
+  if (monitor_ == nullptr || provenance.repeats) return next;
   DestinationMonitor::Flow flow = monitor_->OnPart(provenance, part);
   if (flow.entry == nullptr) return next;
   if (free_.empty()) {

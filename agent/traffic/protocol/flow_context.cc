@@ -99,6 +99,7 @@ void FlowContext::Fill(Sender sender, std::string_view host, Provenance& provena
   const SampleDecision& decision = sample_of(sender);
   provenance.sampling_probability = sampling_probability * decision.probability;
   provenance.sampling_unit = decision.unit;
+  provenance.continues = provenance.repeats = false;
 }
 
 bool FlowContext::Observe(std::string_view client_hello, Protocol of) {

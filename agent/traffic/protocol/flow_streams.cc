@@ -265,6 +265,7 @@ void FlowStreams::FeedStream(int end, std::string_view bytes) {
     Provenance provenance;
     flow_.Fill(sender, std::string_view(), provenance);
     provenance.protocol = Protocol::kUnknown;
+    provenance.continues = std::exchange(side.has_begun, true);
     side.consumer = flow_.decoder.sink.BeginPart(provenance, Part::kStream);
     side.chunks.Begin();
   } else if (side.after_gap) {
@@ -277,6 +278,7 @@ void FlowStreams::FeedStream(int end, std::string_view bytes) {
     Provenance provenance;
     flow_.Fill(sender, std::string_view(), provenance);
     provenance.protocol = Protocol::kUnknown;
+    provenance.repeats = true;
     return flow_.decoder.sink.BeginPart(provenance, Part::kStream);
   });
 }

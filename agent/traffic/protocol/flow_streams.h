@@ -84,6 +84,8 @@ class FlowStreams {
     uint64_t window_bytes = 0;
     // The open part of a stream.
     PartConsumer* consumer = nullptr;
+    // A part of it began before.
+    bool has_begun = false;
     // Of the bytes that `consumer` is given.
     ChunkReading chunks;
   };

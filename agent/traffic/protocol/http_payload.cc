@@ -117,14 +117,15 @@ void HttpPayload::Begin(const Provenance& provenance, Part part, const HttpPaylo
     // Of a request alone, and where nothing says that chunks were undone already.
     if (sender_ == Sender::kClient && flow_.protocol == Protocol::kHttp1 &&
         type.transfer_encoding.empty()) {
-      provenance_ = std::make_unique<Provenance>(provenance);
+      if (provenance_ == nullptr) provenance_ = std::make_unique<Provenance>(provenance);
       chunks_.Begin();
     }
   }
 }
 
-PartConsumer* HttpPayload::BeginPart() {
+PartConsumer* HttpPayload::BeginPart(bool repeats) {
   provenance_->seen_at = flow_.now;
+  provenance_->repeats = repeats;
   return flow_.decoder.sink.BeginPart(*provenance_, part_);
 }
 
@@ -149,7 +150,7 @@ void HttpPayload::Data(std::string_view bytes) {
 void HttpPayload::PlainData(std::string_view bytes) {
   const auto take = [this](std::string_view piece) {
     body_.Data(piece);
-    chunks_.Data(piece, [this] { return BeginPart(); });
+    chunks_.Data(piece, [this] { return BeginPart(/*repeats=*/true); });
   };
   while (has_windows_ && window_bytes_ + bytes.size() > FlowSampler::kWindowBytes) {
     const std::string_view piece = bytes.substr(0, FlowSampler::kWindowBytes - window_bytes_);
@@ -162,6 +163,7 @@ void HttpPayload::PlainData(std::string_view bytes) {
     const SampleDecision& decision = flow_.sample_of(sender_);
     provenance_->sampling_probability = flow_.sampling_probability * decision.probability;
     provenance_->sampling_unit = decision.unit;
+    provenance_->continues = true;
     if (!decision.chosen) chunks_.End();
     body_.Continue(decision.chosen ? BeginPart() : nullptr);
   }

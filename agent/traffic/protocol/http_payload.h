@@ -59,7 +59,7 @@ class HttpPayload {
   class Events;
   enum class Kind : uint8_t { kPlain, kGrpc, kTunnel, kEncrypted };
 
-  PartConsumer* BeginPart();
+  PartConsumer* BeginPart(bool repeats = false);
   void GrpcData(std::string_view bytes);
   void BeginGrpcMessage();
   void TunnelData(std::string_view bytes);

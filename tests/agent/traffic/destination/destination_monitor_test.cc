@@ -14,6 +14,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "agent/storage/checked_file.h"
+#include "agent/traffic/destination/destination_state.pb.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -207,6 +209,56 @@ TEST_F(DestinationMonitorTest, ACheckoutsProcessMakesItGraver) {
   EXPECT_EQ(events[0].severity, v1::SEVERITY_HIGH);
   EXPECT_EQ(events[0].change.process(), "/usr/sbin/php-fpm8.2");
   EXPECT_TRUE(events[0].change.checkout());
+}
+
+TEST_F(DestinationMonitorTest, KeepsNoNumberThatANameCarries) {
+  const std::string number = "4111111111111111";
+  const std::string name = number + ".evil.com";
+  Provenance provenance = Request(name, "/srv/" + number + "/php");
+  provenance.server_name = name;
+  provenance.method = number;
+  provenance.path = "/" + number;
+  provenance.file = number;
+  provenance.referrer = "https://" + name;
+  monitor_->OnPart(provenance, Part::kRequestTarget);
+  const auto events = Restart();
+  ASSERT_EQ(events.size(), 1u);
+  const Provenance& flow = events[0].provenance;
+  EXPECT_EQ(flow.host, "****************.evil.com");
+  for (const std::string& text : {flow.host, flow.server_name, flow.method, flow.path, flow.file,
+                                  flow.referrer, events[0].change.SerializeAsString()}) {
+    EXPECT_EQ(text.find(number), std::string::npos);
+  }
+  const std::string kept = *storage::ReadChecked(state_file(), 1 << 20);
+  EXPECT_NE(kept.find("evil.com"), std::string::npos);
+  EXPECT_EQ(kept.find(number), std::string::npos);
+}
+
+TEST_F(DestinationMonitorTest, KeepsNothingOfANumberThatTheEndOfANameCutsInTwo) {
+  const std::string number = "4111111111111111";
+  for (size_t shown = 1; shown < number.size(); ++shown) {
+    Send(absl::StrCat("h", shown, ".com"), std::string(1024 - shown, 'a') + number);
+  }
+  const auto events = Restart();
+  EXPECT_EQ(events.size(), number.size() - 1);
+  for (const DestinationEvent& event : events) {
+    EXPECT_EQ(event.change.process(), std::string(896, 'a'));
+  }
+}
+
+TEST_F(DestinationMonitorTest, ASampleOfAMessageIsAFlow) {
+  Provenance provenance = Request("evil.com");
+  provenance.source = SourceKind::kSample;
+  provenance.path.clear();
+  for (int i = 0; i < 3; ++i) monitor_->OnPart(provenance, Part::kMessage);
+  provenance.path = "/collect";
+  monitor_->OnPart(provenance, Part::kRequestTarget);
+  monitor_->OnPart(provenance, Part::kMessage);
+  monitor_->Stop();
+  DestinationState state;
+  ASSERT_TRUE(state.ParseFromString(*storage::ReadChecked(state_file(), 1 << 20)));
+  ASSERT_EQ(state.destinations_size(), 1);
+  EXPECT_EQ(state.destinations(0).known().flows(), 4u);
 }
 
 TEST_F(DestinationMonitorTest, AProcessThatServesTheCheckoutBelongsToIt) {

@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "agent/storage/checked_file.h"
+#include "agent/traffic/destination/destination_state.pb.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -87,6 +89,16 @@ class DestinationWatchTest : public ::testing::Test {
     return events_.events;
   }
 
+  // What the monitor keeps of its only destination, after Told().
+  v1::DestinationChange Kept() const {
+    DestinationState state;
+    const absl::StatusOr<std::string> bytes = storage::ReadChecked(folder_ + "/state", 1 << 20);
+    EXPECT_TRUE(bytes.ok()) << bytes.status();
+    EXPECT_TRUE(bytes.ok() && state.ParseFromString(*bytes));
+    EXPECT_EQ(state.destinations_size(), 1);
+    return state.destinations_size() == 1 ? state.destinations(0).known() : v1::DestinationChange();
+  }
+
   std::string folder_;
   Events events_;
   Passed passed_;
@@ -94,18 +106,55 @@ class DestinationWatchTest : public ::testing::Test {
   std::unique_ptr<DestinationWatch> watch_;
 };
 
-TEST_F(DestinationWatchTest, PassesEverythingOn) {
+TEST_F(DestinationWatchTest, PassesEverythingOnAndCountsItOnce) {
   const std::string body = Random(100'000);
   Send("evil.com", "/usr/sbin/php-fpm", body);
   EXPECT_EQ(passed_.data, "/" + body);
   EXPECT_EQ(passed_.parts, 2);
   EXPECT_EQ(passed_.ends, 2);
+  int told_new = 0;
   for (const DestinationEvent& event : Told()) {
-    // All bytes once, whenever they were told.
-    if (event.change.change() == v1::DestinationChange::CHANGE_OPAQUE_PAYLOAD) {
-      EXPECT_LE(event.change.bytes_out(), body.size() + 1);
-    }
+    EXPECT_EQ(event.change.name(), "evil.com");
+    if (event.change.change() == v1::DestinationChange::CHANGE_NEW) ++told_new;
   }
+  EXPECT_EQ(told_new, 1);
+  const v1::DestinationChange kept = Kept();
+  EXPECT_EQ(kept.bytes_out(), body.size() + 1);
+  EXPECT_EQ(kept.flows(), 1u);
+}
+
+TEST_F(DestinationWatchTest, CountsWhatIsReadTwiceOnce) {
+  Provenance provenance;
+  provenance.direction = Direction::kOutboundRequest;
+  provenance.site = "shop";
+  provenance.host = "evil.com";
+  PartConsumer* const first = watch_->BeginPart(provenance, Part::kStream);
+  provenance.repeats = true;
+  PartConsumer* const second = watch_->BeginPart(provenance, Part::kStream);
+  first->Data("4\r\nbody\r\n");
+  second->Data("body");
+  first->End();
+  second->End();
+  EXPECT_EQ(passed_.data, "4\r\nbody\r\nbody");
+  Told();
+  EXPECT_EQ(Kept().bytes_out(), 9u);
+  EXPECT_EQ(Kept().flows(), 1u);
+}
+
+TEST_F(DestinationWatchTest, AStreamInWindowsIsOneFlow) {
+  Provenance provenance;
+  provenance.direction = Direction::kOutboundRequest;
+  provenance.site = "shop";
+  provenance.host = "evil.com";
+  for (int window = 0; window < 5; ++window) {
+    PartConsumer* const part = watch_->BeginPart(provenance, Part::kStream);
+    part->Data("window");
+    part->End();
+    provenance.continues = true;
+  }
+  Told();
+  EXPECT_EQ(Kept().bytes_out(), 30u);
+  EXPECT_EQ(Kept().flows(), 1u);
 }
 
 TEST_F(DestinationWatchTest, TellsOfWhatACheckoutSendsThatCantBeRead) {
