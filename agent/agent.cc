@@ -50,6 +50,7 @@
 #include "agent/traffic/source/log_tail.h"
 #include "agent/traffic/source/packet_capture.h"
 #include "agent/traffic/source/tls_uprobe/tls_probes.h"
+#include "agent/uplink/transport.h"
 #include "agent/uplink/uplink.h"
 #include "proto/admin/admin_server.h"
 #include "proto/tls/certificate_files.h"
@@ -659,7 +660,8 @@ absl::Status AgentImpl::Ready() const {
   const uplink::Uplink::State state = uplink_->GetState();
   if (!state.connected) {
     return absl::UnavailableError(
-        absl::StrCat("not connected to the collector at ", config().collector().address(), "; ",
+        absl::StrCat("not connected to the collector at ",
+                     absl::StrJoin(uplink::CollectorAddresses(config().collector()), " or "), "; ",
                      state.pending_findings, " findings wait in the spool; last error: ",
                      state.last_error.empty() ? "none" : state.last_error));
   }

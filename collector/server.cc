@@ -1,9 +1,11 @@
 #include "collector/server.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
+#include <climits>
 #include <set>
 #include <string_view>
 #include <utility>
@@ -101,6 +103,13 @@ absl::StatusOr<std::vector<v1::FingerprintKey>> LoadKeys(const config::v1::Finge
   return keys;
 }
 
+// Tells this collector from others that share its store.
+std::string CollectorName(const std::string& listen) {
+  char host[HOST_NAME_MAX + 1] = {};
+  gethostname(host, sizeof host - 1);
+  return absl::StrCat(host, "/", listen);
+}
+
 class ServerImpl : public Server {
  public:
   explicit ServerImpl(Options options) : options_(std::move(options)) {}
@@ -167,8 +176,8 @@ absl::Status ServerImpl::OpenStore() {
   store_options.config = options_.config.store();
   store_options.silent_after = SilentAfter(options_.config);
   store_options.now = options_.now;
-  absl::StatusOr<std::unique_ptr<store::Store>> store =
-      store::OpenSqliteStore(std::move(store_options));
+  store_options.collector = CollectorName(options_.config.listen());
+  absl::StatusOr<std::unique_ptr<store::Store>> store = store::OpenStore(std::move(store_options));
   if (!store.ok()) return store.status();
   store_ = *std::move(store);
   return store_->Write(
@@ -315,6 +324,7 @@ absl::Status CheckEnvironment(const config::v1::CollectorConfig& config) {
   if (absl::Status s = LoadKeys(config.fingerprint_keys(), /*create=*/false).status(); !s.ok()) {
     return s;
   }
+  if (config.store().has_postgres()) return store::CheckPostgresConfig(config.store().postgres());
   const size_t slash = config.store().path().rfind('/');
   const std::string folder = slash == std::string::npos ? "."
                              : slash == 0               ? "/"

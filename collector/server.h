@@ -45,7 +45,7 @@ class Server {
 };
 
 // Checks what a configuration points at without starting anything: certificates, keys, the folder
-// of the store. For --check-config.
+// of the store or how to reach its database. For --check-config.
 absl::Status CheckEnvironment(const config::v1::CollectorConfig& config);
 
 }  // namespace skimwatch::collector

@@ -1,8 +1,11 @@
 #ifndef SKIMWATCH_AGENT_UPLINK_TRANSPORT_H_
 #define SKIMWATCH_AGENT_UPLINK_TRANSPORT_H_
 
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -44,6 +47,8 @@ class Transport {
   // Begins to connect. An error is what can be told without the network, such as a certificate file
   // that can't be used.
   virtual absl::StatusOr<std::unique_ptr<Stream>> Connect(StreamEvents* events) = 0;
+  // Where the last Connect went to, for logs; empty when it is not known.
+  virtual std::string Peer() { return ""; }
   // The name this side has, for Hello; empty when it is not known.
   virtual std::string Identity() = 0;
   // A fault on this side that may explain why a stream failed; OK when none is known.
@@ -51,7 +56,18 @@ class Transport {
 };
 
 // gRPC over mutual TLS, or plaintext on this host. Certificates are read again when they change.
-std::unique_ptr<Transport> MakeGrpcTransport(const config::v1::Collector& collector);
+//
+// Of several collectors each Connect takes the next of a list that is in random order, and put in
+// another one when all were taken: a fleet spreads over them, and an agent whose collector fails
+// goes to another at once. Of several hosts behind one name gRPC takes the first that answers
+// (pick_first), in the order in which name servers give them. `random` gives 64 random bits.
+std::unique_ptr<Transport> MakeGrpcTransport(const config::v1::Collector& collector,
+                                             std::function<uint64_t()> random);
+
+// The collectors that a configuration names, one or several.
+std::vector<std::string> CollectorAddresses(const config::v1::Collector& collector);
+// Whether the next stream may go to another collector than the last one.
+bool HasSeveralCollectors(const config::v1::Collector& collector);
 
 }  // namespace skimwatch::uplink
 

@@ -29,6 +29,7 @@ namespace skimwatch::uplink {
 namespace {
 
 constexpr uint32_t kReconnectMaxDefaultSeconds = 60;
+constexpr uint32_t kRebalanceDefaultMinutes = 30;
 constexpr uint32_t kSpoolMibDefault = 256;
 constexpr uint32_t kSegmentMibDefault = 8;
 // A stream that lived this long was good, and the next attempt begins anew.
@@ -165,6 +166,14 @@ class UplinkImpl : public Uplink {
   absl::Time StopBy() const {
     absl::MutexLock lock(&mutex_);
     return stop_by_;
+  }
+
+  // How long a stream may last, so that agents spread over their collectors anew.
+  absl::Duration StreamAgeMax() const;
+  // Where the last stream went to.
+  std::string Peer() const {
+    const std::string peer = options_.transport->Peer();
+    return peer.empty() ? options_.collector.address() : peer;
   }
 
   const Options options_;
@@ -374,24 +383,33 @@ absl::Status UplinkImpl::RunStream() {
   return status;
 }
 
+absl::Duration UplinkImpl::StreamAgeMax() const {
+  const uint32_t minutes = options_.collector.rebalance_minutes();
+  if (minutes == 0 || !HasSeveralCollectors(options_.collector)) return absl::InfiniteDuration();
+  // Not all agents at once.
+  const double unit = static_cast<double>(options_.random() >> 11) * 0x1.0p-53;
+  return absl::Minutes(minutes) * (0.75 + 0.5 * unit);
+}
+
 // ABORTED: closed by the other side. OK: there is nothing more to do on this stream.
 absl::Status UplinkImpl::TalkUntilClosed(Stream& stream, Session& session) {
   bool may_write = true;
   bool closing = false;
   absl::Time close_by = absl::InfiniteFuture();
+  const absl::Time leave_at = SteadyNow() + StreamAgeMax();
   while (true) {
     absl::Time now = SteadyNow();
     if (session.TimedOut(now)) {
       return absl::DeadlineExceededError(absl::StrCat(
-          options_.collector.address(), ": no answer within ",
-          absl::FormatDuration(Session::kWelcomeTimeout), "; is it a Skimwatch collector?"));
+          Peer(), ": no answer within ", absl::FormatDuration(Session::kWelcomeTimeout),
+          "; is it a Skimwatch collector?"));
     }
     const bool end = ShallEnd();
     if (now >= close_by || now >= StopBy() || (end && !session.welcomed())) {
       return absl::OkStatus();
     }
     if (!closing && may_write) {
-      if (end || session.IsOver()) {
+      if (end || session.IsOver() || (now >= leave_at && session.welcomed())) {
         closing = true;
         close_by = now + kCloseTimeout;
         stream.CloseWrites();
@@ -422,8 +440,7 @@ absl::Status UplinkImpl::TalkUntilClosed(Stream& stream, Session& session) {
       state_.connected_since = absl::Now();
       state_.collector_version = response.welcome().collector_version();
       ++state_.connections;
-      spdlog::info("uplink: connected to {}, version {}", options_.collector.address(),
-                   state_.collector_version);
+      spdlog::info("uplink: connected to {}, version {}", Peer(), state_.collector_version);
     }
     Publish(session);
     if (contents.is_closed) return closing ? absl::OkStatus() : absl::AbortedError("closed");
@@ -462,13 +479,15 @@ void UplinkImpl::FillHeartbeat(v1::Heartbeat& heartbeat) const {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Uplink>> Uplink::Open(Options options) {
-  if (options.collector.address().empty()) {
-    return absl::InvalidArgumentError("collector.address: required");
+  for (const std::string& address : CollectorAddresses(options.collector)) {
+    if (address.empty()) return absl::InvalidArgumentError("collector.address: required");
+    absl::Status status = tls::CheckTransport(options.collector.tls(), address);
+    if (!status.ok()) {
+      return absl::Status(status.code(), absl::StrCat("collector.", std::string(status.message())));
+    }
   }
-  if (absl::Status status =
-          tls::CheckTransport(options.collector.tls(), options.collector.address());
-      !status.ok()) {
-    return absl::Status(status.code(), absl::StrCat("collector.", std::string(status.message())));
+  if (!options.collector.has_rebalance_minutes()) {
+    options.collector.set_rebalance_minutes(kRebalanceDefaultMinutes);
   }
   if (options.collector.reconnect_max_seconds() == 0) {
     options.collector.set_reconnect_max_seconds(kReconnectMaxDefaultSeconds);
@@ -481,7 +500,7 @@ absl::StatusOr<std::unique_ptr<Uplink>> Uplink::Open(Options options) {
   }
   std::unique_ptr<Transport> own_transport;
   if (options.transport == nullptr) {
-    own_transport = MakeGrpcTransport(options.collector);
+    own_transport = MakeGrpcTransport(options.collector, options.random);
     options.transport = own_transport.get();
   }
 

@@ -31,6 +31,7 @@ absl::StatusOr<uint32_t> CloseQuiet(store::Store& store, absl::Duration quiet,
                                     uint32_t exposures_max, absl::Time now) {
   uint32_t closed = 0;
   absl::Status status = store.Write([&](store::Transaction& transaction) {
+    closed = 0;
     absl::StatusOr<std::vector<v1::Exposure>> exposures =
         transaction.FindQuietExposures({v1::FINDING_KIND_CARD_NUMBER, v1::FINDING_KIND_TRACK_DATA,
                                         v1::FINDING_KIND_CANARY, v1::FINDING_KIND_BROWSER_REPORT},

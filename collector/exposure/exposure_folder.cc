@@ -164,18 +164,26 @@ absl::Status ExposureFolder::CloseChannel(const std::string& site, v1::FindingKi
 }
 
 absl::Status ExposureFolder::Flush() {
+  std::vector<store::Sighting> sightings;
+  sightings.reserve(sightings_.size());
   for (const auto& [key, cards] : sightings_) {
     const auto& [fingerprint, way, expected, exposure_id] = key;
-    absl::StatusOr<bool> is_new = transaction_.AddSighting({.fingerprint = fingerprint,
-                                                            .way = way,
-                                                            .expected = expected,
-                                                            .exposure_id = exposure_id,
-                                                            .first_seen = cards.first_seen,
-                                                            .last_seen = cards.last_seen,
-                                                            .occurrences = cards.occurrences});
-    if (!is_new.ok()) return is_new.status();
-    if (!*is_new || exposure_id == 0 || fingerprint.empty()) continue;
-    Entry& entry = exposures_.at(exposure_id);
+    sightings.push_back({.fingerprint = fingerprint,
+                         .way = way,
+                         .expected = expected,
+                         .exposure_id = exposure_id,
+                         .first_seen = cards.first_seen,
+                         .last_seen = cards.last_seen,
+                         .occurrences = cards.occurrences});
+  }
+  absl::StatusOr<std::vector<bool>> are_new = transaction_.AddSightings(sightings);
+  if (!are_new.ok()) return are_new.status();
+  size_t next = 0;
+  for (const auto& [key, cards] : sightings_) {
+    const store::Sighting& sighting = sightings[next];
+    const bool is_new = (*are_new)[next++];
+    if (!is_new || sighting.exposure_id == 0 || sighting.fingerprint.empty()) continue;
+    Entry& entry = exposures_.at(sighting.exposure_id);
     entry.exposure.set_distinct_cards(entry.exposure.distinct_cards() + 1);
     entry.exposure.set_estimated_distinct_cards_max(entry.exposure.estimated_distinct_cards_max() +
                                                     cards.weight);

@@ -61,6 +61,9 @@ void AgentRegistry::Heartbeat(std::string_view identity, const v1::Heartbeat& he
                               absl::Time now) {
   absl::MutexLock lock(&mutex_);
   Change& change = changes_[std::string(identity)];
+  // Again, because a collector that the agent left may have written the contrary since.
+  change.state = v1::Agent::STATE_CONNECTED;
+  change.rejection_reason.clear();
   change.seen = now;
   change.heartbeat = heartbeat;
 }

@@ -152,7 +152,11 @@ absl::Status AgentStream::HandleHello(const v1::Hello& hello) {
     return absl::UnavailableError("the collector's store fails; try again later");
   }
   absl::StatusOr<uint64_t> committed = options.store->CommittedSequence(*identity, hello.epoch());
-  if (!committed.ok()) return absl::UnavailableError("the collector's store fails");
+  if (!committed.ok()) {
+    // A database that went away shows here first where no other agent streams.
+    if (StoreHealth::IsStoreFailure(committed.status())) options.health->Set(committed.status());
+    return absl::UnavailableError("the collector's store fails");
+  }
   received_ = *committed;
   absl::StatusOr<std::shared_ptr<const v1::Policy>> policy =
       options.policies->Get({hello.sites().begin(), hello.sites().end()});

@@ -71,13 +71,15 @@ struct StoreErrors {
 };
 
 // Everything the collector keeps: findings, exposures, card sightings, scripts and
-// destinations with their approvals, agents and decisions. One interface; SQLite behind it
-// (OpenSqliteStore).
+// destinations with their approvals, agents and decisions. One interface; a SQLite file behind it
+// (OpenSqliteStore), or a PostgreSQL database that several collectors may share
+// (OpenPostgresStore).
 //
 // Thread-safe. There is one writer at a time: Write() waits its turn and runs its function on the
-// caller's thread. Reads run on connections of their own, beside the writer and beside each other,
-// and see what was committed when they began. Never call a read or Write() from inside a Write()
-// function: read through the Transaction there.
+// caller's thread. Writers of other collectors that share the database do not wait for it, except
+// where they touch the same agent or the same exposure. Reads run on connections of their own,
+// beside the writer and beside each other, and see what was committed when they began. Never call a
+// read or Write() from inside a Write() function: read through the Transaction there.
 //
 // The reads take the requests of the query service and answer its responses, so that the API adds
 // nothing but who may ask. Pages: `page_size` 0 means 100, above 1000 means 1000. A page may be
@@ -88,14 +90,18 @@ struct StoreErrors {
 //   INVALID_ARGUMENT   a page token that this store did not make, or a bad request field
 //   NOT_FOUND          no such exposure, script ...
 //   RESOURCE_EXHAUSTED disk or file-size limit reached; nothing was changed; try again later
-//   UNAVAILABLE        an input/output error or a lock; nothing was changed; try again later
-//   DATA_LOSS          the store's file is damaged
+//   UNAVAILABLE        an input/output error, a lock, or a database that can't be reached; nothing
+//                      was changed, or all of it was and only the answer is missing; try again
+//                      later
+//   DATA_LOSS          the store's file, or data of the database, is damaged
 class Store {
  public:
   virtual ~Store() = default;
 
   // Runs `work` in one transaction and commits it when it returns OK, else rolls it back and
-  // returns its error. When Write returns OK, the transaction survives a power loss.
+  // returns its error. When Write returns OK, the transaction survives a power loss. A store that
+  // others write to as well may roll back a run and call `work` again from its beginning: only what
+  // the last run found counts.
   virtual absl::Status Write(absl::FunctionRef<absl::Status(Transaction&)> work) = 0;
 
   // Newest (highest id) first.
@@ -150,6 +156,8 @@ class Store {
   // Deletes findings stored before `cutoff`, at most `findings_max` of them in one short
   // transaction, and returns how many; fewer than `findings_max` means that none are left. Each
   // call also deletes the oldest hour of coverage before it.
+  // PostgreSQL drops whole days (of UTC) that end before `cutoff`, all of them and without counting
+  // them: it returns 0.
   virtual absl::StatusOr<uint64_t> DeleteFindingsBefore(absl::Time cutoff,
                                                         uint64_t findings_max) = 0;
 };
@@ -162,11 +170,24 @@ struct Options {
   std::function<absl::Time()> now = absl::Now;
   // Bound of the store's file in bytes, 0 for none; RESOURCE_EXHAUSTED beyond it.
   uint64_t bytes_max = 0;
+  // Tells this collector from the others that share a database; the same after a restart.
+  std::string collector;
 };
 
 // Opens the SQLite file, creating it (mode 0600) and its schema where there is none.
 // FAILED_PRECONDITION: the file is of a newer schema, or not a Skimwatch store.
 absl::StatusOr<std::unique_ptr<Store>> OpenSqliteStore(Options options);
+
+// Connects to the database and makes or updates its tables; see docs/postgresql.md.
+// INVALID_ARGUMENT: a connection string that libpq can't read or that is not safe (see
+// postgres/conninfo.h). FAILED_PRECONDITION: a newer schema, or not Skimwatch's tables.
+absl::StatusOr<std::unique_ptr<Store>> OpenPostgresStore(Options options);
+
+// The one of them that `options.config` names.
+absl::StatusOr<std::unique_ptr<Store>> OpenStore(Options options);
+
+// Checks a connection string without connecting.
+absl::Status CheckPostgresConfig(const config::v1::PostgresStore& config);
 
 }  // namespace skimwatch::store
 

@@ -112,8 +112,10 @@ class Transaction {
 
   // --- Card sightings
 
-  // Adds to a card's sightings. True when this card was new to the sighting's exposure.
-  virtual absl::StatusOr<bool> AddSighting(const Sighting& sighting) = 0;
+  // Adds to cards' sightings, of which no two are of one card, way and exposure. Says of each, in
+  // their order, whether this card was new to the sighting's exposure.
+  virtual absl::StatusOr<std::vector<bool>> AddSightings(
+      const std::vector<Sighting>& sightings) = 0;
 
   // --- Scripts
 

@@ -17,7 +17,7 @@ scan|bench_scan|offline scan of folders beside ripgrep, whole programs
 script|bench_script|hashing and judging scripts
 reports|bench_reports|reports of shoppers' browsers: HTTP, JSON, card scan; others under a flood
 spool|bench_spool|durable append and replay beside a plain file and fdatasync
-ingest|bench_ingest|findings over mutual TLS into the store, durable before Ack
+ingest|bench_ingest|findings over mutual TLS into SQLite and PostgreSQL, durable before Ack, beside a plain COPY
 agent|bench_agent|a whole agent under loopback load: resident memory, CPU, delay
 '
 

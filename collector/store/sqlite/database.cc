@@ -1,7 +1,5 @@
 #include "collector/store/sqlite/database.h"
 
-#include <utility>
-
 #include "absl/strings/str_cat.h"
 
 namespace skimwatch::store::sqlite {
@@ -12,79 +10,71 @@ constexpr int kBusyTimeoutMs = 5000;
 
 }  // namespace
 
-Statement::Statement(Database* database, sqlite3_stmt* statement, int code)
-    : database_(database), statement_(statement), code_(code) {}
+// A statement of one connection.
+class SqliteStatement : public sql::PreparedStatement {
+ public:
+  SqliteStatement(const Database* database, std::string_view sql, sqlite3_stmt* statement, int code)
+      : sql_(sql), database_(*database), statement_(statement), code_(code) {}
+  ~SqliteStatement() override { sqlite3_finalize(statement_); }
+  SqliteStatement(const SqliteStatement&) = delete;
+  SqliteStatement& operator=(const SqliteStatement&) = delete;
 
-Statement::Statement(Statement&& other) noexcept
-    : database_(other.database_),
-      statement_(std::exchange(other.statement_, nullptr)),
-      next_parameter_(other.next_parameter_),
-      code_(other.code_) {}
-
-Statement::~Statement() {
-  if (statement_ == nullptr) return;
-  sqlite3_reset(statement_);
-  sqlite3_clear_bindings(statement_);
-  // The same statement may have been in use twice; one of them is enough to keep.
-  if (!database_->idle_.try_emplace(sqlite3_sql(statement_), statement_).second) {
-    sqlite3_finalize(statement_);
+  void BindInt(int64_t value) override {
+    Keep(sqlite3_bind_int64(statement_, next_parameter_++, value));
   }
-}
-
-void Statement::Keep(int code) {
-  if (code_ == SQLITE_OK) code_ = code;
-}
-
-Statement& Statement::Int(int64_t value) {
-  Keep(sqlite3_bind_int64(statement_, next_parameter_++, value));
-  return *this;
-}
-
-Statement& Statement::Double(double value) {
-  Keep(sqlite3_bind_double(statement_, next_parameter_++, value));
-  return *this;
-}
-
-Statement& Statement::Text(std::string_view value) {
-  Keep(sqlite3_bind_text64(statement_, next_parameter_++, value.empty() ? "" : value.data(),
-                           value.size(), SQLITE_TRANSIENT, SQLITE_UTF8));
-  return *this;
-}
-
-Statement& Statement::Blob(std::string_view value) {
-  Keep(sqlite3_bind_blob64(statement_, next_parameter_++, value.empty() ? "" : value.data(),
-                           value.size(), SQLITE_TRANSIENT));
-  return *this;
-}
-
-absl::StatusOr<bool> Statement::Step() {
-  if (code_ != SQLITE_OK) return database_->ToStatus(code_);
-  const int code = sqlite3_step(statement_);
-  if (code == SQLITE_ROW) return true;
-  if (code == SQLITE_DONE) return false;
-  Keep(code);
-  return database_->ToStatus(code);
-}
-
-absl::Status Statement::Run() {
-  while (true) {
-    absl::StatusOr<bool> row = Step();
-    if (!row.ok()) return row.status();
-    if (!*row) return absl::OkStatus();
+  void BindDouble(double value) override {
+    Keep(sqlite3_bind_double(statement_, next_parameter_++, value));
   }
-}
+  void BindText(std::string_view value) override {
+    // A null pointer would bind NULL.
+    Keep(sqlite3_bind_text64(statement_, next_parameter_++, value.empty() ? "" : value.data(),
+                             value.size(), SQLITE_TRANSIENT, SQLITE_UTF8));
+  }
+  void BindBlob(std::string_view value) override {
+    Keep(sqlite3_bind_blob64(statement_, next_parameter_++, value.empty() ? "" : value.data(),
+                             value.size(), SQLITE_TRANSIENT));
+  }
 
-void Statement::Reset() {
-  sqlite3_reset(statement_);
-  next_parameter_ = 1;
-}
+  absl::StatusOr<bool> Step() override {
+    if (code_ != SQLITE_OK) return database_.ToStatus(code_);
+    const int code = sqlite3_step(statement_);
+    if (code == SQLITE_ROW) return true;
+    if (code == SQLITE_DONE) return false;
+    Keep(code);
+    return database_.ToStatus(code);
+  }
 
-std::string_view Statement::GetBytes(int column) const {
-  const void* data = sqlite3_column_blob(statement_, column);
-  if (data == nullptr) return {};
-  return {static_cast<const char*>(data),
-          static_cast<size_t>(sqlite3_column_bytes(statement_, column))};
-}
+  void Reset() override {
+    sqlite3_reset(statement_);
+    sqlite3_clear_bindings(statement_);
+    next_parameter_ = 1;
+  }
+
+  int64_t GetInt(int column) const override { return sqlite3_column_int64(statement_, column); }
+  double GetDouble(int column) const override { return sqlite3_column_double(statement_, column); }
+  std::string_view GetBytes(int column) const override {
+    const void* data = sqlite3_column_blob(statement_, column);
+    if (data == nullptr) return {};
+    return {static_cast<const char*>(data),
+            static_cast<size_t>(sqlite3_column_bytes(statement_, column))};
+  }
+
+  std::string_view sql() const { return sql_; }
+  bool ok() const { return code_ == SQLITE_OK; }
+
+ private:
+  void Keep(int code) {
+    if (code_ == SQLITE_OK) code_ = code;
+  }
+
+  const std::string_view sql_;
+  const Database& database_;
+  sqlite3_stmt* const statement_;
+  int next_parameter_ = 1;
+  int code_;
+};
+
+Database::Database(std::string path) : path_(std::move(path)) {}
 
 absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path, bool read_only) {
   std::unique_ptr<Database> database(new Database(path));
@@ -97,20 +87,29 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path
 }
 
 Database::~Database() {
-  for (const auto& [sql, statement] : idle_) sqlite3_finalize(statement);
+  idle_.clear();
   sqlite3_close_v2(handle_);
 }
 
-Statement Database::Prepare(std::string_view sql) {
+sql::PreparedStatement* Database::Take(std::string_view sql) {
   if (const auto it = idle_.find(sql); it != idle_.end()) {
-    sqlite3_stmt* statement = it->second;
+    SqliteStatement* statement = it->second.release();
     idle_.erase(it);
-    return Statement(this, statement, SQLITE_OK);
+    return statement;
   }
   sqlite3_stmt* statement = nullptr;
   const int code = sqlite3_prepare_v3(handle_, sql.data(), static_cast<int>(sql.size()),
                                       SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
-  return Statement(this, statement, code);
+  return std::make_unique<SqliteStatement>(this, sql, statement, code).release();
+}
+
+void Database::GiveBack(sql::PreparedStatement* prepared) {
+  std::unique_ptr<SqliteStatement> statement(static_cast<SqliteStatement*>(prepared));
+  if (!statement->ok()) return;
+  statement->Reset();
+  // The same statement may have been in use twice; one of them is enough to keep.
+  const std::string_view sql = statement->sql();
+  idle_.try_emplace(sql, std::move(statement));
 }
 
 absl::Status Database::Execute(const char* sql) {

@@ -5,12 +5,14 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "collector/store/sqlite/decision_rows.h"
-#include "collector/store/sqlite/sqlite_transaction.h"
+#include "collector/store/sql/decision_rows.h"
+#include "collector/store/sql/sql_transaction.h"
 #include "proto/audit/seal.h"
 
 namespace skimwatch::store::sqlite {
 namespace {
+
+using sql::Statement;
 
 // "SKIM", so that `file` and we know whose file it is.
 constexpr int64_t kApplicationId = 0x534b494d;
@@ -201,7 +203,7 @@ absl::Status SealDecisions(Database& database) {
       "CREATE INDEX decisions_by_subject ON decisions (subject, id);");
   std::string seal = audit::FirstSeal();
   for (int64_t id = 1; status.ok(); ++id) {
-    absl::StatusOr<std::optional<v1::Decision>> decision = FindDecision(database, id);
+    absl::StatusOr<std::optional<v1::Decision>> decision = sql::FindDecision(database, id);
     if (!decision.ok()) return decision.status();
     if (!decision->has_value()) return absl::OkStatus();
     seal = audit::Seal(seal, **decision);
@@ -240,7 +242,7 @@ absl::Status AddEstimates(Database& database) {
       if (!row.ok()) return row.status();
       if (!*row) return absl::OkStatus();
       last = select.GetInt(0);
-      status = ParseBody(select.GetBytes(1), "exposure", exposure);
+      status = sql::ParseBody(select.GetBytes(1), "exposure", exposure);
     }
     if (!status.ok()) break;
     Statement update = database.Prepare(

@@ -11,13 +11,11 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
-#include "collector/store/sqlite/coverage_rows.h"
+#include "collector/store/sql/coverage_rows.h"
+#include "collector/store/sql/sql_store.h"
+#include "collector/store/sql/sql_transaction.h"
 #include "collector/store/sqlite/database.h"
-#include "collector/store/sqlite/decision_rows.h"
-#include "collector/store/sqlite/queries.h"
 #include "collector/store/sqlite/schema.h"
-#include "collector/store/sqlite/settings.h"
-#include "collector/store/sqlite/sqlite_transaction.h"
 #include "collector/store/store.h"
 
 namespace skimwatch::store {
@@ -52,9 +50,9 @@ uint64_t FileBytes(const std::string& path) {
   return stat(path.c_str(), &info) == 0 ? static_cast<uint64_t>(info.st_size) : 0;
 }
 
-class SqliteStore : public Store {
+class SqliteStore : public sql::SqlStore {
  public:
-  explicit SqliteStore(Options options) : options_(std::move(options)) {}
+  using SqlStore::SqlStore;
 
   ~SqliteStore() override {
     {
@@ -65,7 +63,7 @@ class SqliteStore : public Store {
   }
 
   absl::Status Open() {
-    const std::string& path = options_.config.path();
+    const std::string& path = options().config.path();
     if (absl::Status s = CreateFile(path); !s.ok()) return s;
     absl::MutexLock lock(&writer_mutex_);
     absl::StatusOr<std::unique_ptr<Database>> writer = Database::Open(path, /*read_only=*/false);
@@ -79,9 +77,9 @@ class SqliteStore : public Store {
     if (s = PrepareSchema(*writer_); !s.ok()) {
       return absl::Status(s.code(), absl::StrCat("store.path: ", path, ": ", s.message()));
     }
-    if (options_.bytes_max > 0) {
+    if (options().bytes_max > 0) {
       const std::string limit =
-          absl::StrCat("PRAGMA max_page_count = ", options_.bytes_max / kPageBytes + 1);
+          absl::StrCat("PRAGMA max_page_count = ", options().bytes_max / kPageBytes + 1);
       if (s = writer_->Execute(limit.c_str()); !s.ok()) return s;
     }
     // In place of the automatic checkpoint, which would run inside a commit.
@@ -98,7 +96,7 @@ class SqliteStore : public Store {
 
   absl::Status Write(absl::FunctionRef<absl::Status(Transaction&)> work) override {
     absl::MutexLock lock(&writer_mutex_);
-    SqliteTransaction transaction(writer_.get());
+    sql::SqlTransaction transaction(writer_.get());
     absl::Status status = writer_->Execute("BEGIN IMMEDIATE");
     absl::Status work_status;
     if (status.ok()) {
@@ -109,114 +107,30 @@ class SqliteStore : public Store {
     }
     if (status.ok()) return status;
     if (writer_->InTransaction()) writer_->Execute("ROLLBACK").IgnoreError();
-    CountUnlessRefused(status, write_errors_);
+    CountUnlessRefused(status, errors().write);
     return status;
   }
 
-  absl::StatusOr<v1::ListExposuresResponse> ListExposures(
-      const v1::ListExposuresRequest& request) override {
-    return Read([&](Database& db) { return sqlite::ListExposures(db, request); });
-  }
-  absl::StatusOr<v1::GetExposureResponse> GetExposure(uint64_t id) override {
-    return Read([&](Database& db) { return sqlite::GetExposure(db, id); });
-  }
-  absl::StatusOr<v1::ListFindingsResponse> ListFindings(
-      const v1::ListFindingsRequest& request) override {
-    return Read([&](Database& db) { return sqlite::ListFindings(db, request); });
-  }
-  absl::StatusOr<v1::ListScriptsResponse> ListScripts(
-      const v1::ListScriptsRequest& request) override {
-    return Read([&](Database& db) { return sqlite::ListScripts(db, request); });
-  }
-  absl::StatusOr<v1::Script> GetScript(std::string_view site, std::string_view name) override {
-    return Read([&](Database& db) { return sqlite::GetScript(db, site, name); });
-  }
-  absl::StatusOr<v1::ListAgentsResponse> ListAgents(const v1::ListAgentsRequest& request) override {
-    const absl::Time silent_before = options_.now() - options_.silent_after;
-    return Read([&](Database& db) { return sqlite::ListAgents(db, request, silent_before); });
-  }
-  absl::StatusOr<v1::ListDecisionsResponse> ListDecisions(
-      const v1::ListDecisionsRequest& request) override {
-    return Read([&](Database& db) { return sqlite::ListDecisions(db, request); });
-  }
-  absl::StatusOr<std::vector<v1::AgentCoverage>> ListCoverage(absl::Time since,
-                                                              absl::Time until) override {
-    return Read([&](Database& db) { return sqlite::ListCoverage(db, since, until); });
-  }
-  absl::StatusOr<v1::CheckCardResponse> CheckCard(const v1::CheckCardRequest& request) override {
-    return Read([&](Database& db) { return sqlite::CheckCard(db, request); });
-  }
-  absl::StatusOr<uint64_t> CommittedSequence(std::string_view agent, uint64_t epoch) override {
-    return Read([&](Database& db) { return sqlite::CommittedSequence(db, agent, epoch); });
-  }
-  absl::StatusOr<std::vector<v1::ApprovedScript>> ApprovedScripts(
-      const std::vector<std::string>& sites) override {
-    return Read([&](Database& db) { return sqlite::ApprovedScripts(db, sites); });
-  }
-  absl::StatusOr<v1::ListDestinationsResponse> ListDestinations(
-      const v1::ListDestinationsRequest& request) override {
-    return Read(
-        [&](Database& db) { return sqlite::ListDestinations(db, request, options_.now()); });
-  }
-  absl::StatusOr<v1::GetDestinationResponse> GetDestination(std::string_view site,
-                                                            std::string_view name) override {
-    return Read(
-        [&](Database& db) { return sqlite::GetDestination(db, site, name, options_.now()); });
-  }
-  absl::StatusOr<std::vector<v1::ApprovedDestination>> ApprovedDestinations(
-      const std::vector<std::string>& sites) override {
-    return Read(
-        [&](Database& db) { return sqlite::ApprovedDestinations(db, sites, options_.now()); });
-  }
-  absl::StatusOr<uint64_t> PolicyVersion() override {
-    return Read([&](Database& db) { return GetNumber(db, kPolicyVersion); });
-  }
-  absl::StatusOr<Summary> Summarize() override {
-    return Read([&](Database& db) { return sqlite::Summarize(db, options_.now()); });
-  }
-
   uint64_t SizeBytes() override {
-    const std::string& path = options_.config.path();
+    const std::string& path = options().config.path();
     return FileBytes(path) + FileBytes(path + "-wal") + FileBytes(path + "-shm");
-  }
-
-  StoreErrors Errors() const override {
-    return {.open = open_errors_,
-            .read = read_errors_,
-            .write = write_errors_,
-            .checkpoint = checkpoint_errors_,
-            .retention = retention_errors_};
   }
 
   absl::StatusOr<uint64_t> DeleteFindingsBefore(absl::Time cutoff, uint64_t findings_max) override {
     absl::MutexLock lock(&writer_mutex_);
-    Statement erase = writer_->Prepare(
+    sql::Statement erase = writer_->Prepare(
         "DELETE FROM findings WHERE (stream_id, sequence) IN"
         " (SELECT stream_id, sequence FROM findings WHERE stored_at < ? ORDER BY stored_at LIMIT "
         "?)");
     absl::Status status = erase.Time(cutoff).Unsigned(findings_max).Run();
     const auto deleted = static_cast<uint64_t>(writer_->Changes());
-    if (status.ok()) status = DeleteCoverageHourBefore(*writer_, cutoff);
+    if (status.ok()) status = sql::DeleteCoverageHourBefore(*writer_, cutoff);
     if (status.ok()) return deleted;
-    ++retention_errors_;
+    ++errors().retention;
     return status;
   }
 
  private:
-  // Statuses of the store itself, not answers such as NOT_FOUND.
-  static void CountUnlessRefused(const absl::Status& status, std::atomic<uint64_t>& counter) {
-    switch (status.code()) {
-      case absl::StatusCode::kResourceExhausted:
-      case absl::StatusCode::kUnavailable:
-      case absl::StatusCode::kDataLoss:
-      case absl::StatusCode::kInternal:
-        ++counter;
-        break;
-      default:
-        break;
-    }
-  }
-
   absl::StatusOr<std::unique_ptr<Database>> TakeReader() {
     {
       const auto may_take = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(readers_mutex_) {
@@ -231,28 +145,24 @@ class SqliteStore : public Store {
       ++readers_open_;
     }
     absl::StatusOr<std::unique_ptr<Database>> reader =
-        Database::Open(options_.config.path(), /*read_only=*/true);
+        Database::Open(options().config.path(), /*read_only=*/true);
     if (reader.ok()) return reader;
-    ++open_errors_;
+    ++errors().open;
     absl::MutexLock lock(&readers_mutex_);
     --readers_open_;
     return reader.status();
   }
 
-  // Runs a query on one snapshot.
-  template <typename Query>
-  auto Read(Query query) -> decltype(query(std::declval<Database&>())) {
+  absl::Status RunQuery(absl::FunctionRef<absl::Status(sql::Database&)> query) override {
     absl::StatusOr<std::unique_ptr<Database>> reader = TakeReader();
     if (!reader.ok()) return reader.status();
     Database& db = **reader;
-    const auto run = [&]() -> decltype(query(db)) {
-      if (absl::Status status = db.Execute("BEGIN"); !status.ok()) return status;
-      auto answer = query(db);
+    absl::Status status = db.Execute("BEGIN");
+    if (status.ok()) {
+      status = query(db);
       db.Execute("COMMIT").IgnoreError();
-      return answer;
-    };
-    auto result = run();
-    CountUnlessRefused(result.status(), read_errors_);
+    }
+    CountUnlessRefused(status, errors().read);
     absl::MutexLock lock(&readers_mutex_);
     if (db.InTransaction()) {
       // It could not end its snapshot; a new connection will.
@@ -260,7 +170,7 @@ class SqliteStore : public Store {
     } else {
       readers_.push_back(*std::move(reader));
     }
-    return result;
+    return status;
   }
 
   static int OnCommit(void* self, sqlite3*, const char*, int wal_pages) {
@@ -289,7 +199,7 @@ class SqliteStore : public Store {
         status = Checkpoint(database);
       }
       if (status.ok()) continue;
-      ++checkpoint_errors_;
+      ++errors().checkpoint;
       absl::MutexLock lock(&checkpoint_mutex_);
       if (checkpoint_mutex_.AwaitWithTimeout(absl::Condition(&stopping_), kCheckpointRetry)) {
         return;
@@ -303,8 +213,6 @@ class SqliteStore : public Store {
         database.handle(), nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr));
   }
 
-  const Options options_;
-
   absl::Mutex writer_mutex_ ABSL_ACQUIRED_BEFORE(checkpoint_mutex_);
   std::unique_ptr<Database> writer_ ABSL_GUARDED_BY(writer_mutex_);
 
@@ -316,12 +224,6 @@ class SqliteStore : public Store {
   int wal_pages_ ABSL_GUARDED_BY(checkpoint_mutex_) = 0;
   bool stopping_ ABSL_GUARDED_BY(checkpoint_mutex_) = false;
   std::thread checkpointer_;
-
-  std::atomic<uint64_t> open_errors_ = 0;
-  std::atomic<uint64_t> read_errors_ = 0;
-  std::atomic<uint64_t> write_errors_ = 0;
-  std::atomic<uint64_t> checkpoint_errors_ = 0;
-  std::atomic<uint64_t> retention_errors_ = 0;
 };
 
 }  // namespace

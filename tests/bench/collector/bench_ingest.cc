@@ -1,13 +1,16 @@
 // How many findings a second a collector takes from agents: real loopback gRPC streams under mutual
 // TLS, every finding folded into an exposure and a card sighting, and acknowledged when the
-// transaction that holds it is durable (SQLite, WAL, synchronous=FULL). Agents and collector share
+// transaction that holds it is durable (SQLite, WAL, synchronous=FULL; or a PostgreSQL server of
+// its own on this machine, with fsync and synchronous_commit). Agents, collector and server share
 // the machine's processors.
 //
 //   bench_ingest [--benchmark_filter=...]     the store is in $TMPDIR; a RAM disk measures nothing
 //
 // Rows: agents, findings in a batch, and whether every finding shows a card never seen before (the
 // most work for the store) or one of a thousand. Counters: findings a second, and the time from
-// sending a batch to its acknowledgement with eight batches in flight.
+// sending a batch to its acknowledgement with eight batches in flight. CopyToPostgres is what
+// PostgreSQL itself takes of the same rows: one COPY of 10,000 of them a transaction into a table
+// like the store's, by one client that has them ready.
 
 #include <algorithm>
 #include <chrono>
@@ -23,10 +26,15 @@
 #include "absl/time/time.h"
 #include "benchmark/benchmark.h"
 #include "collector/server.h"
+#include "collector/store/postgres/connection.h"
+#include "collector/store/postgres/conninfo.h"
+#include "collector/store/postgres/encoding.h"
+#include "collector/store/store.h"
 #include "spdlog/spdlog.h"
 #include "tests/collector/support/agent_client.h"
 #include "tests/collector/support/collector_process.h"
 #include "tests/collector/support/findings.h"
+#include "tests/collector/support/postgres_server.h"
 #include "tests/collector/support/temp_store.h"
 #include "tests/collector/support/test_ca.h"
 
@@ -104,13 +112,12 @@ class LoadAgent {
   bool reader_ended_ = false;
 };
 
-void Ingest(benchmark::State& state) {
+void RunAgents(benchmark::State& state, const testing::TempFolder& folder,
+               config::v1::CollectorConfig config) {
   const auto agent_count = static_cast<uint64_t>(state.range(0));
   const auto batch_size = static_cast<uint64_t>(state.range(1));
   const bool new_cards = state.range(2) != 0;
-  const testing::TempFolder folder;
   testing::TestCa ca(folder.File("ca"));
-  config::v1::CollectorConfig config = testing::TestConfig(folder.path());
   *config.mutable_tls() = ca.Issue("collector");
   config.clear_agents();
   config.mutable_ingest()->set_findings_per_second_per_agent(10'000'000);
@@ -144,16 +151,82 @@ void Ingest(benchmark::State& state) {
       static_cast<int64_t>(state.iterations() * batches * batch_size * agent_count));
 }
 
-BENCHMARK(Ingest)
-    ->ArgNames({"agents", "batch", "new_cards"})
-    ->Args({1, 1000, 0})
-    ->Args({1, 1000, 1})
-    ->Args({4, 1000, 0})
-    ->Args({4, 100, 0})
-    ->Args({16, 10, 0})
-    ->Unit(benchmark::kMillisecond)
-    ->MinTime(2)
-    ->UseRealTime();
+void Ingest(benchmark::State& state) {
+  const testing::TempFolder folder;
+  RunAgents(state, folder, testing::TestConfig(folder.path()));
+}
+
+testing::PostgresServer::Options DurableServer() {
+  return {.settings = {"fsync=on", "shared_buffers=256MB", "max_wal_size=2GB"}};
+}
+
+void IngestToPostgres(benchmark::State& state) {
+  const testing::TempFolder folder;
+  testing::PostgresServer server(DurableServer());
+  config::v1::CollectorConfig config = testing::TestConfig(folder.path());
+  config.mutable_store()->clear_path();
+  config.mutable_store()->mutable_postgres()->set_conninfo(server.Conninfo("postgres"));
+  RunAgents(state, folder, config);
+}
+
+void CopyToPostgres(benchmark::State& state) {
+  constexpr uint64_t kRows = 10'000;
+  testing::PostgresServer server(DurableServer());
+  store::Options options;
+  options.config.mutable_postgres()->set_conninfo(server.Conninfo("postgres"));
+  // Makes the tables.
+  if (const auto store = store::OpenPostgresStore(options); !store.ok()) {
+    state.SkipWithError(store.status().ToString().c_str());
+    return;
+  }
+  server.Query("postgres", "CREATE TABLE plain (LIKE findings INCLUDING ALL)");
+  const auto conninfo = store::postgres::Conninfo::Parse(server.Conninfo("postgres"));
+  auto connection = store::postgres::Connection::Open(*conninfo, absl::Minutes(1));
+  int64_t sequence = 0;
+  for (auto _ : state) {
+    state.PauseTiming();
+    std::string rows;
+    for (uint64_t i = 0; i < kRows; ++i) {
+      const v1::Finding finding =
+          testing::CardFinding(static_cast<uint64_t>(++sequence), {.card = i % kKnownCards});
+      store::postgres::AppendInt16(rows, 8);
+      for (const int64_t field : {int64_t{1}, sequence, int64_t{1'700'000'000'000'000} + sequence,
+                                  int64_t{1}, int64_t{3}, int64_t{1}}) {
+        store::postgres::AppendIntField(rows, field);
+      }
+      store::postgres::AppendBytesField(rows, finding.site());
+      store::postgres::AppendBytesField(rows, finding.SerializeAsString());
+    }
+    state.ResumeTiming();
+    absl::Status status = (*connection)->Execute("BEGIN");
+    if (status.ok()) {
+      status = (*connection)
+                   ->Copy(
+                       "COPY plain (stream_id, sequence, stored_at, kind, confidence, exposure_id,"
+                       " site, body) FROM STDIN (FORMAT binary)",
+                       rows);
+    }
+    if (status.ok()) status = (*connection)->Commit();
+    if (!status.ok()) state.SkipWithError(status.ToString().c_str());
+  }
+  state.SetItemsProcessed(static_cast<int64_t>(state.iterations() * kRows));
+}
+
+void Rows(benchmark::internal::Benchmark* benchmark) {
+  benchmark->ArgNames({"agents", "batch", "new_cards"})
+      ->Args({1, 1000, 0})
+      ->Args({1, 1000, 1})
+      ->Args({4, 1000, 0})
+      ->Args({4, 100, 0})
+      ->Args({16, 10, 0})
+      ->Unit(benchmark::kMillisecond)
+      ->MinTime(2)
+      ->UseRealTime();
+}
+
+BENCHMARK(Ingest)->Apply(Rows);
+BENCHMARK(IngestToPostgres)->Apply(Rows);
+BENCHMARK(CopyToPostgres)->Unit(benchmark::kMillisecond)->MinTime(2)->UseRealTime();
 
 }  // namespace
 }  // namespace skimwatch

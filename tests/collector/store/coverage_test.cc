@@ -2,14 +2,14 @@
 
 #include "collector/store/store.h"
 #include "gtest/gtest.h"
-#include "tests/collector/support/temp_store.h"
+#include "tests/collector/store/any_store.h"
 
 namespace skimwatch::store {
 namespace {
 
 constexpr absl::Time kHour = absl::FromUnixSeconds(1'699'999'200);  // a whole hour
 
-class Coverage : public ::testing::Test {
+class Coverage : public ::testing::TestWithParam<StoreKind> {
  protected:
   void SetUp() override {
     for (const char* const name : {"web-1", "web-2"}) {
@@ -34,10 +34,12 @@ class Coverage : public ::testing::Test {
     ASSERT_TRUE(store_->Write([&](Transaction& tx) { return tx.AddCoverage(more, at); }).ok());
   }
 
-  testing::TempStore store_;
+  AnyStore store_{GetParam()};
 };
 
-TEST_F(Coverage, IsAddedUpOverTheHoursThatAreAskedFor) {
+INSTANTIATE_TEST_SUITE_P(Store, Coverage, kAnyStore, StoreKindName);
+
+TEST_P(Coverage, IsAddedUpOverTheHoursThatAreAskedFor) {
   Add("web-1", kHour, 100);
   Add("web-1", kHour + absl::Minutes(59), 20);
   Add("web-1", kHour + absl::Minutes(60), 3);
@@ -57,7 +59,7 @@ TEST_F(Coverage, IsAddedUpOverTheHoursThatAreAskedFor) {
   EXPECT_EQ(rows->back().coverage().scanned_bytes(), 1000u);
 }
 
-TEST_F(Coverage, NamesFindingsThatWereLostMeanwhile) {
+TEST_P(Coverage, NamesFindingsThatWereLostMeanwhile) {
   ASSERT_TRUE(store_
                   ->Write([&](Transaction& tx) {
                     absl::Status status =
@@ -71,7 +73,7 @@ TEST_F(Coverage, NamesFindingsThatWereLostMeanwhile) {
   EXPECT_EQ(rows->front().lost_findings(), 5u);
 }
 
-TEST_F(Coverage, GoesWithTheFindingsOfItsTime) {
+TEST_P(Coverage, GoesWithTheFindingsOfItsTime) {
   Add("web-1", kHour, 1);
   Add("web-1", kHour + absl::Hours(1), 2);
   Add("web-1", kHour + absl::Hours(2), 4);

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/collector/store/any_store.h"
 #include "tests/collector/support/findings.h"
 #include "tests/collector/support/temp_store.h"
 
@@ -26,6 +27,10 @@ using testing::Stored;
 using testing::TempStore;
 
 constexpr absl::Time kNow = absl::FromUnixSeconds(1'700'000'100);
+
+class StoreTest : public ::testing::TestWithParam<StoreKind> {};
+
+INSTANTIATE_TEST_SUITE_P(Store, StoreTest, kAnyStore, StoreKindName);
 
 absl::Status Insert(Store& store, uint64_t sequence, const std::string& agent, absl::Time at,
                     const testing::CardFindingOptions& options = {}, uint64_t exposure = 0) {
@@ -57,8 +62,8 @@ TEST(Store, IsCreatedForItsOwnerOnly) {
   EXPECT_EQ(info.st_mode & 0777, 0600u);
 }
 
-TEST(Store, ListsFindingsNewestFirstInPages) {
-  TempStore store;
+TEST_P(StoreTest, ListsFindingsNewestFirstInPages) {
+  AnyStore store(GetParam());
   for (uint64_t i = 1; i <= 7; ++i) {
     ASSERT_TRUE(Insert(*store, i, "a", kNow + absl::Seconds(i)).ok());
   }
@@ -67,8 +72,8 @@ TEST(Store, ListsFindingsNewestFirstInPages) {
   EXPECT_THAT(AllSequences(*store, request), ElementsAre(7, 6, 5, 4, 3, 2, 1));
 }
 
-TEST(Store, PagesFindingsOfOneInstantWithoutGapOrRepeat) {
-  TempStore store;
+TEST_P(StoreTest, PagesFindingsOfOneInstantWithoutGapOrRepeat) {
+  AnyStore store(GetParam());
   for (uint64_t i = 1; i <= 5; ++i) ASSERT_TRUE(Insert(*store, i, "a", kNow).ok());
   for (uint64_t i = 11; i <= 15; ++i) ASSERT_TRUE(Insert(*store, i, "b", kNow).ok());
   v1::ListFindingsRequest request;
@@ -76,8 +81,8 @@ TEST(Store, PagesFindingsOfOneInstantWithoutGapOrRepeat) {
   EXPECT_THAT(AllSequences(*store, request), ElementsAre(15, 14, 13, 12, 11, 5, 4, 3, 2, 1));
 }
 
-TEST(Store, FiltersFindings) {
-  TempStore store;
+TEST_P(StoreTest, FiltersFindings) {
+  AnyStore store(GetParam());
   ASSERT_TRUE(Insert(*store, 1, "a", kNow, {.site = "shop"}).ok());
   ASSERT_TRUE(Insert(*store, 2, "a", kNow + absl::Seconds(1), {.site = "blog"}).ok());
   ASSERT_TRUE(
@@ -104,8 +109,8 @@ TEST(Store, FiltersFindings) {
   EXPECT_THAT(AllSequences(*store, request), ElementsAre(3, 2));
 }
 
-TEST(Store, GivesFindingsBackAsTheyCame) {
-  TempStore store;
+TEST_P(StoreTest, GivesFindingsBackAsTheyCame) {
+  AnyStore store(GetParam());
   const v1::StoredFinding stored =
       Stored(CardFinding(5), "spiffe://shop/web-1", ~uint64_t{0}, kNow);
   ASSERT_TRUE(store
@@ -119,8 +124,8 @@ TEST(Store, GivesFindingsBackAsTheyCame) {
   EXPECT_TRUE(page->findings(0).SerializeAsString() == stored.SerializeAsString());
 }
 
-TEST(Store, RefusesForeignPageTokens) {
-  TempStore store;
+TEST_P(StoreTest, RefusesForeignPageTokens) {
+  AnyStore store(GetParam());
   for (const char* token : {"x", "1", "1.2", "1.2.3.4", "1.2.y", "...."}) {
     v1::ListFindingsRequest request;
     request.set_page_token(token);
@@ -137,8 +142,8 @@ TEST(Store, RefusesForeignPageTokens) {
   }
 }
 
-TEST(Store, RollsBackWhatFails) {
-  TempStore store;
+TEST_P(StoreTest, RollsBackWhatFails) {
+  AnyStore store(GetParam());
   const absl::Status status = store->Write([&](Transaction& tx) {
     EXPECT_TRUE(
         tx.InsertFinding(Stored(CardFinding(1), "a", 7, kNow), v1::FINDING_KIND_CARD_NUMBER).ok());
@@ -156,15 +161,15 @@ TEST(Store, RollsBackWhatFails) {
   EXPECT_EQ(page->findings(0).agent(), "b");
 }
 
-TEST(Store, RefusesASequenceTwice) {
-  TempStore store;
+TEST_P(StoreTest, RefusesASequenceTwice) {
+  AnyStore store(GetParam());
   ASSERT_TRUE(Insert(*store, 1, "a", kNow).ok());
   EXPECT_FALSE(Insert(*store, 1, "a", kNow).ok());
   EXPECT_THAT(AllSequences(*store, {}), ElementsAre(1));
 }
 
-TEST(Store, KeepsCommittedSequencesByAgentAndEpoch) {
-  TempStore store;
+TEST_P(StoreTest, KeepsCommittedSequencesByAgentAndEpoch) {
+  AnyStore store(GetParam());
   ASSERT_TRUE(
       store->Write([](Transaction& tx) { return tx.AdvanceCommittedSequence("a", 1, 10); }).ok());
   ASSERT_TRUE(
@@ -177,15 +182,23 @@ TEST(Store, KeepsCommittedSequencesByAgentAndEpoch) {
   EXPECT_EQ(*store->CommittedSequence("b", 1), 0u);
 }
 
-TEST(Store, TotalsOutliveRetentionAndRestart) {
-  TempStore store;
+TEST_P(StoreTest, TotalsOutliveRetentionAndRestart) {
+  AnyStore store(GetParam());
   for (uint64_t i = 1; i <= 10; ++i) {
     ASSERT_TRUE(Insert(*store, i, "a", kNow + absl::Seconds(i)).ok());
   }
-  EXPECT_EQ(*store->DeleteFindingsBefore(kNow + absl::Seconds(7), 4), 4u);
-  EXPECT_EQ(*store->DeleteFindingsBefore(kNow + absl::Seconds(7), 4), 2u);
-  EXPECT_EQ(*store->DeleteFindingsBefore(kNow + absl::Seconds(7), 4), 0u);
-  EXPECT_THAT(AllSequences(*store, {}), ElementsAre(10, 9, 8, 7));
+  if (GetParam() == StoreKind::kSqlite) {
+    EXPECT_EQ(*store->DeleteFindingsBefore(kNow + absl::Seconds(7), 4), 4u);
+    EXPECT_EQ(*store->DeleteFindingsBefore(kNow + absl::Seconds(7), 4), 2u);
+    EXPECT_EQ(*store->DeleteFindingsBefore(kNow + absl::Seconds(7), 4), 0u);
+    EXPECT_THAT(AllSequences(*store, {}), ElementsAre(10, 9, 8, 7));
+  } else {
+    // Whole days go, and this one is not over.
+    EXPECT_TRUE(store->DeleteFindingsBefore(kNow + absl::Seconds(7), 4).ok());
+    EXPECT_THAT(AllSequences(*store, {}), SizeIs(10));
+    EXPECT_TRUE(store->DeleteFindingsBefore(kNow + absl::Hours(24), 4).ok());
+    EXPECT_THAT(AllSequences(*store, {}), IsEmpty());
+  }
   store.Reopen();
   auto summary = store->Summarize();
   ASSERT_TRUE(summary.ok()) << summary.status();
@@ -194,8 +207,8 @@ TEST(Store, TotalsOutliveRetentionAndRestart) {
   EXPECT_EQ(summary->finding_totals[0].site, "shop");
 }
 
-TEST(Store, ChecksCards) {
-  TempStore store;
+TEST_P(StoreTest, ChecksCards) {
+  AnyStore store(GetParam());
   const ExposureKey way = {"shop", v1::FINDING_KIND_CARD_NUMBER, "POST /collect", "evil:443"};
   const ExposureKey psp = {"shop", v1::FINDING_KIND_CARD_NUMBER, "POST /v1/charge", "psp:443"};
   const auto add = [&](const ExposureKey& key, bool expected, uint64_t exposure, uint64_t card,
@@ -203,14 +216,14 @@ TEST(Store, ChecksCards) {
     bool is_new = false;
     EXPECT_TRUE(store
                     ->Write([&](Transaction& tx) {
-                      auto added = tx.AddSighting({.fingerprint = FingerprintOf(card),
-                                                   .way = key,
-                                                   .expected = expected,
-                                                   .exposure_id = exposure,
-                                                   .first_seen = seen,
-                                                   .last_seen = seen,
-                                                   .occurrences = 2});
-                      is_new = added.ok() && *added;
+                      auto added = tx.AddSightings({{.fingerprint = FingerprintOf(card),
+                                                     .way = key,
+                                                     .expected = expected,
+                                                     .exposure_id = exposure,
+                                                     .first_seen = seen,
+                                                     .last_seen = seen,
+                                                     .occurrences = 2}});
+                      is_new = added.ok() && (*added)[0];
                       return added.status();
                     })
                     .ok());
@@ -241,17 +254,17 @@ TEST(Store, ChecksCards) {
   EXPECT_EQ(store->CheckCard(request).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
-TEST(Store, SumsOfSightingsDoNotOverflow) {
-  TempStore store;
+TEST_P(StoreTest, SumsOfSightingsDoNotOverflow) {
+  AnyStore store(GetParam());
   for (int i = 0; i < 3; ++i) {
     ASSERT_TRUE(store
                     ->Write([&](Transaction& tx) {
                       return tx
-                          .AddSighting({.fingerprint = FingerprintOf(1),
-                                        .way = {"s", v1::FINDING_KIND_CARD_NUMBER, "c", "d"},
-                                        .first_seen = kNow,
-                                        .last_seen = kNow,
-                                        .occurrences = ~uint64_t{0}})
+                          .AddSightings({{.fingerprint = FingerprintOf(1),
+                                          .way = {"s", v1::FINDING_KIND_CARD_NUMBER, "c", "d"},
+                                          .first_seen = kNow,
+                                          .last_seen = kNow,
+                                          .occurrences = ~uint64_t{0}}})
                           .status();
                     })
                     .ok());
@@ -261,12 +274,12 @@ TEST(Store, SumsOfSightingsDoNotOverflow) {
   EXPECT_GE(store->CheckCard(request)->sightings(0).occurrences(), uint64_t{1} << 62);
 }
 
-TEST(Store, AgentsTurnSilentByTheClock) {
+TEST_P(StoreTest, AgentsTurnSilentByTheClock) {
   absl::Time now = kNow;
   Options options;
   options.silent_after = absl::Seconds(30);
   options.now = [&now] { return now; };
-  TempStore store(options);
+  AnyStore store(GetParam(), options);
   ASSERT_TRUE(store
                   ->Write([&](Transaction& tx) {
                     v1::Agent agent;
@@ -297,8 +310,8 @@ TEST(Store, AgentsTurnSilentByTheClock) {
   EXPECT_THAT(states(), ElementsAre(v1::Agent::STATE_SILENT, v1::Agent::STATE_REJECTED));
 }
 
-TEST(Store, CountsFindingsOfEachAgent) {
-  TempStore store;
+TEST_P(StoreTest, CountsFindingsOfEachAgent) {
+  AnyStore store(GetParam());
   ASSERT_TRUE(Insert(*store, 1, "a", kNow).ok());
   ASSERT_TRUE(Insert(*store, 2, "a", kNow).ok());
   ASSERT_TRUE(Insert(*store, 1, "b", kNow).ok());
@@ -316,8 +329,8 @@ TEST(Store, CountsFindingsOfEachAgent) {
   EXPECT_EQ(agents->agents(1).findings(), 1u);
 }
 
-TEST(Store, ListsScriptsInPagesAndKeepsEveryApproval) {
-  TempStore store;
+TEST_P(StoreTest, ListsScriptsInPagesAndKeepsEveryApproval) {
+  AnyStore store(GetParam());
   ASSERT_TRUE(store
                   ->Write([&](Transaction& tx) {
                     for (const char* name : {"c.js", "a.js", "b.js"}) {
@@ -372,8 +385,8 @@ TEST(Store, ListsScriptsInPagesAndKeepsEveryApproval) {
   EXPECT_EQ(store->GetScript("shop", "z.js").status().code(), absl::StatusCode::kNotFound);
 }
 
-TEST(Store, ReadsRunBesideAWriteAndSeeWhatWasCommitted) {
-  TempStore store;
+TEST_P(StoreTest, ReadsRunBesideAWriteAndSeeWhatWasCommitted) {
+  AnyStore store(GetParam());
   ASSERT_TRUE(Insert(*store, 1, "a", kNow).ok());
   ASSERT_TRUE(
       store
@@ -388,8 +401,8 @@ TEST(Store, ReadsRunBesideAWriteAndSeeWhatWasCommitted) {
   EXPECT_THAT(AllSequences(*store, {}), ElementsAre(2, 1));
 }
 
-TEST(Store, PagesStopAtABoundOfBytes) {
-  TempStore store;
+TEST_P(StoreTest, PagesStopAtABoundOfBytes) {
+  AnyStore store(GetParam());
   for (uint64_t i = 1; i <= 5; ++i) {
     ASSERT_TRUE(store
                     ->Write([&](Transaction& tx) {
@@ -408,8 +421,8 @@ TEST(Store, PagesStopAtABoundOfBytes) {
   EXPECT_THAT(AllSequences(*store, {}), ElementsAre(5, 4, 3, 2, 1));
 }
 
-TEST(Store, PolicyVersionGrows) {
-  TempStore store;
+TEST_P(StoreTest, PolicyVersionGrows) {
+  AnyStore store(GetParam());
   EXPECT_EQ(*store->PolicyVersion(), 0u);
   const auto advance = [&] {
     return store->Write([](Transaction& tx) { return tx.AdvancePolicyVersion().status(); });
@@ -420,8 +433,8 @@ TEST(Store, PolicyVersionGrows) {
   EXPECT_EQ(*store->PolicyVersion(), 2u);
 }
 
-TEST(Store, LostFindingsAreCountedOnce) {
-  TempStore store;
+TEST_P(StoreTest, LostFindingsAreCountedOnce) {
+  AnyStore store(GetParam());
   ASSERT_TRUE(
       store->Write([](Transaction& tx) { return tx.RecordLost("a", 1, 5, 9, "spool_full", kNow); })
           .ok());

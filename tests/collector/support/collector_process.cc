@@ -32,7 +32,9 @@ CollectorProcess::CollectorProcess(const config::v1::CollectorConfig& config, st
     : config_(config), daemon_({.program = "skimwatch-collector", .folder = std::move(folder)}) {}
 
 void CollectorProcess::Start() {
-  if (port_ != 0) config_.set_listen(absl::StrCat("127.0.0.1:", port_));
+  if (port_ != 0)
+    config_.set_listen(
+        absl::StrCat(config_.listen().substr(0, config_.listen().rfind(':')), ":", port_));
   daemon_.Start(config::ToYaml(config_));
   port_ = daemon_.port("listen");
 }

@@ -11,11 +11,11 @@
 
 namespace skimwatch::testing {
 
-// A store in a folder of its own.
+// A store in a folder of its own, or in the database that the options name.
 class TempStore {
  public:
   explicit TempStore(store::Options options = {}) : options_(std::move(options)) {
-    options_.config.set_path(folder_.File("store.db"));
+    if (!options_.config.has_postgres()) options_.config.set_path(folder_.File("store.db"));
     Open();
   }
 
@@ -32,7 +32,7 @@ class TempStore {
 
  private:
   void Open() {
-    auto opened = store::OpenSqliteStore(options_);
+    auto opened = store::OpenStore(options_);
     ASSERT_TRUE(opened.ok()) << opened.status();
     store_ = *std::move(opened);
   }

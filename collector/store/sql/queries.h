@@ -1,5 +1,5 @@
-#ifndef SKIMWATCH_COLLECTOR_STORE_SQLITE_QUERIES_H_
-#define SKIMWATCH_COLLECTOR_STORE_SQLITE_QUERIES_H_
+#ifndef SKIMWATCH_COLLECTOR_STORE_SQL_QUERIES_H_
+#define SKIMWATCH_COLLECTOR_STORE_SQL_QUERIES_H_
 
 #include <cstdint>
 #include <string>
@@ -8,10 +8,10 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "collector/store/sqlite/database.h"
+#include "collector/store/sql/database.h"
 #include "collector/store/store.h"
 
-namespace skimwatch::store::sqlite {
+namespace skimwatch::store::sql {
 
 // The reads of store.h on one connection, which the caller guards and has begun a transaction on.
 
@@ -22,6 +22,8 @@ inline constexpr size_t kPageBytesMax = size_t{2} << 20;
 // A page stops after this many rows were looked at, so that a read does not hold its snapshot long.
 inline constexpr uint32_t kRowsExaminedMax = 100'000;
 
+// A sum that was added up as a double, bounded by what counts hold.
+uint64_t ToCount(double sum);
 // How many rows a page has that was asked to have `asked`.
 uint32_t PageSize(uint32_t asked);
 
@@ -51,6 +53,6 @@ absl::StatusOr<std::vector<v1::ApprovedDestination>> ApprovedDestinations(
 absl::StatusOr<std::vector<Summary::Destinations>> CountDestinations(Database& db, absl::Time now);
 absl::StatusOr<Summary> Summarize(Database& db, absl::Time now);
 
-}  // namespace skimwatch::store::sqlite
+}  // namespace skimwatch::store::sql
 
-#endif  // SKIMWATCH_COLLECTOR_STORE_SQLITE_QUERIES_H_
+#endif  // SKIMWATCH_COLLECTOR_STORE_SQL_QUERIES_H_

@@ -1,16 +1,16 @@
-#ifndef SKIMWATCH_COLLECTOR_STORE_SQLITE_DECISION_ROWS_H_
-#define SKIMWATCH_COLLECTOR_STORE_SQLITE_DECISION_ROWS_H_
+#ifndef SKIMWATCH_COLLECTOR_STORE_SQL_DECISION_ROWS_H_
+#define SKIMWATCH_COLLECTOR_STORE_SQL_DECISION_ROWS_H_
 
 #include <cstdint>
 #include <optional>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "collector/store/sqlite/database.h"
+#include "collector/store/sql/database.h"
 #include "skimwatch/v1/audit.pb.h"
 #include "skimwatch/v1/query_service.pb.h"
 
-namespace skimwatch::store::sqlite {
+namespace skimwatch::store::sql {
 
 // Rows of the table `decisions`.
 
@@ -22,6 +22,6 @@ absl::Status AppendDecision(Database& db, v1::Decision decision);
 absl::StatusOr<v1::ListDecisionsResponse> ListDecisions(Database& db,
                                                         const v1::ListDecisionsRequest& request);
 
-}  // namespace skimwatch::store::sqlite
+}  // namespace skimwatch::store::sql
 
-#endif  // SKIMWATCH_COLLECTOR_STORE_SQLITE_DECISION_ROWS_H_
+#endif  // SKIMWATCH_COLLECTOR_STORE_SQL_DECISION_ROWS_H_

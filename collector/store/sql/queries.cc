@@ -1,4 +1,4 @@
-#include "collector/store/sqlite/queries.h"
+#include "collector/store/sql/queries.h"
 
 #include <algorithm>
 #include <limits>
@@ -7,12 +7,12 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
-#include "collector/store/sqlite/page_token.h"
-#include "collector/store/sqlite/settings.h"
-#include "collector/store/sqlite/sqlite_transaction.h"
+#include "collector/store/sql/page_token.h"
+#include "collector/store/sql/settings.h"
+#include "collector/store/sql/sql_transaction.h"
 #include "collector/store/timestamp.h"
 
-namespace skimwatch::store::sqlite {
+namespace skimwatch::store::sql {
 namespace {
 
 constexpr uint32_t kExposureFindingsMax = 100;
@@ -52,20 +52,21 @@ enum FindingColumn { kStoredAt, kStream, kSequence, kKind, kConfidence, kExposur
 Statement SelectFindings(Database& db, const v1::ListFindingsRequest& request, int64_t since,
                          const std::vector<int64_t>& before) {
   if (request.exposure_id() != 0) {
-    Statement select = db.Prepare(
+    Statement select = db.Scan(
         "SELECT stored_at, stream_id, sequence, kind, confidence, exposure_id, site, body"
         " FROM findings WHERE exposure_id = ? AND exposure_id > 0 AND stored_at >= ?"
-        " AND (stored_at, stream_id, sequence) < (?, ?, ?)"
+        " AND stored_at <= ? AND (stored_at, stream_id, sequence) < (?, ?, ?)"
         " ORDER BY stored_at DESC, stream_id DESC, sequence DESC");
-    select.Unsigned(request.exposure_id()).Int(since);
+    select.Unsigned(request.exposure_id()).Int(since).Int(before[0]);
     select.Int(before[0]).Int(before[1]).Int(before[2]);
     return select;
   }
-  Statement select = db.Prepare(
+  Statement select = db.Scan(
       "SELECT stored_at, stream_id, sequence, kind, confidence, exposure_id, site, body"
-      " FROM findings WHERE stored_at >= ? AND (stored_at, stream_id, sequence) < (?, ?, ?)"
+      " FROM findings WHERE stored_at >= ? AND stored_at <= ?"
+      " AND (stored_at, stream_id, sequence) < (?, ?, ?)"
       " ORDER BY stored_at DESC, stream_id DESC, sequence DESC");
-  select.Int(since).Int(before[0]).Int(before[1]).Int(before[2]);
+  select.Int(since).Int(before[0]).Int(before[0]).Int(before[1]).Int(before[2]);
   return select;
 }
 
@@ -80,6 +81,11 @@ absl::StatusOr<std::vector<v1::StoredFinding>> GetExposureFindings(Database& db,
 
 }  // namespace
 
+uint64_t ToCount(double sum) {
+  constexpr double kMax = 9e18;
+  return static_cast<uint64_t>(std::clamp(sum, 0.0, kMax));
+}
+
 uint32_t PageSize(uint32_t asked) {
   return asked == 0 ? kPageSizeDefault : std::min(asked, kPageSizeMax);
 }
@@ -93,10 +99,10 @@ absl::StatusOr<v1::ListExposuresResponse> ListExposures(Database& db,
     before = token->front();
   }
   const bool one_state = request.state() != v1::Exposure::STATE_UNSPECIFIED;
-  Statement select = one_state ? db.Prepare(
+  Statement select = one_state ? db.Scan(
                                      "SELECT id, site, kind, body FROM exposures"
                                      " WHERE id < ? AND state = ? ORDER BY id DESC")
-                               : db.Prepare(
+                               : db.Scan(
                                      "SELECT id, site, kind, body FROM exposures"
                                      " WHERE id < ? ORDER BY id DESC");
   select.Int(before);
@@ -201,7 +207,7 @@ absl::StatusOr<v1::ListScriptsResponse> ListScripts(Database& db,
     site = token->substr(0, zero);
     name = token->substr(zero + 1);
   }
-  Statement select = db.Prepare(
+  Statement select = db.Scan(
       "SELECT site, name, state, body FROM scripts WHERE (site, name) > (?, ?)"
       " ORDER BY site, name");
   select.Text(site).Text(name);
@@ -243,7 +249,7 @@ absl::StatusOr<v1::Script> GetScript(Database& db, std::string_view site, std::s
     id = select.GetInt(0);
     if (absl::Status s = ParseBody(select.GetBytes(1), "script", script); !s.ok()) return s;
   }
-  Statement select = db.Prepare(
+  Statement select = db.Scan(
       "SELECT v.body, (SELECT a.body FROM approvals a"
       "  WHERE a.script_id = v.script_id AND a.sha256 = v.sha256 ORDER BY a.id DESC LIMIT 1)"
       " FROM script_versions v WHERE v.script_id = ? ORDER BY v.last_seen DESC, v.rowid DESC"
@@ -274,7 +280,7 @@ absl::StatusOr<v1::ListAgentsResponse> ListAgents(Database& db,
     if (!token.ok()) return token.status();
     after = *std::move(token);
   }
-  Statement select = db.Prepare(
+  Statement select = db.Scan(
       "SELECT identity, connected, findings, body FROM agents WHERE identity > ?"
       " ORDER BY identity");
   select.Text(after);
@@ -341,13 +347,12 @@ absl::StatusOr<v1::CheckCardResponse> CheckCard(Database& db, const v1::CheckCar
   if (sightings.size() > kSightingsMax) sightings.resize(kSightingsMax);
   v1::CheckCardResponse response;
   for (auto& [last_seen, sighting] : sightings) *response.add_sightings() = std::move(sighting);
-  // total(), of doubles, does not overflow; there is a row for each way, not for each card.
+  // There is a row for each way, not for each card.
   Statement without = db.Prepare(
-      "SELECT CAST(min(total(occurrences), 9e18) AS INTEGER) FROM sightings WHERE fingerprint = "
-      "x''");
-  absl::StatusOr<bool> row = without.Step();
+      "SELECT sum(CAST(occurrences AS DOUBLE PRECISION)) FROM sightings WHERE fingerprint = ?");
+  absl::StatusOr<bool> row = without.Blob("").Step();
   if (!row.ok()) return row.status();
-  if (*row) response.set_occurrences_without_fingerprint(without.GetUnsigned(0));
+  if (*row) response.set_occurrences_without_fingerprint(ToCount(without.GetDouble(0)));
   return response;
 }
 
@@ -363,15 +368,16 @@ absl::StatusOr<uint64_t> CommittedSequence(Database& db, std::string_view agent,
 absl::StatusOr<std::vector<v1::ApprovedScript>> ApprovedScripts(
     Database& db, const std::vector<std::string>& sites) {
   Statement select = db.Prepare(
-      "SELECT site, name, sha256, revoked, max(approvals.id) FROM approvals"
-      " JOIN scripts ON scripts.id = script_id GROUP BY script_id, sha256"
+      "SELECT site, name, sha256 FROM approvals a JOIN scripts ON scripts.id = script_id"
+      " WHERE revoked = 0 AND a.id ="
+      " (SELECT max(id) FROM approvals b"
+      "  WHERE b.script_id = a.script_id AND b.sha256 = a.sha256)"
       " ORDER BY site, name, sha256");
   std::vector<v1::ApprovedScript> approved;
   while (true) {
     absl::StatusOr<bool> row = select.Step();
     if (!row.ok()) return row.status();
     if (!*row) return approved;
-    if (select.GetInt(3) != 0) continue;
     const std::string_view site = select.GetBytes(0);
     if (!sites.empty() && std::find(sites.begin(), sites.end(), site) == sites.end()) continue;
     v1::ApprovedScript& script = approved.emplace_back();
@@ -399,7 +405,8 @@ absl::StatusOr<Summary> Summarize(Database& db, absl::Time now) {
   }
   {
     Statement select = db.Prepare(
-        "SELECT site, kind, severity, count(*), sum(distinct_cards), min(first_seen),"
+        "SELECT site, kind, severity, count(*), CAST(sum(distinct_cards) AS BIGINT),"
+        " min(first_seen),"
         " sum(estimated_occurrences), max(sampled)"
         " FROM exposures WHERE state = 1 GROUP BY site, kind, severity");
     while (true) {
@@ -436,4 +443,4 @@ absl::StatusOr<Summary> Summarize(Database& db, absl::Time now) {
   return summary;
 }
 
-}  // namespace skimwatch::store::sqlite
+}  // namespace skimwatch::store::sql

@@ -1,15 +1,15 @@
-#include "collector/store/sqlite/decision_rows.h"
+#include "collector/store/sql/decision_rows.h"
 
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "collector/store/sqlite/page_token.h"
-#include "collector/store/sqlite/queries.h"
+#include "collector/store/sql/page_token.h"
+#include "collector/store/sql/queries.h"
 #include "collector/store/timestamp.h"
 #include "proto/audit/seal.h"
 
-namespace skimwatch::store::sqlite {
+namespace skimwatch::store::sql {
 namespace {
 
 // Of `id, decided_at, who, action, subject, reason`.
@@ -69,10 +69,10 @@ absl::StatusOr<v1::ListDecisionsResponse> ListDecisions(Database& db,
   }
   const bool one_subject = !request.subject().empty();
   Statement select =
-      one_subject ? db.Prepare(
+      one_subject ? db.Scan(
                         "SELECT id, decided_at, who, action, subject, reason, seal FROM decisions"
                         " WHERE id > ? AND subject = ? ORDER BY id")
-                  : db.Prepare(
+                  : db.Scan(
                         "SELECT id, decided_at, who, action, subject, reason, seal FROM decisions"
                         " WHERE id > ? ORDER BY id");
   select.Int(after);
@@ -96,4 +96,4 @@ absl::StatusOr<v1::ListDecisionsResponse> ListDecisions(Database& db,
   }
 }
 
-}  // namespace skimwatch::store::sqlite
+}  // namespace skimwatch::store::sql

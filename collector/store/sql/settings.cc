@@ -1,9 +1,9 @@
-#include "collector/store/sqlite/settings.h"
+#include "collector/store/sql/settings.h"
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 
-namespace skimwatch::store::sqlite {
+namespace skimwatch::store::sql {
 
 absl::StatusOr<std::string> GetSetting(Database& database, std::string_view name) {
   Statement select = database.Prepare("SELECT value FROM settings WHERE name = ?");
@@ -15,7 +15,7 @@ absl::StatusOr<std::string> GetSetting(Database& database, std::string_view name
 absl::Status PutSetting(Database& database, std::string_view name, std::string_view value) {
   Statement put = database.Prepare(
       "INSERT INTO settings (name, value) VALUES (?, ?)"
-      " ON CONFLICT DO UPDATE SET value = excluded.value");
+      " ON CONFLICT (name) DO UPDATE SET value = excluded.value");
   return put.Text(name).Blob(value).Run();
 }
 
@@ -34,4 +34,4 @@ absl::Status PutNumber(Database& database, std::string_view name, uint64_t value
   return PutSetting(database, name, absl::StrCat(value));
 }
 
-}  // namespace skimwatch::store::sqlite
+}  // namespace skimwatch::store::sql

@@ -1,5 +1,5 @@
-#ifndef SKIMWATCH_COLLECTOR_STORE_SQLITE_SETTINGS_H_
-#define SKIMWATCH_COLLECTOR_STORE_SQLITE_SETTINGS_H_
+#ifndef SKIMWATCH_COLLECTOR_STORE_SQL_SETTINGS_H_
+#define SKIMWATCH_COLLECTOR_STORE_SQL_SETTINGS_H_
 
 #include <cstdint>
 #include <string>
@@ -7,9 +7,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "collector/store/sqlite/database.h"
+#include "collector/store/sql/database.h"
 
-namespace skimwatch::store::sqlite {
+namespace skimwatch::store::sql {
 
 inline constexpr std::string_view kPolicyVersion = "policy_version";
 inline constexpr std::string_view kLostFindings = "lost_findings";
@@ -20,6 +20,6 @@ absl::Status PutSetting(Database& database, std::string_view name, std::string_v
 absl::StatusOr<uint64_t> GetNumber(Database& database, std::string_view name);
 absl::Status PutNumber(Database& database, std::string_view name, uint64_t value);
 
-}  // namespace skimwatch::store::sqlite
+}  // namespace skimwatch::store::sql
 
-#endif  // SKIMWATCH_COLLECTOR_STORE_SQLITE_SETTINGS_H_
+#endif  // SKIMWATCH_COLLECTOR_STORE_SQL_SETTINGS_H_

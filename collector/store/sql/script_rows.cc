@@ -2,12 +2,13 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "collector/store/sqlite/sqlite_transaction.h"
+#include "collector/store/sql/sql_transaction.h"
 #include "collector/store/timestamp.h"
 
-namespace skimwatch::store::sqlite {
+namespace skimwatch::store::sql {
 
-absl::StatusOr<int64_t> SqliteTransaction::ScriptId(std::string_view site, std::string_view name) {
+absl::StatusOr<int64_t> SqlTransaction::ScriptId(std::string_view site, std::string_view name) {
+  if (absl::Status s = ClaimScript(site, name); !s.ok()) return s;
   Statement select = db_.Prepare("SELECT id FROM scripts WHERE site = ? AND name = ?");
   absl::StatusOr<bool> row = select.Text(site).Text(name).Step();
   if (!row.ok()) return row.status();
@@ -18,8 +19,9 @@ absl::StatusOr<int64_t> SqliteTransaction::ScriptId(std::string_view site, std::
   return select.GetInt(0);
 }
 
-absl::StatusOr<std::optional<v1::Script>> SqliteTransaction::FindScript(std::string_view site,
-                                                                        std::string_view name) {
+absl::StatusOr<std::optional<v1::Script>> SqlTransaction::FindScript(std::string_view site,
+                                                                     std::string_view name) {
+  if (absl::Status s = ClaimScript(site, name); !s.ok()) return s;
   Statement select = db_.Prepare("SELECT body FROM scripts WHERE site = ? AND name = ?");
   absl::StatusOr<bool> row = select.Text(site).Text(name).Step();
   if (!row.ok()) return row.status();
@@ -29,7 +31,8 @@ absl::StatusOr<std::optional<v1::Script>> SqliteTransaction::FindScript(std::str
   return script;
 }
 
-absl::Status SqliteTransaction::PutScript(const v1::Script& script) {
+absl::Status SqlTransaction::PutScript(const v1::Script& script) {
+  if (absl::Status s = ClaimScript(script.site(), script.name()); !s.ok()) return s;
   v1::Script body = script;
   body.clear_history();
   Statement put = db_.Prepare(
@@ -39,7 +42,7 @@ absl::Status SqliteTransaction::PutScript(const v1::Script& script) {
   return put.Blob(body.SerializeAsString()).Run();
 }
 
-absl::StatusOr<std::optional<v1::ScriptRecord>> SqliteTransaction::FindScriptVersion(
+absl::StatusOr<std::optional<v1::ScriptRecord>> SqlTransaction::FindScriptVersion(
     std::string_view site, std::string_view name, std::string_view sha256) {
   absl::StatusOr<int64_t> id = ScriptId(site, name);
   if (absl::IsNotFound(id.status())) return std::nullopt;
@@ -65,8 +68,8 @@ absl::StatusOr<std::optional<v1::ScriptRecord>> SqliteTransaction::FindScriptVer
   return record;
 }
 
-absl::Status SqliteTransaction::PutScriptVersion(std::string_view site, std::string_view name,
-                                                 const v1::ScriptRecord& record) {
+absl::Status SqlTransaction::PutScriptVersion(std::string_view site, std::string_view name,
+                                              const v1::ScriptRecord& record) {
   absl::StatusOr<int64_t> id = ScriptId(site, name);
   if (!id.ok()) return id.status();
   v1::ScriptRecord body = record;
@@ -79,20 +82,21 @@ absl::Status SqliteTransaction::PutScriptVersion(std::string_view site, std::str
   return put.Blob(body.SerializeAsString()).Run();
 }
 
-absl::Status SqliteTransaction::SetServedVersion(std::string_view site, std::string_view name,
-                                                 const ServedVersion& served) {
+absl::Status SqlTransaction::SetServedVersion(std::string_view site, std::string_view name,
+                                              const ServedVersion& served) {
   absl::StatusOr<int64_t> id = ScriptId(site, name);
   if (!id.ok()) return id.status();
   absl::StatusOr<int64_t> agent = AgentId(served.agent);
   if (!agent.ok()) return agent.status();
   Statement put = db_.Prepare(
       "INSERT INTO served_versions (script_id, agent_id, sha256, since) VALUES (?, ?, ?, ?)"
-      " ON CONFLICT DO UPDATE SET sha256 = excluded.sha256, since = excluded.since");
+      " ON CONFLICT (script_id, agent_id) DO UPDATE SET sha256 = excluded.sha256, since = "
+      "excluded.since");
   return put.Int(*id).Int(*agent).Blob(served.sha256).Time(served.since).Run();
 }
 
-absl::StatusOr<std::vector<ServedVersion>> SqliteTransaction::ServedVersions(
-    std::string_view site, std::string_view name) {
+absl::StatusOr<std::vector<ServedVersion>> SqlTransaction::ServedVersions(std::string_view site,
+                                                                          std::string_view name) {
   absl::StatusOr<int64_t> id = ScriptId(site, name);
   if (!id.ok()) return id.status();
   Statement select = db_.Prepare(
@@ -111,33 +115,34 @@ absl::StatusOr<std::vector<ServedVersion>> SqliteTransaction::ServedVersions(
   }
 }
 
-absl::StatusOr<std::vector<std::string>> SqliteTransaction::ApprovedVersions(
-    std::string_view site, std::string_view name) {
+absl::StatusOr<std::vector<std::string>> SqlTransaction::ApprovedVersions(std::string_view site,
+                                                                          std::string_view name) {
   absl::StatusOr<int64_t> id = ScriptId(site, name);
   if (!id.ok()) return id.status();
-  // A bare column beside max() is of the row that has the maximum (SQLite's documented extension).
   Statement select = db_.Prepare(
-      "SELECT sha256, revoked, max(id) FROM approvals WHERE script_id = ? GROUP BY sha256");
+      "SELECT sha256 FROM approvals a WHERE script_id = ? AND revoked = 0 AND id ="
+      " (SELECT max(id) FROM approvals b"
+      "  WHERE b.script_id = a.script_id AND b.sha256 = a.sha256)");
   select.Int(*id);
   std::vector<std::string> approved;
   while (true) {
     absl::StatusOr<bool> row = select.Step();
     if (!row.ok()) return row.status();
     if (!*row) return approved;
-    if (select.GetInt(1) == 0) approved.emplace_back(select.GetBytes(0));
+    approved.emplace_back(select.GetBytes(0));
   }
 }
 
-absl::StatusOr<bool> SqliteTransaction::EverApproved(std::string_view site, std::string_view name) {
+absl::StatusOr<bool> SqlTransaction::EverApproved(std::string_view site, std::string_view name) {
   absl::StatusOr<int64_t> id = ScriptId(site, name);
   if (!id.ok()) return id.status();
   Statement select = db_.Prepare("SELECT 1 FROM approvals WHERE script_id = ? LIMIT 1");
   return select.Int(*id).Step();
 }
 
-absl::Status SqliteTransaction::InsertApproval(std::string_view site, std::string_view name,
-                                               std::string_view sha256,
-                                               const v1::ScriptApproval& approval) {
+absl::Status SqlTransaction::InsertApproval(std::string_view site, std::string_view name,
+                                            std::string_view sha256,
+                                            const v1::ScriptApproval& approval) {
   absl::StatusOr<int64_t> id = ScriptId(site, name);
   if (!id.ok()) return id.status();
   Statement insert =
@@ -145,9 +150,9 @@ absl::Status SqliteTransaction::InsertApproval(std::string_view site, std::strin
   return insert.Int(*id).Blob(sha256).Blob(approval.SerializeAsString()).Run();
 }
 
-absl::Status SqliteTransaction::RevokeApproval(std::string_view site, std::string_view name,
-                                               std::string_view sha256,
-                                               const v1::ScriptApproval& revocation) {
+absl::Status SqlTransaction::RevokeApproval(std::string_view site, std::string_view name,
+                                            std::string_view sha256,
+                                            const v1::ScriptApproval& revocation) {
   absl::StatusOr<int64_t> script_id = ScriptId(site, name);
   if (!script_id.ok()) return script_id.status();
   int64_t approval_id = 0;
@@ -169,4 +174,4 @@ absl::Status SqliteTransaction::RevokeApproval(std::string_view site, std::strin
   return update.Blob(approval.SerializeAsString()).Int(approval_id).Run();
 }
 
-}  // namespace skimwatch::store::sqlite
+}  // namespace skimwatch::store::sql

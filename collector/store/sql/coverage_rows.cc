@@ -1,12 +1,13 @@
-#include "collector/store/sqlite/coverage_rows.h"
+#include "collector/store/sql/coverage_rows.h"
 
 #include <map>
 #include <string>
 #include <utility>
 
-#include "collector/store/sqlite/sqlite_transaction.h"
+#include "collector/store/sql/queries.h"
+#include "collector/store/sql/sql_transaction.h"
 
-namespace skimwatch::store::sqlite {
+namespace skimwatch::store::sql {
 namespace {
 
 int64_t HourOf(absl::Time time) { return absl::ToUnixSeconds(time) / 3600; }
@@ -52,7 +53,7 @@ absl::StatusOr<std::vector<v1::AgentCoverage>> ListCoverage(Database& db, absl::
                                                             absl::Time until) {
   std::map<std::string, v1::AgentCoverage> by_agent;
   {
-    Statement select = db.Prepare(
+    Statement select = db.Scan(
         "SELECT identity, coverage_hours.body FROM coverage_hours"
         " JOIN agents ON agents.id = agent_id WHERE hour BETWEEN ? AND ?");
     select.Int(HourOf(since)).Int(HourOf(until));
@@ -66,7 +67,7 @@ absl::StatusOr<std::vector<v1::AgentCoverage>> ListCoverage(Database& db, absl::
     }
   }
   Statement lost = db.Prepare(
-      "SELECT identity, CAST(min(total(last_sequence - first_sequence + 1), 9e18) AS INTEGER)"
+      "SELECT identity, sum(CAST(last_sequence - first_sequence AS DOUBLE PRECISION) + 1)"
       " FROM lost_ranges"
       " JOIN streams ON streams.id = stream_id JOIN agents ON agents.id = agent_id"
       " WHERE recorded_at >= ? AND recorded_at < ? GROUP BY identity");
@@ -76,7 +77,7 @@ absl::StatusOr<std::vector<v1::AgentCoverage>> ListCoverage(Database& db, absl::
     absl::StatusOr<bool> row = lost.Step();
     if (!row.ok()) return row.status();
     if (!*row) break;
-    by_agent[std::string(lost.GetBytes(0))].set_lost_findings(lost.GetUnsigned(1));
+    by_agent[std::string(lost.GetBytes(0))].set_lost_findings(ToCount(lost.GetDouble(1)));
   }
   std::vector<v1::AgentCoverage> coverage;
   for (auto& [agent, sum] : by_agent) {
@@ -93,4 +94,4 @@ absl::Status DeleteCoverageHourBefore(Database& db, absl::Time cutoff) {
   return erase.Int(HourOf(cutoff)).Run();
 }
 
-}  // namespace skimwatch::store::sqlite
+}  // namespace skimwatch::store::sql

@@ -1,7 +1,8 @@
-#ifndef SKIMWATCH_COLLECTOR_STORE_SQLITE_SQLITE_TRANSACTION_H_
-#define SKIMWATCH_COLLECTOR_STORE_SQLITE_SQLITE_TRANSACTION_H_
+#ifndef SKIMWATCH_COLLECTOR_STORE_SQL_SQL_TRANSACTION_H_
+#define SKIMWATCH_COLLECTOR_STORE_SQL_SQL_TRANSACTION_H_
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,19 +13,23 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "collector/store/sqlite/database.h"
+#include "collector/store/sql/database.h"
 #include "collector/store/transaction.h"
 
-namespace skimwatch::store::sqlite {
+namespace skimwatch::store::sql {
 
-// One write transaction on a connection. The ids of rows that it looks up or creates are kept for
-// its own time only: a rollback would make them wrong.
-class SqliteTransaction : public Transaction {
+// One write transaction on a connection, of which there is one at a time unless Claim is
+// overridden. The ids of rows that it looks up or creates are kept for its own time only: a
+// rollback would make them wrong.
+class SqlTransaction : public Transaction {
  public:
-  explicit SqliteTransaction(Database* database) : db_(*database) {}
+  // Bound of what a sighting counts, below what 64 bits hold.
+  static constexpr uint64_t kOccurrencesMax = 9'000'000'000'000'000'000;
+
+  explicit SqlTransaction(Database* database) : db_(*database) {}
 
   // Writes what was added up in memory. Call once, before COMMIT.
-  absl::Status Flush();
+  virtual absl::Status Flush();
 
   absl::StatusOr<uint64_t> CommittedSequence(std::string_view agent, uint64_t epoch) override;
   absl::Status AdvanceCommittedSequence(std::string_view agent, uint64_t epoch,
@@ -45,7 +50,7 @@ class SqliteTransaction : public Transaction {
   absl::StatusOr<v1::Exposure> GetExposure(uint64_t id) override;
   absl::StatusOr<uint64_t> InsertExposure(const v1::Exposure& exposure, absl::Time at) override;
   absl::Status UpdateExposure(const v1::Exposure& exposure, absl::Time at) override;
-  absl::StatusOr<bool> AddSighting(const Sighting& sighting) override;
+  absl::StatusOr<std::vector<bool>> AddSightings(const std::vector<Sighting>& sightings) override;
 
   absl::StatusOr<std::optional<v1::Script>> FindScript(std::string_view site,
                                                        std::string_view name) override;
@@ -84,17 +89,56 @@ class SqliteTransaction : public Transaction {
   absl::StatusOr<std::string> GetSetting(std::string_view name) override;
   absl::Status PutSetting(std::string_view name, std::string_view value) override;
 
- private:
+ protected:
   struct Stream {
     int64_t id = 0;
     int64_t agent_id = 0;
     uint64_t committed_sequence = 0;
   };
+  // What a transaction must have to itself from before it reads any of it until it ends, when
+  // others write at the same time.
+  struct Claimed {
+    enum class What {
+      // An agent's row with its streams, lost ranges and coverage; `name` is its identity.
+      kAgent,
+      // What leaves a site through one channel: exposures, ways and their sightings, and the script
+      // of that name.
+      kChannel,
+      // A site's destinations and their approvals.
+      kDestinations,
+      kSettings,
+      kDecisions,
+    };
+    What what = What::kSettings;
+    std::string_view site = "";
+    int kind = 0;
+    std::string_view name = "";
+  };
 
+  // Waits until nobody else has it. Often called again for what is claimed already.
+  virtual absl::Status Claim(const Claimed& /*claimed*/) { return absl::OkStatus(); }
+
+  Database& db() { return db_; }
+  // The agent's row, created where there is none.
   absl::StatusOr<int64_t> AgentId(std::string_view identity);
   // Created where there is none.
   absl::StatusOr<Stream*> FindStream(std::string_view agent, uint64_t epoch);
   absl::StatusOr<int64_t> WayId(const ExposureKey& way, bool expected);
+  // Counts a finding in the totals that Flush writes.
+  void CountFinding(const Stream& stream, const v1::Finding& finding, v1::FindingKind kind);
+
+ private:
+  absl::Status ClaimChannel(std::string_view site, int kind, std::string_view channel) {
+    return Claim({.what = Claimed::What::kChannel, .site = site, .kind = kind, .name = channel});
+  }
+  absl::Status ClaimScript(std::string_view site, std::string_view name) {
+    return ClaimChannel(site, v1::FINDING_KIND_SCRIPT_CHANGE, name);
+  }
+  absl::Status ClaimDestinations(std::string_view site) {
+    return Claim({.what = Claimed::What::kDestinations, .site = site});
+  }
+  absl::StatusOr<std::optional<int64_t>> FindAgentId(std::string_view identity);
+  absl::StatusOr<bool> AddSighting(const Sighting& sighting);
   // NOT_FOUND when there is none.
   absl::StatusOr<int64_t> ScriptId(std::string_view site, std::string_view name);
   absl::StatusOr<std::vector<v1::Exposure>> ReadExposures(Statement& select);
@@ -104,15 +148,16 @@ class SqliteTransaction : public Transaction {
   absl::flat_hash_map<std::string, int64_t> agent_ids_;
   absl::flat_hash_map<std::pair<std::string, uint64_t>, Stream> streams_;
   absl::flat_hash_map<std::pair<ExposureKey, bool>, int64_t> way_ids_;
-  // Added up over the transaction: (site, kind, severity, confidence), and findings by agent.
-  absl::flat_hash_map<std::tuple<std::string, int, int, int>, uint64_t> totals_;
-  absl::flat_hash_map<int64_t, uint64_t> findings_by_agent_;
+  // Added up over the transaction: (site, kind, severity, confidence), and findings by agent. In
+  // order, so that two transactions that write the same rows do not wait for each other.
+  std::map<std::tuple<std::string, int, int, int>, uint64_t> totals_;
+  std::map<int64_t, uint64_t> findings_by_agent_;
 };
 
 // Reads a message from a column. DATA_LOSS, naming `what`, when the bytes are not one.
 absl::Status ParseBody(std::string_view body, std::string_view what,
                        google::protobuf::MessageLite& message);
 
-}  // namespace skimwatch::store::sqlite
+}  // namespace skimwatch::store::sql
 
-#endif  // SKIMWATCH_COLLECTOR_STORE_SQLITE_SQLITE_TRANSACTION_H_
+#endif  // SKIMWATCH_COLLECTOR_STORE_SQL_SQL_TRANSACTION_H_

@@ -1,5 +1,5 @@
-#ifndef SKIMWATCH_COLLECTOR_STORE_SQLITE_COVERAGE_ROWS_H_
-#define SKIMWATCH_COLLECTOR_STORE_SQLITE_COVERAGE_ROWS_H_
+#ifndef SKIMWATCH_COLLECTOR_STORE_SQL_COVERAGE_ROWS_H_
+#define SKIMWATCH_COLLECTOR_STORE_SQL_COVERAGE_ROWS_H_
 
 #include <cstdint>
 #include <vector>
@@ -7,10 +7,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "collector/store/sqlite/database.h"
+#include "collector/store/sql/database.h"
 #include "skimwatch/v1/report.pb.h"
 
-namespace skimwatch::store::sqlite {
+namespace skimwatch::store::sql {
 
 // Rows of the table `coverage_hours`.
 
@@ -23,6 +23,6 @@ absl::StatusOr<std::vector<v1::AgentCoverage>> ListCoverage(Database& db, absl::
 // Deletes the oldest hour that ended before `cutoff`.
 absl::Status DeleteCoverageHourBefore(Database& db, absl::Time cutoff);
 
-}  // namespace skimwatch::store::sqlite
+}  // namespace skimwatch::store::sql
 
-#endif  // SKIMWATCH_COLLECTOR_STORE_SQLITE_COVERAGE_ROWS_H_
+#endif  // SKIMWATCH_COLLECTOR_STORE_SQL_COVERAGE_ROWS_H_

@@ -6,12 +6,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "collector/store/destination_state.h"
-#include "collector/store/sqlite/page_token.h"
-#include "collector/store/sqlite/queries.h"
-#include "collector/store/sqlite/sqlite_transaction.h"
+#include "collector/store/sql/page_token.h"
+#include "collector/store/sql/queries.h"
+#include "collector/store/sql/sql_transaction.h"
 #include "collector/store/timestamp.h"
 
-namespace skimwatch::store::sqlite {
+namespace skimwatch::store::sql {
 namespace {
 
 constexpr int kRowsShownMax = 1000;
@@ -61,8 +61,9 @@ absl::StatusOr<std::vector<v1::Destination>> ReadDestinations(Statement& select)
 
 }  // namespace
 
-absl::StatusOr<std::optional<v1::Destination>> SqliteTransaction::FindDestination(
+absl::StatusOr<std::optional<v1::Destination>> SqlTransaction::FindDestination(
     std::string_view site, std::string_view name, std::string_view process) {
+  if (absl::Status s = ClaimDestinations(site); !s.ok()) return s;
   Statement select =
       db_.Prepare("SELECT body FROM destinations WHERE site = ? AND name = ? AND process = ?");
   select.Text(site).Text(name).Text(process);
@@ -72,7 +73,8 @@ absl::StatusOr<std::optional<v1::Destination>> SqliteTransaction::FindDestinatio
   return std::move(found->front());
 }
 
-absl::Status SqliteTransaction::PutDestination(const v1::Destination& destination) {
+absl::Status SqlTransaction::PutDestination(const v1::Destination& destination) {
+  if (absl::Status s = ClaimDestinations(destination.site()); !s.ok()) return s;
   v1::Destination body = destination;
   body.clear_state();
   body.clear_approval();
@@ -83,27 +85,29 @@ absl::Status SqliteTransaction::PutDestination(const v1::Destination& destinatio
   return put.Blob(body.SerializeAsString()).Run();
 }
 
-absl::StatusOr<std::vector<v1::Destination>> SqliteTransaction::Destinations(
-    std::string_view site) {
+absl::StatusOr<std::vector<v1::Destination>> SqlTransaction::Destinations(std::string_view site) {
+  if (absl::Status s = ClaimDestinations(site); !s.ok()) return s;
   Statement select =
       db_.Prepare("SELECT body FROM destinations WHERE site = ? ORDER BY name, process");
   select.Text(site);
   return ReadDestinations(select);
 }
 
-absl::StatusOr<std::vector<StoredDestinationApproval>> SqliteTransaction::DestinationApprovals(
+absl::StatusOr<std::vector<StoredDestinationApproval>> SqlTransaction::DestinationApprovals(
     std::string_view site) {
+  if (absl::Status s = ClaimDestinations(site); !s.ok()) return s;
   return ReadApprovals(db_, site);
 }
 
-absl::Status SqliteTransaction::InsertDestinationApproval(const v1::DestinationApproval& approval) {
+absl::Status SqlTransaction::InsertDestinationApproval(const v1::DestinationApproval& approval) {
+  if (absl::Status s = ClaimDestinations(approval.site()); !s.ok()) return s;
   Statement insert =
       db_.Prepare("INSERT INTO destination_approvals (site, revoked, body) VALUES (?, 0, ?)");
   return insert.Text(approval.site()).Blob(approval.SerializeAsString()).Run();
 }
 
-absl::Status SqliteTransaction::RevokeDestinationApproval(
-    const StoredDestinationApproval& revoked) {
+absl::Status SqlTransaction::RevokeDestinationApproval(const StoredDestinationApproval& revoked) {
+  if (absl::Status s = ClaimDestinations(revoked.approval.site()); !s.ok()) return s;
   Statement update =
       db_.Prepare("UPDATE destination_approvals SET revoked = 1, body = ? WHERE id = ?");
   return update.Blob(revoked.approval.SerializeAsString()).Int(revoked.id).Run();
@@ -123,10 +127,10 @@ absl::StatusOr<v1::ListDestinationsResponse> ListDestinations(
   if (!states.ok()) return states.status();
   const bool one_site = !request.site().empty();
   Statement select =
-      one_site ? db.Prepare(
+      one_site ? db.Scan(
                      "SELECT site, name, process, body FROM destinations"
                      " WHERE site = ? AND (name, process) > (?, ?) ORDER BY name, process")
-               : db.Prepare(
+               : db.Scan(
                      "SELECT site, name, process, body FROM destinations"
                      " WHERE (site, name, process) > (?, ?, ?) ORDER BY site, name, process");
   select.Text(one_site ? request.site() : after[0]).Text(after[1]).Text(after[2]);
@@ -178,7 +182,7 @@ absl::StatusOr<v1::GetDestinationResponse> GetDestination(Database& db, std::str
                                             std::string(name), "'"));
   }
   Statement select =
-      db.Prepare("SELECT body FROM destination_approvals WHERE site = ? ORDER BY id DESC");
+      db.Scan("SELECT body FROM destination_approvals WHERE site = ? ORDER BY id DESC");
   select.Text(site);
   while (response.approvals_size() < kRowsShownMax) {
     absl::StatusOr<bool> row = select.Step();
@@ -221,7 +225,7 @@ absl::StatusOr<std::vector<Summary::Destinations>> CountDestinations(Database& d
   absl::StatusOr<DestinationStates> states = ReadStates(db, "", now);
   if (!states.ok()) return states.status();
   std::map<std::pair<std::string, v1::Destination::State>, uint64_t> counts;
-  Statement select = db.Prepare("SELECT body FROM destinations");
+  Statement select = db.Scan("SELECT body FROM destinations");
   while (true) {
     absl::StatusOr<bool> row = select.Step();
     if (!row.ok()) return row.status();
@@ -239,4 +243,4 @@ absl::StatusOr<std::vector<Summary::Destinations>> CountDestinations(Database& d
   return summary;
 }
 
-}  // namespace skimwatch::store::sqlite
+}  // namespace skimwatch::store::sql

@@ -1,4 +1,4 @@
-#include "collector/store/sqlite/page_token.h"
+#include "collector/store/sql/page_token.h"
 
 #include <algorithm>
 
@@ -8,7 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 
-namespace skimwatch::store::sqlite {
+namespace skimwatch::store::sql {
 namespace {
 
 absl::Status BadToken() {
@@ -44,4 +44,4 @@ absl::StatusOr<std::string> ParseTextToken(std::string_view token) {
   return absl::HexStringToBytes(absl::string_view(token.data(), token.size()));
 }
 
-}  // namespace skimwatch::store::sqlite
+}  // namespace skimwatch::store::sql

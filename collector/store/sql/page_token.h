@@ -1,5 +1,5 @@
-#ifndef SKIMWATCH_COLLECTOR_STORE_SQLITE_PAGE_TOKEN_H_
-#define SKIMWATCH_COLLECTOR_STORE_SQLITE_PAGE_TOKEN_H_
+#ifndef SKIMWATCH_COLLECTOR_STORE_SQL_PAGE_TOKEN_H_
+#define SKIMWATCH_COLLECTOR_STORE_SQL_PAGE_TOKEN_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 #include "absl/status/statusor.h"
 
-namespace skimwatch::store::sqlite {
+namespace skimwatch::store::sql {
 
 // Where a page ended, as an opaque word: numbers joined by `.`, or a text in hex. A token is only a
 // place in a list, so a forged one shows nothing that the caller may not list anyway.
@@ -20,6 +20,6 @@ absl::StatusOr<std::vector<int64_t>> ParseNumbersToken(std::string_view token, s
 std::string TextToken(std::string_view text);
 absl::StatusOr<std::string> ParseTextToken(std::string_view token);
 
-}  // namespace skimwatch::store::sqlite
+}  // namespace skimwatch::store::sql
 
-#endif  // SKIMWATCH_COLLECTOR_STORE_SQLITE_PAGE_TOKEN_H_
+#endif  // SKIMWATCH_COLLECTOR_STORE_SQL_PAGE_TOKEN_H_

@@ -1,0 +1,225 @@
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "collector/store/postgres/conninfo.h"
+#include "collector/store/store.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/collector/support/findings.h"
+#include "tests/collector/support/postgres_server.h"
+#include "tests/support/daemon.h"
+
+namespace skimwatch::store {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+using testing::PostgresServer;
+
+constexpr absl::Duration kDay = absl::Hours(24);
+
+Options OptionsFor(const std::string& conninfo) {
+  Options options;
+  options.config.mutable_postgres()->set_conninfo(conninfo);
+  return options;
+}
+
+absl::Status Insert(Store& store, uint64_t sequence, absl::Time at) {
+  return store.Write([&](Transaction& tx) {
+    return tx.InsertFinding(testing::Stored(testing::CardFinding(sequence), "a", 7, at),
+                            v1::FINDING_KIND_CARD_NUMBER);
+  });
+}
+
+TEST(Conninfo, IsForAServerThatProvesWhoItIsAndCanBeWrittenTo) {
+  const auto conninfo = postgres::Conninfo::Parse("host=a,b dbname=skimwatch");
+  ASSERT_TRUE(conninfo.ok()) << conninfo.status();
+  EXPECT_EQ(conninfo->parameters().at("sslmode"), "verify-full");
+  EXPECT_EQ(conninfo->parameters().at("target_session_attrs"), "read-write");
+  EXPECT_EQ(conninfo->parameters().at("connect_timeout"), "5");
+  EXPECT_EQ(conninfo->Describe(), "host=a,b dbname=skimwatch");
+  EXPECT_EQ(postgres::Conninfo::Parse("host=a sslmode=require connect_timeout=2")
+                ->parameters()
+                .at("connect_timeout"),
+            "2");
+}
+
+TEST(Conninfo, IsRefusedWhereItIsNotSafe) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"host=db.example sslmode=disable", "sslmode=disable"},
+      {"host=127.0.0.1,db.example sslmode=prefer", "sslmode=prefer"},
+      {"host=/run/postgresql hostaddr=192.0.2.1 sslmode=allow", "sslmode=allow"},
+      {"host=a target_session_attrs=any", "target_session_attrs=any"},
+      {"host=a password=hush-hush", "passfile"},
+      {"postgresql://u:hush-hush@a/d", "passfile"},
+      {"host=a hush-hush", "libpq can't read it"},
+      {"host=a no_such_word=hush-hush", "libpq can't read it"},
+  };
+  for (const auto& [text, expected] : cases) {
+    const absl::Status status = postgres::Conninfo::Parse(text).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << text;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(expected)) << text;
+    EXPECT_THAT(std::string(status.message()), Not(HasSubstr("hush"))) << text;
+  }
+  for (const char* const text :
+       {"host=/run/postgresql sslmode=disable", "host=localhost,127.0.0.1 sslmode=disable",
+        "dbname=d sslmode=prefer"}) {
+    EXPECT_TRUE(postgres::Conninfo::Parse(text).ok()) << text;
+  }
+}
+
+TEST(PostgresSchema, IsMadeOnceWhenCollectorsStartTogether) {
+  PostgresServer server;
+  std::vector<std::thread> starts;
+  for (int i = 0; i < 4; ++i) {
+    starts.emplace_back([&, i] {
+      auto store = OpenPostgresStore(OptionsFor(server.Conninfo("postgres")));
+      ASSERT_TRUE(store.ok()) << store.status();
+      EXPECT_TRUE(Insert(**store, static_cast<uint64_t>(i + 1), absl::Now()).ok());
+    });
+  }
+  for (std::thread& start : starts) start.join();
+  EXPECT_EQ(server.Query("postgres", "SELECT version FROM skimwatch_schema"), "1");
+  EXPECT_EQ(server.Query("postgres", "SELECT count(*) FROM findings"), "4");
+}
+
+TEST(PostgresSchema, OfANewerProgramAndOfAnotherOneAreRefused) {
+  PostgresServer server;
+  const std::string conninfo = server.Conninfo("postgres");
+  ASSERT_TRUE(OpenPostgresStore(OptionsFor(conninfo)).ok());
+  server.Query("postgres", "UPDATE skimwatch_schema SET version = 1000");
+  const absl::Status newer = OpenPostgresStore(OptionsFor(conninfo)).status();
+  EXPECT_EQ(newer.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(newer.message()), HasSubstr("schema version 1000"));
+
+  const std::string other = server.MakeDatabase();
+  server.Query(other, "CREATE TABLE agents (name TEXT)");
+  const absl::Status foreign = OpenPostgresStore(OptionsFor(server.Conninfo(other))).status();
+  EXPECT_EQ(foreign.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(foreign.message()), HasSubstr("another program"));
+  // And left as they were.
+  EXPECT_EQ(server.Query(other,
+                         "SELECT count(*) FROM information_schema.tables"
+                         " WHERE table_schema = 'public'"),
+            "1");
+
+  server.Query("postgres", "CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0 LOCALE 'C'");
+  EXPECT_THAT(
+      std::string(OpenPostgresStore(OptionsFor(server.Conninfo("latin"))).status().message()),
+      HasSubstr("ENCODING 'UTF8'"));
+}
+
+TEST(PostgresSchema, UpgradedUnderARunningCollectorStopsItsWritesOnceItConnectsAnew) {
+  PostgresServer server;
+  auto store = OpenPostgresStore(OptionsFor(server.Conninfo("postgres")));
+  ASSERT_TRUE(store.ok()) << store.status();
+  server.Query("postgres", "UPDATE skimwatch_schema SET version = 2");
+  server.Query("postgres",
+               "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+               " WHERE application_name = 'skimwatch-collector'");
+  const absl::Status status = Insert(**store, 1, absl::Now());
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("another schema"));
+}
+
+TEST(PostgresStore, RefusesTextsThatTheDatabaseCanNotHold) {
+  PostgresServer server;
+  auto store = OpenPostgresStore(OptionsFor(server.Conninfo("postgres")));
+  ASSERT_TRUE(store.ok()) << store.status();
+  for (const std::string& name : {std::string("a\0b", 3), std::string("\xff\xfe")}) {
+    const absl::Status status =
+        (*store)->Write([&](Transaction& tx) { return tx.AdvanceCommittedSequence(name, 1, 1); });
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+  }
+  EXPECT_TRUE(Insert(**store, 1, absl::Now()).ok());
+}
+
+TEST(PostgresStore, KeepsADayInAPartitionAndDropsItWholeWithoutHoldingAnybody) {
+  PostgresServer server;
+  auto store = OpenPostgresStore(OptionsFor(server.Conninfo("postgres")));
+  ASSERT_TRUE(store.ok()) << store.status();
+  const absl::Time now = absl::Now();
+  for (uint64_t day = 0; day < 4; ++day) {
+    ASSERT_TRUE(Insert(**store, day + 1, now - day * kDay).ok());
+  }
+  const std::string partitions =
+      "SELECT count(*) FROM pg_inherits WHERE inhparent = 'findings'::regclass";
+  EXPECT_EQ(server.Query("postgres", partitions), "4");
+
+  // Somebody reads all of it for a while.
+  std::thread reader([&] {
+    server.Query("postgres", "BEGIN; SELECT count(*) FROM findings; SELECT pg_sleep(3); COMMIT");
+  });
+  EXPECT_TRUE(testing::WaitUntil([&] {
+    return server.Query("postgres",
+                        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(3)%'"
+                        " AND wait_event = 'PgSleep'") == "1";
+  }));
+  std::thread upkeep([&] {
+    const auto dropped = (*store)->DeleteFindingsBefore(now - 2 * kDay, 1000);
+    EXPECT_TRUE(dropped.ok()) << dropped.status();
+  });
+  // A collector commits meanwhile, and operators read.
+  absl::Duration longest;
+  for (uint64_t i = 10; i < 40; ++i) {
+    const absl::Time begun = absl::Now();
+    ASSERT_TRUE(Insert(**store, i, now).ok());
+    ASSERT_TRUE((*store)->ListFindings({}).ok());
+    longest = std::max(longest, absl::Now() - begun);
+  }
+  EXPECT_LT(longest, absl::Seconds(2));
+  upkeep.join();
+  reader.join();
+  // Days that ended before: the fourth. The third is cut by the bound. Tomorrow's is made.
+  EXPECT_EQ(server.Query("postgres", partitions), "4");
+  EXPECT_EQ(server.Query("postgres", "SELECT count(*) FROM findings WHERE sequence < 10"), "3");
+  EXPECT_EQ(server.Query("postgres", "SELECT count(*) FROM finding_days"), "4");
+  // A finding that comes for a day that is gone makes it anew.
+  EXPECT_TRUE(Insert(**store, 4, now - 3 * kDay).ok());
+  EXPECT_EQ((*store)->Errors().retention, 0u);
+}
+
+TEST(PostgresStore, GoesOnAfterItsServerWasAway) {
+  PostgresServer server;
+  auto store = OpenPostgresStore(OptionsFor(server.Conninfo("postgres")));
+  ASSERT_TRUE(store.ok()) << store.status();
+  ASSERT_TRUE(Insert(**store, 1, absl::Now()).ok());
+  server.Stop(SIGQUIT);
+  EXPECT_EQ(Insert(**store, 2, absl::Now()).code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ((*store)->ListFindings({}).status().code(), absl::StatusCode::kUnavailable);
+  server.Start();
+  EXPECT_TRUE(testing::WaitUntil([&] { return Insert(**store, 2, absl::Now()).ok(); }));
+  EXPECT_EQ((*store)->ListFindings({})->findings_size(), 2);
+  EXPECT_GT((*store)->Errors().open, 0u);
+}
+
+TEST(PostgresStore, PromisesDurabilityWhereTheDatabaseDoesNot) {
+  PostgresServer server;
+  server.Query("postgres", "ALTER ROLE skimwatch SET synchronous_commit = off");
+  auto store = OpenPostgresStore(OptionsFor(server.Conninfo("postgres")));
+  ASSERT_TRUE(store.ok()) << store.status();
+  std::string setting;
+  // What the writer's session has shows in what it is asked to do: nothing tells of it from
+  // outside.
+  server.Query(
+      "postgres",
+      "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS"
+      " $$BEGIN NEW.value = current_setting('synchronous_commit')::bytea; RETURN NEW;"
+      " END$$;"
+      "CREATE TRIGGER note BEFORE INSERT ON settings FOR EACH ROW EXECUTE FUNCTION note()");
+  ASSERT_TRUE((*store)->Write([&](Transaction& tx) { return tx.PutSetting("probe", "x"); }).ok());
+  ASSERT_TRUE((*store)
+                  ->Write([&](Transaction& tx) {
+                    auto value = tx.GetSetting("probe");
+                    if (value.ok()) setting = *value;
+                    return value.status();
+                  })
+                  .ok());
+  EXPECT_EQ(setting, "on");
+}
+
+}  // namespace
+}  // namespace skimwatch::store
