@@ -60,6 +60,12 @@ http {
     listen 127.0.0.1:@PORT@ ssl;
     server_name evil.example;
     location / { add_header Access-Control-Allow-Origin * always; return 204; }
+    location = /socket {
+      proxy_pass http://127.0.0.1:@SOCKET_PORT@;
+      proxy_http_version 1.1;
+      proxy_set_header Upgrade $http_upgrade;
+      proxy_set_header Connection upgrade;
+    }
   }
 }
 )";
@@ -104,8 +110,10 @@ void BrowserSite::Stop() { End(pid_); }
 void BrowserSite::Start(const std::string& socket, const std::string& headers) {
   Stop();
   if (port_ == 0) port_ = FreePort();
+  if (socket_port_ == 0) socket_port_ = FreePort();
   std::ofstream(folder_ + "/nginx.conf")
-      << absl::StrReplaceAll(kConfiguration, {{"@PORT@", absl::StrCat(port_)}});
+      << absl::StrReplaceAll(kConfiguration, {{"@PORT@", absl::StrCat(port_)},
+                                              {"@SOCKET_PORT@", absl::StrCat(socket_port_)}});
   std::ofstream(folder_ + "/reports.conf")
       << absl::StrReplaceAll(testing::ReadFile(absl::StrCat(kDeploy, "nginx.conf")),
                              {{"/run/skimwatch/reports.sock", socket}});
@@ -136,6 +144,11 @@ void BrowserSite::WriteVendor(const std::string& name, const std::string& conten
 
 std::string BrowserSite::Origin(const std::string& host) const {
   return absl::StrCat("https://", host, ":", port_);
+}
+
+std::vector<std::string> BrowserSite::BrowserArguments() const {
+  return {absl::StrCat("--ignore-certificate-errors-spki-list=", key_digest_),
+          "--host-resolver-rules=MAP * 127.0.0.1"};
 }
 
 std::string BrowserSite::Requests() const { return testing::ReadFile(folder_ + "/access.log"); }

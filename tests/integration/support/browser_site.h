@@ -32,6 +32,10 @@ class BrowserSite {
   void WriteVendor(const std::string& name, const std::string& content) const;
   // `https://shop.example:8443`
   std::string Origin(const std::string& host) const;
+  // Where evil.example's /socket leads: a port of loopback that a test may listen at.
+  int socket_port() const { return socket_port_; }
+  // For a browser to find the site and believe its certificate.
+  std::vector<std::string> BrowserArguments() const;
   // Requests that nginx saw, one a line: `host method path`.
   std::string Requests() const;
 
@@ -41,6 +45,7 @@ class BrowserSite {
   const std::string folder_;
   std::string key_digest_;
   int port_ = 0;
+  int socket_port_ = 0;
   pid_t pid_ = 0;
 
   friend class Shopper;

@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "agent/script/approvals.h"
+#include "agent/script/judge/script_version.h"
 #include "agent/script/judge/web_address.h"
 #include "agent/script/source/page/page_inventory.h"
 #include "agent/script/source/page/page_look.h"
@@ -163,8 +164,9 @@ absl::Status Monitor::Load() {
     if (state.last_success_seconds() > 0) {
       check.last_success = absl::FromUnixSeconds(state.last_success_seconds());
       check.due = check.last_success + absl::Seconds(config.interval_seconds());
-      // Of a clock that was set back.
-      if (check.last_success > now) check.due = now;
+      // Of a clock that was set back; and what was changed is to be seen at work.
+      const bool is_changed = state.config_sha256() != Sha256(config.SerializeAsString());
+      if (check.last_success > now || is_changed) check.due = now;
     }
     stats.last_success = check.last_success;
     const std::string site = config.site();
@@ -316,6 +318,7 @@ void Monitor::Save(Check& check) {
   PageState state = check.inventory->State();
   state.set_check(check.config.name());
   state.set_runs(check.turn);
+  state.set_config_sha256(Sha256(check.config.SerializeAsString()));
   if (check.last_success != absl::InfinitePast()) {
     state.set_last_success_seconds(absl::ToUnixSeconds(check.last_success));
   }

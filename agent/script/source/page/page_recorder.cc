@@ -79,6 +79,10 @@ std::string WithoutFragment(std::string_view address) {
 
 std::string HostOf(std::string_view address) { return ParseWebAddress(address).host; }
 
+// What this recorder has a page's own world evaluate: it is no script of the page, and does
+// nothing.
+constexpr std::string_view kWindow = "window";
+
 // Scheme, host, port and path.
 std::string BaseOf(std::string_view address) { return ParseWebAddress(address).base; }
 
@@ -454,7 +458,7 @@ void PageRecorder::FindListeners(absl::Time deadline) {
     if (!items.ok()) continue;
     for (const Json& item : ListOf(*items, "result")) {
       const Json& value = MemberOf(item, "value");
-      const std::string& object = TextOf(value, "objectId");
+      const std::string object = InPagesWorld(session, value, deadline);
       if (object.empty() || TextOf(item, "name") == "length") continue;
       const absl::StatusOr<Json> listeners = devtools_.Call(
           "DOMDebugger.getEventListeners", {{"objectId", object}}, session, deadline);
@@ -473,6 +477,25 @@ void PageRecorder::FindListeners(absl::Time deadline) {
       }
     }
   }
+}
+
+// Listeners are told of an object in the world that they belong to.
+std::string PageRecorder::InPagesWorld(const std::string& session, const Json& value,
+                                       absl::Time deadline) {
+  const std::string& object = TextOf(value, "objectId");
+  if (object.empty()) return "";
+  if (TextOf(value, "className") == "Window") {
+    const absl::StatusOr<Json> window =
+        devtools_.Call("Runtime.evaluate", {{"expression", kWindow}}, session, deadline);
+    return window.ok() ? TextOf(MemberOf(*window, "result"), "objectId") : "";
+  }
+  const absl::StatusOr<Json> node =
+      devtools_.Call("DOM.describeNode", {{"objectId", object}}, session, deadline);
+  if (!node.ok()) return "";
+  const absl::StatusOr<Json> resolved = devtools_.Call(
+      "DOM.resolveNode", {{"backendNodeId", NumberOf(MemberOf(*node, "node"), "backendNodeId")}},
+      session, deadline);
+  return resolved.ok() ? TextOf(MemberOf(*resolved, "object"), "objectId") : "";
 }
 
 void PageRecorder::FindNamesLookedUp(absl::Time deadline) {
@@ -695,7 +718,7 @@ void PageRecorder::OnScript(const std::string& session, const Json& params) {
     script.seen_as = "blob";
   } else if (absl::StartsWith(address, "data:")) {
     script.seen_as = "data";
-  } else if (IsWeb(address) && address != document) {
+  } else if (IsWeb(address) && address != document && !document_addresses_.contains(address)) {
     script.seen_as = "external";
     script.address = address;
   } else if (IsWeb(address) || absl::StartsWith(address, "javascript:") ||
@@ -718,6 +741,7 @@ void PageRecorder::OnScript(const std::string& session, const Json& params) {
   if (script.size_bytes == 0) script.size_bytes = length;
   if (const std::string& hash = TextOf(params, "hash"); hash.size() == kHashHexBytes) {
     script.text_sha256 = absl::HexStringToBytes(hash);
+    if (length == kWindow.size() && script.text_sha256 == Sha256(kWindow)) return;
   }
   const auto same =
       std::find_if(run_.scripts.begin(), run_.scripts.end(), [&](const SeenScript& known) {
@@ -778,6 +802,12 @@ void PageRecorder::OnRequest(const std::string& session, const Json& params) {
     if (TextOf(params, "type") == "Script") fetched_by_[WithoutFragment(address)] = by;
     initiators_[id] = std::move(by);
     in_flight_.insert(id);
+  }
+  // Code that stands in a document is told of by the document's address, at times before it is told
+  // that a frame has the document.
+  if (TextOf(params, "type") == "Document" &&
+      document_addresses_.size() < options_.limits.requests_max()) {
+    document_addresses_.insert(WithoutFragment(address));
   }
   if (TextOf(params, "type") == "Document" && TextOf(params, "frameId") == page_target_ &&
       id == TextOf(params, "loaderId") && documents_.size() < kDocumentsMax) {

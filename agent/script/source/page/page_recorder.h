@@ -130,6 +130,8 @@ class PageRecorder {
   absl::Status Type(const Element& element, const std::string& text, absl::Time deadline);
   absl::Status Click(const Element& element, absl::Time deadline);
   void FindListeners(absl::Time deadline);
+  // The object that stands for a value's node or window in the page's own world; empty for none.
+  std::string InPagesWorld(const std::string& session, const Json& value, absl::Time deadline);
   void FindNamesLookedUp(absl::Time deadline);
 
   const Options options_;
@@ -153,6 +155,7 @@ class PageRecorder {
   std::string world_name_;
   // Headers of documents by request, until the document is there.
   absl::flat_hash_map<std::string, SeenPage> documents_;
+  absl::flat_hash_set<std::string> document_addresses_;
   uint64_t text_bytes_ = 0;
   uint64_t texts_open_ = 0;
   absl::Time last_activity_ = absl::InfinitePast();

@@ -65,7 +65,8 @@ TEST_F(DevToolsTest, AnswersACallAndHandsOverWhatComesBefore) {
   ASSERT_TRUE(answer.ok()) << answer.status();
   EXPECT_EQ(NumberOf(*answer, "value"), 3);
   EXPECT_THAT(events, ElementsAre("S A.b y"));
-  EXPECT_EQ(Heard(), "{\"id\":1,\"method\":\"M.n\",\"params\":{\"k\":\"v\"},\"sessionId\":\"T\"}\0"s);
+  EXPECT_EQ(Heard(),
+            "{\"id\":1,\"method\":\"M.n\",\"params\":{\"k\":\"v\"},\"sessionId\":\"T\"}\0"s);
 }
 
 TEST_F(DevToolsTest, GivesTheBrowsersWordsOfARefusal) {

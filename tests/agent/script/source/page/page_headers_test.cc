@@ -20,27 +20,29 @@ std::string Of(Headers headers, Headers meta = {}) {
 
 TEST(MetaPolicies, ReadsWhatABrowserTakesLikeAHeader) {
   EXPECT_THAT(
-      MetaPolicies("<META HTTP-EQUIV='Content-Security-Policy' content=\"script-src &#39;self&#39;\">"
-                   "<meta name=referrer content=origin><meta charset=utf-8>"
-                   "<meta http-equiv=content-type content=text/html>"),
+      MetaPolicies(
+          "<META HTTP-EQUIV='Content-Security-Policy' content=\"script-src &#39;self&#39;\">"
+          "<meta name=referrer content=origin><meta charset=utf-8>"
+          "<meta http-equiv=content-type content=text/html>"),
       ElementsAre(Pair("content-security-policy", "script-src 'self'"),
                   Pair("referrer-policy", "origin")));
 }
 
 TEST(SecurityHeaders, AreADirectiveALineInOneOrder) {
-  EXPECT_EQ(Of({{"content-type", "text/html"},
-                {"x-frame-options", "DENY"},
-                {"content-security-policy", "script-src  https://b.example 'self' ; DEFAULT-SRC 'none'"},
-                {"permissions-policy", "payment=(self \"https://a.example\"), camera=()"},
-                {"access-control-allow-origin", "*"}},
-               {{"content-security-policy", "object-src 'none'"}}),
-            "access-control-allow-origin: *\n"
-            "content-security-policy: default-src 'none'\n"
-            "content-security-policy: script-src 'self' https://b.example\n"
-            "meta content-security-policy: object-src 'none'\n"
-            "permissions-policy: camera=()\n"
-            "permissions-policy: payment=(self \"https://a.example\")\n"
-            "x-frame-options: deny\n");
+  EXPECT_EQ(
+      Of({{"content-type", "text/html"},
+          {"x-frame-options", "DENY"},
+          {"content-security-policy", "script-src  https://b.example 'self' ; DEFAULT-SRC 'none'"},
+          {"permissions-policy", "payment=(self \"https://a.example\"), camera=()"},
+          {"access-control-allow-origin", "*"}},
+         {{"content-security-policy", "object-src 'none'"}}),
+      "access-control-allow-origin: *\n"
+      "content-security-policy: default-src 'none'\n"
+      "content-security-policy: script-src 'self' https://b.example\n"
+      "meta content-security-policy: object-src 'none'\n"
+      "permissions-policy: camera=()\n"
+      "permissions-policy: payment=(self \"https://a.example\")\n"
+      "x-frame-options: deny\n");
 }
 
 TEST(SecurityHeaders, LeaveOutWhatDiffersByDesign) {
@@ -125,8 +127,8 @@ TEST(CompareHeaders, SaysWhichDirectiveBecameWhat) {
 }
 
 TEST(CompareHeaders, PutsTheGravestFirst) {
-  const HeaderComparison compared =
-      CompareHeaders(Of({{"x-frame-options", "DENY"}}), Of({{"x-content-type-options", "nosniff"}}));
+  const HeaderComparison compared = CompareHeaders(Of({{"x-frame-options", "DENY"}}),
+                                                   Of({{"x-content-type-options", "nosniff"}}));
   EXPECT_THAT(compared.reasons, ElementsAre("x-frame-options: gone, was deny",
                                             "x-content-type-options: new, nosniff"));
   EXPECT_THAT(CompareHeaders(Of({}), Of({})).reasons, IsEmpty());
