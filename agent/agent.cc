@@ -25,7 +25,9 @@
 #include "agent/card/scanner.h"
 #include "agent/journals.h"
 #include "agent/mirrors.h"
+#include "agent/page_checking.h"
 #include "agent/pipeline/agent_metrics.h"
+#include "agent/pipeline/canary_list.h"
 #include "agent/pipeline/destination_reporter.h"
 #include "agent/pipeline/drop_estimate.h"
 #include "agent/pipeline/expected_flows.h"
@@ -249,6 +251,8 @@ class AgentImpl final : public Agent {
   absl::Status OpenSamples();
   absl::Status OpenJournals();
   absl::Status OpenBrowserReports();
+  absl::Status OpenCanaries();
+  absl::Status OpenPages();
   absl::Status OpenMetrics();
   absl::Status DropRights() const;
   // Of the configuration and, where it came, of the policy.
@@ -258,6 +262,11 @@ class AgentImpl final : public Agent {
   v1::Heartbeat Heartbeat() const;
   AgentSnapshot Snapshot() const;
   MessageScanner::Options ScannerOptions() const;
+  script::ScriptJudge::Options JudgeOptions() const {
+    return {.parse_bytes_max = config().judge().parse_bytes_max(),
+            .parse_time_max = absl::Seconds(config().judge().parse_seconds_max()),
+            .yara_folder = config().judge().yara_folder()};
+  }
   card::ScanOptions ScanOptions() const {
     // What the configuration does not want is counted by the FindingWriter.
     return {.decode_depth = static_cast<int>(config().scan().decode_depth()),
@@ -271,6 +280,8 @@ class AgentImpl final : public Agent {
   std::unique_ptr<BudgetKeeper> budget_;
   // Declared in the order of the flow, so that what takes outlives what gives.
   std::unique_ptr<uplink::Uplink> uplink_;
+  // Null where no page is looked at.
+  std::unique_ptr<pipeline::CanaryList> canaries_;
   std::unique_ptr<FindingWriter> writer_;
   std::unique_ptr<pipeline::DestinationReporter> destination_reporter_;
   // Null when it is off.
@@ -284,15 +295,17 @@ class AgentImpl final : public Agent {
   std::unique_ptr<Samples> samples_;
   std::unique_ptr<Journals> journals_;
   std::unique_ptr<BrowserReporting> browser_reports_;
+  std::unique_ptr<PageChecking> pages_;
   std::unique_ptr<admin::AdminServer> admin_;
   // By the last heartbeat.
   mutable std::atomic<uint64_t> dropped_before_{0};
 
-  // A policy can come before the web roots and the report endpoints are open.
+  // A policy can come before the web roots, the report endpoints and the pages are open.
   absl::Mutex policy_mutex_;
   std::optional<v1::Policy> policy_ ABSL_GUARDED_BY(policy_mutex_);
   bool web_roots_open_ ABSL_GUARDED_BY(policy_mutex_) = false;
   bool browser_reports_open_ ABSL_GUARDED_BY(policy_mutex_) = false;
+  bool pages_open_ ABSL_GUARDED_BY(policy_mutex_) = false;
 
   absl::Mutex stop_mutex_;
   bool stopped_ ABSL_GUARDED_BY(stop_mutex_) = false;
@@ -311,6 +324,7 @@ absl::Status AgentImpl::Begin() {
   absl::StatusOr<pipeline::ExpectedFlows> flows =
       pipeline::ExpectedFlows::Create(config().expected_flows());
   if (!flows.ok()) return flows.status();
+  if (absl::Status s = OpenCanaries(); !s.ok()) return s;
   writer_ = std::make_unique<FindingWriter>(FindingWriter::Options{
       .mask = card::MaskStyleOf(config().scan().mask()).value_or(card::MaskStyle::kFirst6Last4),
       .min_confidence = pipeline::ConfidenceOf(config().scan().min_confidence()),
@@ -327,6 +341,10 @@ absl::Status AgentImpl::Begin() {
                        origin.site, provenance.host(), provenance.server().address(),
                        process.executable().empty() ? process.command() : process.executable());
           },
+      .find_canary =
+          [this](absl::Span<const uint8_t> digits) {
+            return canaries_ == nullptr ? std::nullopt : canaries_->Find(digits);
+          },
       .append =
           [this](std::vector<v1::Finding> findings) {
             return uplink_->Append(std::move(findings));
@@ -341,6 +359,7 @@ absl::Status AgentImpl::Begin() {
   if (absl::Status s = OpenSamples(); !s.ok()) return s;
   if (absl::Status s = OpenJournals(); !s.ok()) return s;
   if (absl::Status s = OpenBrowserReports(); !s.ok()) return s;
+  if (absl::Status s = OpenPages(); !s.ok()) return s;
   if (absl::Status s = OpenMetrics(); !s.ok()) return s;
   if (absl::Status s = DropRights(); !s.ok()) return s;
   StartSources();
@@ -399,6 +418,7 @@ absl::Status AgentImpl::OpenUplink() {
   if (!config().sources().browser_reports().empty()) {
     options.capabilities.push_back("browser_report");
   }
+  if (!config().pages().checks().empty()) options.capabilities.push_back("page");
   options.heartbeat = [this] { return Heartbeat(); };
   options.on_policy = [this](const v1::Policy& policy) { TakePolicy(policy); };
   absl::StatusOr<std::unique_ptr<uplink::Uplink>> uplink = uplink::Uplink::Open(std::move(options));
@@ -445,6 +465,7 @@ void AgentImpl::TakePolicy(const v1::Policy& policy) {
   policy_ = policy;
   if (web_roots_open_) web_roots_->SetApproved(policy.approved_scripts());
   if (browser_reports_open_) browser_reports_->SetApproved(policy.approved_scripts());
+  if (pages_open_) pages_->SetPolicy(policy);
 }
 
 absl::Status AgentImpl::OpenCaptures() {
@@ -460,7 +481,7 @@ absl::Status AgentImpl::OpenCaptures() {
   bool any = !sources.log_files().empty() || !sources.web_roots().empty() ||
              !sources.http_mirrors().empty() || !sources.icap_servers().empty() ||
              !sources.tls_probes().empty() || HasIntake(sources) ||
-             !sources.browser_reports().empty();
+             !sources.browser_reports().empty() || !config().pages().checks().empty();
   for (const config::v1::PacketCapture& wanted : sources.packet_captures()) {
     Capture capture{.interface = wanted.interface()};
     traffic::TrafficDecoderOptions decoder =
@@ -504,6 +525,7 @@ absl::Status AgentImpl::OpenTlsProbes() {
   const bool has_others = !sources.log_files().empty() || !sources.web_roots().empty() ||
                           !sources.http_mirrors().empty() || !sources.icap_servers().empty() ||
                           HasIntake(sources) || !sources.browser_reports().empty() ||
+                          !config().pages().checks().empty() ||
                           std::any_of(captures_.begin(), captures_.end(),
                                       [](const Capture& c) { return c.capture != nullptr; });
   if (!has_others) return tls_->error();
@@ -535,9 +557,7 @@ absl::Status AgentImpl::OpenWebRoots() {
   options.roots.assign(config().sources().web_roots().begin(),
                        config().sources().web_roots().end());
   options.state_directory = absl::StrCat(config().state_directory(), "/scripts");
-  options.judge.yara_folder = config().judge().yara_folder();
-  options.judge.parse_bytes_max = config().judge().parse_bytes_max();
-  options.judge.parse_time_max = absl::Seconds(config().judge().parse_seconds_max());
+  options.judge = JudgeOptions();
   if (absl::Status s = MakePrivateDirectory(options.state_directory); !s.ok()) return s;
   absl::StatusOr<std::unique_ptr<script::ScriptMonitor>> monitor =
       script::ScriptMonitor::Open(std::move(options), *script_reporter_);
@@ -589,12 +609,12 @@ absl::Status AgentImpl::OpenJournals() {
   journals_ = std::make_unique<Journals>(config(), ScannerOptions(), *brands_, *writer_, coverage_);
   const absl::Status error = journals_->error();
   if (error.ok()) return absl::OkStatus();
-  const bool has_others = journals_->any() || !logs_.empty() || web_roots_ != nullptr ||
-                          mirrors_ != nullptr || samples_ != nullptr ||
-                          !config().sources().browser_reports().empty() ||
-                          (tls_ != nullptr && tls_->error().ok()) ||
-                          std::any_of(captures_.begin(), captures_.end(),
-                                      [](const Capture& c) { return c.capture != nullptr; });
+  const bool has_others =
+      journals_->any() || !logs_.empty() || web_roots_ != nullptr || mirrors_ != nullptr ||
+      samples_ != nullptr || !config().sources().browser_reports().empty() ||
+      !config().pages().checks().empty() || (tls_ != nullptr && tls_->error().ok()) ||
+      std::any_of(captures_.begin(), captures_.end(),
+                  [](const Capture& c) { return c.capture != nullptr; });
   if (!has_others) return error;
   spdlog::error("{}; going on without it", error.ToString());
   return absl::OkStatus();
@@ -617,6 +637,37 @@ absl::Status AgentImpl::OpenBrowserReports() {
   browser_reports_ = *std::move(reporting);
   browser_reports_open_ = true;
   if (policy_.has_value()) browser_reports_->SetApproved(policy_->approved_scripts());
+  return absl::OkStatus();
+}
+
+absl::Status AgentImpl::OpenCanaries() {
+  if (config().pages().checks().empty()) return absl::OkStatus();
+  const std::string folder = absl::StrCat(config().state_directory(), "/pages");
+  if (absl::Status s = MakePrivateDirectory(folder); !s.ok()) return s;
+  absl::StatusOr<std::unique_ptr<pipeline::CanaryList>> canaries =
+      pipeline::CanaryList::Open(absl::StrCat(folder, "/canaries"));
+  if (!canaries.ok()) return canaries.status();
+  canaries_ = *std::move(canaries);
+  return absl::OkStatus();
+}
+
+absl::Status AgentImpl::OpenPages() {
+  if (config().pages().checks().empty()) return absl::OkStatus();
+  absl::StatusOr<std::shared_ptr<const traffic::SiteMap>> sites =
+      traffic::SiteMap::Create(config().sites(), nullptr);
+  if (!sites.ok()) return sites.status();
+  PageChecking::Options options;
+  options.scan = ScanOptions();
+  options.sites = *std::move(sites);
+  options.state_directory = absl::StrCat(config().state_directory(), "/pages");
+  options.judge = JudgeOptions();
+  absl::StatusOr<std::unique_ptr<PageChecking>> pages =
+      PageChecking::Open(config(), options, *brands_, *writer_, *canaries_);
+  if (!pages.ok()) return pages.status();
+  absl::MutexLock lock(&policy_mutex_);
+  pages_ = *std::move(pages);
+  pages_open_ = true;
+  if (policy_.has_value()) pages_->SetPolicy(*policy_);
   return absl::OkStatus();
 }
 
@@ -645,6 +696,7 @@ void AgentImpl::StartSources() {
   if (samples_ != nullptr) samples_->Start();
   if (journals_ != nullptr) journals_->Start();
   if (browser_reports_ != nullptr) browser_reports_->Start();
+  if (pages_ != nullptr) pages_->Start();
 }
 
 absl::Status AgentImpl::Ready() const {
@@ -739,6 +791,7 @@ AgentSnapshot AgentImpl::Snapshot() const {
   if (samples_ != nullptr) samples_->AddTo(snapshot);
   if (journals_ != nullptr) journals_->AddTo(snapshot);
   if (browser_reports_ != nullptr) browser_reports_->AddTo(snapshot);
+  if (pages_ != nullptr) pages_->AddTo(snapshot);
   if (web_roots_ != nullptr) {
     snapshot.web_roots = web_roots_->GetStats();
     snapshot.scripts = script_reporter_->stats();
@@ -777,6 +830,7 @@ void AgentImpl::Stop(absl::Duration timeout) {
   if (mirrors_ != nullptr) mirrors_->Stop();
   if (samples_ != nullptr) samples_->Stop();
   if (browser_reports_ != nullptr) browser_reports_->Stop();
+  if (pages_ != nullptr) pages_->Stop();
   if (web_roots_ != nullptr) web_roots_->Stop();
   // Without an uplink nothing takes what it tells.
   if (destinations_ != nullptr && uplink_ != nullptr) destinations_->Stop();
@@ -833,6 +887,7 @@ absl::Status CheckEnvironment(const config::v1::AgentConfig& config) {
     }
   }
   if (absl::Status s = Samples::Check(config); !s.ok()) return s;
+  if (absl::Status s = CheckPageSettings(config); !s.ok()) return s;
   class Discard final : public traffic::PacketHandler {
     void OnPacket(const traffic::PacketView&) override {}
     void OnIdle(absl::Time) override {}

@@ -20,6 +20,7 @@ namespace skimwatch::agent {
 //   log and journal threads -----------> MessageScanner -+-> FindingWriter -> Uplink
 //   web root threads -> ScriptMonitor -> ScriptReporter -+
 //   report endpoints -> BrowserReportReporter -----------+
+//   page thread -> PageMonitor -> PageReporter ----------+
 //
 // Start returns when every source runs. Thread-safe.
 class Agent {

@@ -15,6 +15,7 @@
 #include "agent/offline/scan_command.h"
 #include "agent/offline/scan_options.h"
 #include "agent/offline/shown_text.h"
+#include "agent/page_check_command.h"
 #include "proto/config/effective.h"
 #include "proto/config/yaml_config.h"
 #include "proto/process/process.h"
@@ -84,7 +85,8 @@ int Watch(const config::v1::AgentConfig& config, const Flags& flags) {
 
 int RunAgent(const Flags& flags) {
   if (flags.config.empty()) {
-    std::cerr << "skimwatch-agent: --config is required (or the command `scan`); see --help\n";
+    std::cerr << "skimwatch-agent: --config is required (or a command, `scan` or `check-page`); "
+                 "see --help\n";
     return kExitUsage;
   }
   absl::StatusOr<config::v1::AgentConfig> config = config::LoadAgentConfig(flags.config);
@@ -142,6 +144,8 @@ int Run(int argc, char** argv) {
   app.require_subcommand(0, 1);
   offline::ScanOptions scan_options;
   const CLI::App* scan = offline::AddScanCommand(app, scan_options);
+  PageCheckFlags page_flags;
+  const CLI::App* page = AddPageCheckCommand(app, page_flags);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& e) {
@@ -163,6 +167,7 @@ int Run(int argc, char** argv) {
     return kExitUsage;
   }
   if (scan->parsed()) return offline::RunScan(scan_options);
+  if (page->parsed()) return RunPageCheck(page_flags, std::cout, std::cerr);
   return RunAgent(flags);
 }
 

@@ -88,6 +88,10 @@ uint64_t LastingCapabilities(const config::v1::AgentConfig& config) {
     keep |= Bit(CAP_BPF) | Bit(CAP_PERFMON) | Bit(CAP_SYS_PTRACE) | Bit(CAP_DAC_READ_SEARCH) |
             Bit(CAP_CHECKPOINT_RESTORE) | Bit(CAP_SYS_ADMIN);
   }
+  // A browser is started and ended for every look, and its folder removed, as its own user.
+  if (!config.pages().checks().empty() && !config.pages().browser().user().empty()) {
+    keep |= Bit(CAP_SETUID) | Bit(CAP_SETGID) | Bit(CAP_KILL);
+  }
   return keep;
 }
 

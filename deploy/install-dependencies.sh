@@ -46,7 +46,8 @@ build|npm|fetches tree-sitter and its grammar of JavaScript
 build|libyara-dev|rules for scripts, ours and those of users
 build|libtlsh-dev|similarity of scripts (TLSH)
 build|libfuzzy-dev|similarity of scripts (ssdeep)
-build|nlohmann-json3-dev|JSON of browser reports, and output of the programs and its tests
+build|nlohmann-json3-dev|JSON of browser reports and of the browser that looks at pages, and output of the programs and its tests
+build|libcurl4-openssl-dev|pages that are looked at without a browser
 run|nginx-light|web server of the quickstart and of the tests
 run|openssl|throw-away certificates of the quickstart
 run|curl|shoppers of the quickstart

@@ -682,6 +682,99 @@ void AddScan(const AgentSnapshot& snapshot, Families& families) {
       sightings);
 }
 
+void AddPages(const AgentSnapshot& snapshot, Families& families) {
+  if (!snapshot.pages.has_value()) return;
+  using Check = script::PageMonitor::CheckStats;
+  const auto per_check = [&](const char* name, const char* help, MetricType type, auto value) {
+    std::vector<Series> series;
+    for (const Check& check : snapshot.pages->checks) {
+      series.push_back({{{"page", check.name}}, static_cast<double>(value(check))});
+    }
+    Add(families, name, help, type, series);
+  };
+  std::vector<Series> runs, last, last_success, omitted;
+  for (const Check& check : snapshot.pages->checks) {
+    for (size_t i = 0; i < check.runs.size(); ++i) {
+      const std::string_view outcome = script::PageOutcomeName(static_cast<script::PageOutcome>(i));
+      runs.push_back({{{"page", check.name}, {"outcome", std::string(outcome)}},
+                      static_cast<double>(check.runs[i])});
+    }
+    if (check.last_run > absl::InfinitePast()) {
+      last.push_back({{{"page", check.name}}, UnixSeconds(check.last_run)});
+    }
+    // One that never worked is as bad as one that stopped working long ago.
+    last_success.push_back(
+        {{{"page", check.name}},
+         check.last_success > absl::InfinitePast() ? UnixSeconds(check.last_success) : 0});
+    const script::PageOmissions& left_out = check.omissions;
+    const std::pair<const char*, uint64_t> reasons[] = {
+        {"scripts_max", left_out.scripts},   {"script_texts", left_out.script_texts},
+        {"requests_max", left_out.requests}, {"body_bytes", left_out.body_bytes},
+        {"departures", left_out.departures}, {"inventory", check.scripts_left_out},
+    };
+    for (const auto& [reason, count] : reasons) {
+      omitted.push_back({{{"page", check.name}, {"reason", reason}}, static_cast<double>(count)});
+    }
+  }
+  Add(families, "skimwatch_page_checks_total",
+      "Looks at a payment page by how they ended. Anything but ok: see the agent's log for why.",
+      MetricType::Counter, runs);
+  Add(families, "skimwatch_page_last_success_timestamp_seconds",
+      "When a look at the page last went to its end; 0 for never. PCI DSS 11.6.1 wants one a week.",
+      MetricType::Gauge, last_success);
+  if (!last.empty()) {
+    Add(families, "skimwatch_page_last_check_timestamp_seconds",
+        "When a look at the page last ended, however it did.", MetricType::Gauge, last);
+  }
+  Add(families, "skimwatch_page_left_out_total",
+      "What looks did not record, by the limit that was reached: scripts, texts, requests (which "
+      "were stopped) and departures by number, bodies by bytes; inventory: scripts beyond what is "
+      "kept of a page.",
+      MetricType::Counter, omitted);
+  per_check("skimwatch_page_check_seconds_total",
+            "Time of all looks, the browser's start included.", MetricType::Counter,
+            [](const Check& c) { return absl::ToDoubleSeconds(c.duration); });
+  per_check("skimwatch_page_last_check_seconds", "Time of the last look.", MetricType::Gauge,
+            [](const Check& c) { return absl::ToDoubleSeconds(c.last_duration); });
+  per_check("skimwatch_page_last_load_seconds",
+            "Of the last look, from the page's first request to its load event.", MetricType::Gauge,
+            [](const Check& c) { return absl::ToDoubleSeconds(c.last_load_time); });
+  per_check("skimwatch_page_browser_memory_bytes_max",
+            "The most memory that a browser of the page took.", MetricType::Gauge,
+            [](const Check& c) { return c.memory_bytes_max; });
+  per_check("skimwatch_page_without_browser",
+            "1 when the last look had no browser: what scripts do was not seen.", MetricType::Gauge,
+            [](const Check& c) { return c.is_static ? 1 : 0; });
+  per_check("skimwatch_page_scripts", "Scripts and headers of the page that are there now.",
+            MetricType::Gauge, [](const Check& c) { return c.scripts; });
+  per_check("skimwatch_page_unapproved_scripts",
+            "Of these, what nobody approved: `skimwatchctl scripts list`.", MetricType::Gauge,
+            [](const Check& c) { return c.unapproved_scripts; });
+  per_check("skimwatch_page_script_changes_total",
+            "Scripts and headers proposed, added, changed, removed and restored.",
+            MetricType::Counter, [](const Check& c) { return c.changes; });
+  per_check("skimwatch_page_requests_total", "Requests that the page made.", MetricType::Counter,
+            [](const Check& c) { return c.requests; });
+  per_check(
+      "skimwatch_page_requests_stopped_total",
+      "Of these, such that were stopped in the browser: they carried the canary, or were above "
+      "requests_max.",
+      MetricType::Counter, [](const Check& c) { return c.stopped_requests; });
+  per_check("skimwatch_page_canary_departures_total",
+            "Times that the canary was on its way to where it may not go.", MetricType::Counter,
+            [](const Check& c) { return c.canary_departures; });
+  per_check(
+      "skimwatch_page_undecoded_departures_total",
+      "Times that something else went to an unapproved destination after the canary was typed.",
+      MetricType::Counter, [](const Check& c) { return c.undecoded_departures; });
+  AddGauge(families, "skimwatch_page_versions_bytes",
+           "Versions of pages' scripts that are kept to compare with.",
+           static_cast<double>(snapshot.pages->versions_bytes));
+  AddCounter(families, "skimwatch_page_write_errors_total",
+             "States and versions that could not be written.",
+             static_cast<double>(snapshot.pages->write_errors));
+}
+
 void AddWriter(const AgentSnapshot& snapshot, Families& families) {
   const FindingWriter::Stats& stats = snapshot.writer;
   AddCounter(families, "skimwatch_findings_folded_total",
@@ -793,6 +886,7 @@ std::vector<prometheus::MetricFamily> AgentFamilies(const AgentSnapshot& snapsho
   AddScripts(snapshot, families);
   AddDestinations(snapshot, families);
   AddBrowserReports(snapshot, families);
+  AddPages(snapshot, families);
   AddWriter(snapshot, families);
   AddUplink(snapshot, families);
   AddProcess(snapshot, families);

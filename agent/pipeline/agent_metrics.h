@@ -15,6 +15,7 @@
 #include "agent/pipeline/script_reporter.h"
 #include "agent/script/script_monitor.h"
 #include "agent/script/source/browser_report/report_endpoint.h"
+#include "agent/script/source/page/page_monitor.h"
 #include "agent/traffic/coverage.h"
 #include "agent/traffic/destination/destination_monitor.h"
 #include "agent/traffic/flow_sampler.h"
@@ -107,6 +108,7 @@ struct AgentSnapshot {
   std::vector<Samples> samples;
   std::vector<BrowserReports> browser_reports;
   std::vector<Scan> scans;
+  std::optional<script::PageMonitor::Stats> pages;
   std::optional<script::ScriptMonitor::Stats> web_roots;
   ScriptReporter::Stats scripts;
   std::optional<traffic::DestinationMonitor::Stats> destinations;

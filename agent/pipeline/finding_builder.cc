@@ -119,6 +119,7 @@ std::string DestinationOf(const traffic::Provenance& provenance) {
 
 std::string_view RuleOf(v1::Direction direction, v1::SourceKind source) {
   if (source == v1::SOURCE_KIND_WEB_ROOT) return "card.in_web_root";
+  if (source == v1::SOURCE_KIND_PAGE && direction == v1::DIRECTION_AT_REST) return "card.in_page";
   if (source == v1::SOURCE_KIND_BROWSER_REPORT) return "card.browser_report";
   switch (direction) {
     case v1::DIRECTION_AT_REST:

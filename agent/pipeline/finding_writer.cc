@@ -156,9 +156,18 @@ void FindingWriter::Report(CardSighting sighting, std::vector<v1::Finding>& out)
   const auto count = [&](Outcome outcome) {
     ++batch_.sightings[static_cast<size_t>(sighting.confidence)][static_cast<size_t>(outcome)];
   };
-  if (sighting.confidence < options_.min_confidence) return count(Outcome::kBelowConfidence);
-  if (sighting.test_card && !options_.report_test_cards) return count(Outcome::kTestCard);
   const bool expected = flows_.Contains(*sighting.origin);
+  const v1::Direction direction = sighting.origin->provenance.direction();
+  // Where a shop's own form brings it, it may be.
+  const bool may_be_canary = options_.find_canary != nullptr && !expected &&
+                             direction != v1::DIRECTION_INBOUND_REQUEST &&
+                             direction != v1::DIRECTION_INBOUND_RESPONSE;
+  std::optional<v1::Canary> canary;
+  if (may_be_canary) canary = options_.find_canary(sighting.digits.Reveal());
+  if (!canary.has_value()) {
+    if (sighting.confidence < options_.min_confidence) return count(Outcome::kBelowConfidence);
+    if (sighting.test_card && !options_.report_test_cards) return count(Outcome::kTestCard);
+  }
   count(expected ? Outcome::kExpected : Outcome::kReported);
   const v1::FingerprintKey* const key =
       options_.fingerprint && !key_.key().empty() ? &key_ : nullptr;
@@ -183,6 +192,14 @@ void FindingWriter::Report(CardSighting sighting, std::vector<v1::Finding>& out)
       return;
     }
     identity = *std::move(own);
+  }
+  if (canary.has_value()) {
+    *canary->mutable_encodings() = finding.has_card_number() ? finding.card_number().encodings()
+                                                             : finding.track_data().encodings();
+    finding.set_severity(v1::SEVERITY_CRITICAL);
+    finding.set_confidence(v1::CONFIDENCE_HIGH);
+    finding.set_rule("canary.seen");
+    *finding.mutable_canary() = *std::move(canary);
   }
   folder_.Take(std::move(finding), identity, SteadyNow(), out);
 }

@@ -9,6 +9,7 @@
 #include <deque>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -17,6 +18,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "agent/card/card_match.h"
 #include "agent/card/mask.h"
 #include "agent/pipeline/card_sighting.h"
@@ -53,6 +55,9 @@ class FindingWriter {
     // Whether nobody approved the destination of what goes out; null for never. Called on the
     // writer's thread.
     std::function<bool(const SightingOrigin&)> is_unapproved;
+    // Page and run of a canary card, by its digits: it is of no interest who else sends it, but
+    // that it is there at all. Null for none. Called on the writer's thread.
+    std::function<std::optional<v1::Canary>(absl::Span<const uint8_t>)> find_canary;
     absl::Duration key_wait = absl::Seconds(5);
     size_t queue_max = 8192;
     size_t fold_entries_max = 16384;

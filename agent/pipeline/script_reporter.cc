@@ -12,9 +12,9 @@
 namespace skimwatch::pipeline {
 namespace {
 
-v1::Provenance WebRootProvenance(const std::string& file) {
+v1::Provenance ProvenanceOf(v1::SourceKind source, const std::string& file) {
   v1::Provenance provenance;
-  provenance.set_source(v1::SOURCE_KIND_WEB_ROOT);
+  provenance.set_source(source);
   provenance.set_direction(v1::DIRECTION_AT_REST);
   provenance.set_file(file);
   provenance.set_part("file");
@@ -43,15 +43,15 @@ class SightingSink final : public card::MatchSink {
 }  // namespace
 
 ScriptReporter::ScriptReporter(const card::ScanOptions& options, const card::BrandTable& brands,
-                               FindingWriter& writer)
-    : writer_(writer), stream_(options, brands) {}
+                               FindingWriter& writer, v1::SourceKind source)
+    : writer_(writer), source_(source), stream_(options, brands) {}
 
 ScriptReporter::~ScriptReporter() = default;
 
 void ScriptReporter::OnChange(std::string_view site, const v1::ScriptChange& change,
                               v1::Severity severity) {
   v1::Finding finding = MakeScriptFinding(site, change, severity, v1::CONFIDENCE_HIGH);
-  *finding.mutable_provenance() = WebRootProvenance(change.script());
+  *finding.mutable_provenance() = ProvenanceOf(source_, change.script());
   {
     absl::MutexLock lock(&mutex_);
     ++stats_.changes;
@@ -65,7 +65,7 @@ void ScriptReporter::OnText(std::string_view site, std::string_view script, std:
   origin->path.assign(script);
   // A file's name may hold a number as well as its text.
   origin->destination = card::RedactCardNumbers(script);
-  origin->provenance = WebRootProvenance(origin->destination);
+  origin->provenance = ProvenanceOf(source_, origin->destination);
   SightingSink sink(std::move(origin), writer_);
   absl::MutexLock lock(&mutex_);
   stream_.Begin({.location = script, .content_type = "text/javascript", .is_script = true});

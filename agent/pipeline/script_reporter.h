@@ -29,8 +29,9 @@ class ScriptReporter final : public script::ScriptSink {
     uint64_t bytes_not_decoded = 0;
   };
 
+  // `source` is what sees them: a web root, or a page.
   ScriptReporter(const card::ScanOptions& options, const card::BrandTable& brands,
-                 FindingWriter& writer);
+                 FindingWriter& writer, v1::SourceKind source = v1::SOURCE_KIND_WEB_ROOT);
   ~ScriptReporter() override;
 
   void OnChange(std::string_view site, const v1::ScriptChange& change,
@@ -41,6 +42,7 @@ class ScriptReporter final : public script::ScriptSink {
 
  private:
   FindingWriter& writer_;
+  const v1::SourceKind source_;
   mutable absl::Mutex mutex_;
   card::ScanStream stream_ ABSL_GUARDED_BY(mutex_);
   Stats stats_ ABSL_GUARDED_BY(mutex_);

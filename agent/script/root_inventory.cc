@@ -7,11 +7,10 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
-#include "agent/script/judge/card_redaction.h"
+#include "agent/script/change_judge.h"
 #include "agent/script/judge/inline_match.h"
 #include "agent/script/judge/script_references.h"
 #include "agent/script/judge/script_version.h"
-#include "agent/script/judge/text_diff.h"
 #include "agent/script/judge/verdict.h"
 #include "agent/script/script_name.h"
 #include "agent/script/source/folder_watches.h"
@@ -19,16 +18,9 @@
 namespace skimwatch::script {
 namespace {
 
-// Facts of one name that are kept to compare with, so that a skimmer can't hide behind the first
-// twenty requests of a large script.
-constexpr int kKeptFactsPerName = 1000;
-// A difference in a finding.
-constexpr size_t kDiffBytesMax = size_t{64} << 10;
 // Files that are gone and had an approved version. Builds that name files by their content leave
 // one behind with every deployment.
 constexpr uint64_t kGoneFilesMax = 4096;
-// Hosts of a script that are kept.
-constexpr int kHostsMax = 64;
 // What is taken from a file: 1, scripts inside pages and their references.
 constexpr uint32_t kReading = 1;
 
@@ -312,8 +304,11 @@ void RootInventory::See(const Place& place, const v1::ScriptVersion& version,
       *change.mutable_previous() = script.current();
     }
   }
-  Judged judged;
-  if (text != nullptr) judged = Judge(place, *text, reference, change);
+  JudgedChange judged;
+  if (text != nullptr) {
+    judged = JudgeChange(*options_.judge, *options_.versions, place.name, *text, reference, change,
+                         [this](const std::string& host) { return known_hosts_.contains(host); });
+  }
   const bool is_added = change.change() == v1::ScriptChange::CHANGE_ADDED;
   if (is_added && reference != nullptr && !reference->host.empty() &&
       !known_hosts_.contains(reference->host)) {
@@ -349,67 +344,6 @@ void RootInventory::SeeGone(const Place& place, ScriptState& script) {
   script.clear_hosts();
   Hold(script);
   changed_ = true;
-}
-
-RootInventory::Judged RootInventory::Judge(const Place& place, const std::string& text,
-                                           const ScriptReference* reference,
-                                           v1::ScriptChange& change) {
-  const ScriptJudge& judge = *options_.judge;
-  KeptVersion version;
-  version.facts = reference == nullptr ? judge.FirstPass(text, kKeptFactsPerName)
-                                       : FactsOf(*reference, judge.finder(), kKeptFactsPerName);
-  Judged judged;
-  std::vector<std::string>& hosts = judged.hosts;
-  for (const v1::ScriptFact& fact : version.facts) {
-    if (fact.name() != "external_host" || hosts.size() >= kHostsMax) continue;
-    std::string host = HostOfFact(fact);
-    if (std::find(hosts.begin(), hosts.end(), host) == hosts.end()) {
-      hosts.push_back(std::move(host));
-    }
-  }
-  if (text.size() <= std::max(kDiffTextBytesMax, judge.options().parse_bytes_max)) {
-    version.text = RedactCards(text).text;
-  }
-  options_.versions->Put(change.current().sha256(), version);
-  const bool compare = (change.change() == v1::ScriptChange::CHANGE_CHANGED ||
-                        change.change() == v1::ScriptChange::CHANGE_ADDED) &&
-                       change.has_previous();
-  std::optional<KeptVersion> previous;
-  if (compare) previous = options_.versions->Get(change.previous().sha256());
-  if (reference == nullptr) {
-    // Where nothing is known of the version before, everything may be new.
-    judged.severity = judge.Judge(
-        {.text = previous && previous->text ? &*previous->text : nullptr,
-         .facts = previous ? &previous->facts : nullptr},
-        {.text = version.text ? &*version.text : nullptr, .facts = &version.facts}, change,
-        [this](const std::string& host) { return known_hosts_.contains(host); });
-  } else {
-    for (v1::ScriptFact& fact : FirstFacts(version.facts, FactFinder::kFactsPerNameMax)) {
-      *change.add_facts() = std::move(fact);
-    }
-    for (v1::ScriptFact& fact : FirstFacts(
-             compare ? GainedFacts(previous ? previous->facts : std::vector<v1::ScriptFact>(),
-                                   version.facts)
-                     : std::vector<v1::ScriptFact>(),
-             FactFinder::kFactsPerNameMax)) {
-      *change.add_gained_facts() = std::move(fact);
-    }
-  }
-  if (!compare) return judged;
-  if (!previous || !previous->text || !version.text) {
-    change.set_diff("not compared: the version before is not kept\n");
-    if (!version.text) change.set_diff("not compared: the script is too large\n");
-    return judged;
-  }
-  absl::StatusOr<TextDiff> diff =
-      DiffTexts(place.name, *previous->text, *version.text, kDiffBytesMax);
-  if (!diff.ok()) {
-    change.set_diff("not compared: out of memory\n");
-    return judged;
-  }
-  change.set_diff(std::move(diff->text));
-  change.set_diff_truncated_bytes(diff->truncated_bytes);
-  return judged;
 }
 
 void RootInventory::ApplyGone(const std::string& path, absl::Time now) {

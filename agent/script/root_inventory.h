@@ -101,14 +101,6 @@ class RootInventory {
   void See(const Place& place, const v1::ScriptVersion& version, const std::string* text,
            const ScriptReference* reference, bool is_proposal, ScriptState& script);
   void SeeGone(const Place& place, ScriptState& script);
-  struct Judged {
-    // That the text names.
-    std::vector<std::string> hosts;
-    v1::Severity severity = v1::SEVERITY_UNSPECIFIED;
-  };
-  // Sets facts, what was gained of them, reasons and differences.
-  Judged Judge(const Place& place, const std::string& text, const ScriptReference* reference,
-               v1::ScriptChange& change);
 
   // Takes a script's versions and hosts into account, and out again.
   void Hold(const ScriptState& script);

@@ -35,6 +35,8 @@ AgentSnapshot WholeSnapshot() {
   snapshot.scans.push_back({.source = "packet_capture"});
   snapshot.web_roots.emplace();
   snapshot.browser_reports.push_back({.listen = "unix:/r"});
+  snapshot.pages.emplace();
+  snapshot.pages->checks.push_back({.name = "checkout", .site = "shop"});
   snapshot.process.emplace();
   snapshot.certificate_expiry = absl::FromUnixSeconds(1'800'000'000);
   return snapshot;
@@ -140,6 +142,25 @@ TEST(AgentMetrics, SayWhyTheJudgeLeftScriptsOut) {
   EXPECT_EQ(values["skimwatch_web_root_rule_errors"], 4);
 }
 
+TEST(AgentMetrics, SayHowLooksAtPagesEndedAndWhatTheyLeftOut) {
+  AgentSnapshot snapshot = WholeSnapshot();
+  std::map<std::string, double> values = ValuesOf(snapshot);
+  // A page that was never seen whole alerts like one that was seen long ago.
+  EXPECT_EQ(values.at("skimwatch_page_last_success_timestamp_seconds,page=checkout"), 0);
+  script::PageMonitor::CheckStats& stats = snapshot.pages->checks[0];
+  stats.runs[static_cast<size_t>(script::PageOutcome::kCrashed)] = 3;
+  stats.last_success = absl::FromUnixSeconds(1'800'000'000);
+  stats.omissions.scripts = 4;
+  stats.duration = absl::Seconds(5);
+  values = ValuesOf(snapshot);
+  EXPECT_EQ(values.at("skimwatch_page_checks_total,page=checkout,outcome=crashed"), 3);
+  EXPECT_EQ(values.at("skimwatch_page_checks_total,page=checkout,outcome=ok"), 0);
+  EXPECT_EQ(values.at("skimwatch_page_last_success_timestamp_seconds,page=checkout"),
+            1'800'000'000);
+  EXPECT_EQ(values.at("skimwatch_page_left_out_total,page=checkout,reason=scripts_max"), 4);
+  EXPECT_EQ(values.at("skimwatch_page_check_seconds_total,page=checkout"), 5);
+}
+
 TEST(AgentMetrics, LeaveOutSourcesThatAreNotThere) {
   std::set<std::string> names;
   for (const prometheus::MetricFamily& family : AgentFamilies({})) names.insert(family.name);
@@ -147,6 +168,7 @@ TEST(AgentMetrics, LeaveOutSourcesThatAreNotThere) {
   EXPECT_THAT(names, Not(Contains("skimwatch_log_lines_total")));
   EXPECT_THAT(names, Not(Contains("skimwatch_web_root_scripts")));
   EXPECT_THAT(names, Not(Contains("skimwatch_browser_reports_total")));
+  EXPECT_THAT(names, Not(Contains("skimwatch_page_checks_total")));
   EXPECT_THAT(names, Contains("skimwatch_build_info"));
 }
 

@@ -47,6 +47,12 @@ constexpr char kServers[] = R"(  log_format short '$host $request_method $uri';
     listen 127.0.0.1:@PORT@ ssl;
     server_name evil.example;
     location / { add_header Access-Control-Allow-Origin * always; return 204; }
+    location = /socket {
+      proxy_pass http://127.0.0.1:@SOCKET_PORT@;
+      proxy_http_version 1.1;
+      proxy_set_header Upgrade $http_upgrade;
+      proxy_set_header Connection upgrade;
+    }
   }
 )";
 
@@ -85,12 +91,14 @@ BrowserSite::BrowserSite(std::string folder) : folder_(std::move(folder)), nginx
 
 void BrowserSite::Start(const std::string& socket, const std::string& headers) {
   if (port_ == 0) port_ = FreePort();
+  if (socket_port_ == 0) socket_port_ = FreePort();
   std::ofstream(folder_ + "/reports.conf")
       << absl::StrReplaceAll(testing::ReadFile(absl::StrCat(kDeploy, "nginx.conf")),
                              {{"/run/skimwatch/reports.sock", socket}});
   std::ofstream(folder_ + "/headers.conf")
       << (headers.empty() ? testing::ReadFile(absl::StrCat(kDeploy, "headers.conf")) : headers);
-  const std::string servers = absl::StrReplaceAll(kServers, {{"@PORT@", absl::StrCat(port_)}});
+  const std::string servers = absl::StrReplaceAll(
+      kServers, {{"@PORT@", absl::StrCat(port_)}, {"@SOCKET_PORT@", absl::StrCat(socket_port_)}});
   // It answers what is no TLS in the clear, too.
   ASSERT_TRUE(nginx_.Start(servers, [&] { return !testing::HttpGet(port_, "/").empty(); }))
       << nginx_.Log();
@@ -106,6 +114,11 @@ void BrowserSite::WriteVendor(const std::string& name, const std::string& conten
 
 std::string BrowserSite::Origin(const std::string& host) const {
   return absl::StrCat("https://", host, ":", port_);
+}
+
+std::vector<std::string> BrowserSite::BrowserArguments() const {
+  return {absl::StrCat("--ignore-certificate-errors-spki-list=", key_digest_),
+          "--host-resolver-rules=MAP * 127.0.0.1"};
 }
 
 std::string BrowserSite::Requests() const { return testing::ReadFile(folder_ + "/access.log"); }

@@ -30,6 +30,10 @@ class BrowserSite {
   void WriteVendor(const std::string& name, const std::string& content) const;
   // `https://shop.example:8443`
   std::string Origin(const std::string& host) const;
+  // Where evil.example's /socket leads: a port of loopback that a test may listen at.
+  int socket_port() const { return socket_port_; }
+  // For a browser to find the site and believe its certificate.
+  std::vector<std::string> BrowserArguments() const;
   // Requests that nginx saw, one a line: `host method path`.
   std::string Requests() const;
 
@@ -37,6 +41,7 @@ class BrowserSite {
   const std::string folder_;
   std::string key_digest_;
   int port_ = 0;
+  int socket_port_ = 0;
   testing::Nginx nginx_;
 
   friend class Shopper;
