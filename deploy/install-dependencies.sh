@@ -57,6 +57,7 @@ test|libvectorscan-dev|peer that the scanner is measured beside
 test|ripgrep|peer that the offline scanner is measured beside
 test|clang|compiles the fuzz targets
 test|libclang-rt-dev|libFuzzer and the sanitizers of clang
+test|cmark-gfm|GitHub's Markdown, which reports are checked with
 test|prometheus|scrapes the collector; promtool checks rules
 test|prometheus-alertmanager|tells a webhook of alerts
 test|jsonnet|makes rules and dashboards of the mixin
