@@ -13,6 +13,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "proto/validation/card_digits.h"
 
 namespace skimwatch::ctl {
 namespace {
@@ -51,8 +52,19 @@ bool IsFingerprint(std::string_view text) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<CardList>> CardList::Open(const std::string& path) {
+  if (path == "-" && isatty(STDIN_FILENO) != 0) {
+    return absl::InvalidArgumentError(
+        "--file: - is a terminal, which would show what is typed; leave --file out to be asked for "
+        "a card, or give it a file");
+  }
   const int fd = path == "-" ? dup(STDIN_FILENO) : open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("--file: can't open ", path));
+  if (fd < 0) {
+    // Who mistakes it for the option that takes a number gives it one, and errors are kept.
+    const bool holds_card = ParseCard(path).ok() || !validation::FindCardNumber(path).empty();
+    return absl::ErrnoToStatus(
+        errno, holds_card ? "--file: can't be opened; it takes the name of a file, no card number"
+                          : absl::StrCat("--file: can't open ", path));
+  }
   return std::unique_ptr<CardList>(new CardList(fd));
 }
 

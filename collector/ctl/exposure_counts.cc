@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "collector/ctl/describe.h"
 
 namespace skimwatch::ctl {
 
@@ -59,6 +60,12 @@ std::string CardsNote(const v1::Exposure& exposure) {
                     without == 1 ? " time" : " times");
   }
   return note;
+}
+
+std::string ClosedNote(const v1::Exposure& exposure) {
+  if (exposure.state() != v1::Exposure::STATE_CLOSED) return "";
+  return absl::StrCat(Describe(exposure.closed_at()), " by ", exposure.closed_by(), ": ",
+                      exposure.close_reason());
 }
 
 }  // namespace skimwatch::ctl

@@ -21,6 +21,9 @@ std::string Cards(const v1::Exposure& exposure);
 // Why the count of cards is a bound; empty when it is exact.
 std::string CardsNote(const v1::Exposure& exposure);
 
+// When, by whom and why it was closed; empty while it is open.
+std::string ClosedNote(const v1::Exposure& exposure);
+
 }  // namespace skimwatch::ctl
 
 #endif  // SKIMWATCH_COLLECTOR_CTL_EXPOSURE_COUNTS_H_

@@ -17,15 +17,10 @@ namespace skimwatch::ctl {
 namespace {
 
 void Show(const v1::Exposure& exposure, Output& output) {
-  const std::string closed =
-      exposure.state() != v1::Exposure::STATE_CLOSED
-          ? ""
-          : absl::StrCat(Describe(exposure.closed_at()), " by ", exposure.closed_by(), ": ",
-                         exposure.close_reason());
   output.Pairs({
       {"Exposure", absl::StrCat(exposure.id())},
       {"State", Word(*v1::Exposure::State_descriptor(), exposure.state())},
-      {"Closed", closed},
+      {"Closed", ClosedNote(exposure)},
       {"Site", exposure.site()},
       {"Kind", Word(*v1::FindingKind_descriptor(), exposure.kind())},
       {"Severity", Word(*v1::Severity_descriptor(), exposure.severity())},

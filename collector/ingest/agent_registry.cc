@@ -141,9 +141,10 @@ absl::Status AgentRegistry::Flush(store::Store& store) {
     for (const auto& [identity, change] : changes) {
       absl::StatusOr<std::optional<v1::Agent>> found = transaction.FindAgent(identity);
       if (!found.ok()) return found.status();
-      v1::Agent agent = found->has_value() ? **std::move(found) : v1::Agent();
+      const bool is_new = !found->has_value();
+      v1::Agent agent = is_new ? v1::Agent() : **std::move(found);
       agent.set_identity(identity);
-      if (!found->has_value()) {
+      if (is_new) {
         if (absl::Status s = transaction.PutAgent(agent); !s.ok()) return s;
       }
       if (absl::Status s = AddCoverage(change, agent, transaction); !s.ok()) return s;

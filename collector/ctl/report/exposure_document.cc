@@ -20,7 +20,7 @@ namespace {
 using google::protobuf::util::TimeUtil;
 
 // Heartbeats are some seconds apart, and the window's ends fall between them.
-constexpr double kUnheardMaxSeconds = 60;
+constexpr int kUnheardMaxSeconds = 60;
 
 std::string KindOf(const v1::Exposure& exposure) {
   return absl::StrReplaceAll(Word(*v1::FindingKind_descriptor(), exposure.kind()), {{"_", " "}});
@@ -72,6 +72,7 @@ void AddFacts(const v1::Exposure& exposure, Document& document) {
       {"Destination", exposure.destination()},
       {"First seen", Describe(exposure.first_seen())},
       {"Last seen", Describe(exposure.last_seen())},
+      {"Closed", ClosedNote(exposure)},
       {"Distinct cards", IsOfCards(exposure) ? Cards(exposure) : ""},
       {"Cards counted", CardsNote(exposure)},
       {"Cards in all", CardsInAll(exposure)},
@@ -174,8 +175,10 @@ void AddCoverage(const v1::ExposureReport& report, Document& document) {
   const std::vector<std::string> unknowns = UnknownsOf(report);
   if (unknowns.empty()) {
     document.blocks.push_back(Document::Paragraph{
-        "Of what the site's agents watch, yes: they were heard all the time, and every outbound "
-        "byte that they saw was scanned. What no agent watches is not part of that."});
+        absl::StrCat("Of what the site's agents watch, yes: they were heard all the time but for ",
+                     kUnheardMaxSeconds,
+                     " seconds of each at most, and every outbound byte that they saw was scanned. "
+                     "What no agent watches is not part of that.")});
   } else {
     document.blocks.push_back(Document::Paragraph{"No, not for certain:"});
     document.blocks.push_back(Document::List{unknowns});
@@ -207,6 +210,11 @@ void AddDecisions(const v1::ExposureReport& report, Document& document) {
                           Hex(decision.seal(), /*is_short=*/false)});
   }
   document.blocks.push_back(std::move(table));
+  if (report.decisions_left_out() > 0) {
+    document.blocks.push_back(Document::Paragraph{
+        absl::StrCat(report.decisions_left_out(), " older ones are left out here; ",
+                     "`skimwatchctl audit list` has all.")});
+  }
 }
 
 }  // namespace
@@ -258,6 +266,12 @@ Document DescribeReport(const v1::ExposureReport& report) {
   AddFacts(exposure, document);
   AddFindings(report, document);
   for (const v1::Script& script : report.scripts()) AddScript(script, document);
+  if (report.scripts_left_out() > 0) {
+    document.blocks.push_back(Document::Paragraph{absl::StrCat(
+        report.scripts_left_out(),
+        " more scripts were served without approval meanwhile; `skimwatchctl scripts list --site ",
+        exposure.site(), "` has all of the site.")});
+  }
   AddRelated(report, document);
   AddCoverage(report, document);
   AddDecisions(report, document);

@@ -2,6 +2,7 @@
 #include <string>
 #include <string_view>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "collector/ctl/report/document.h"
@@ -10,13 +11,29 @@
 namespace skimwatch::ctl {
 namespace {
 
-// Everything that Markdown or the HTML in it could take for markup.
+// Whether GitHub would look for the start of a link here though none is marked: `https://…`,
+// `www.…`.
+bool StartsLink(std::string_view text, size_t i) {
+  if (text[i] == ':') return text.substr(i).starts_with("://");
+  return text[i] == '.' && i >= 3 &&
+         absl::EqualsIgnoreCase(absl::string_view(text.data() + i - 3, 3), "www");
+}
+
+// Everything that Markdown or the HTML in it could take for markup, links that it would make of
+// bare addresses too: a thief's address must not be a click away.
 std::string Escape(std::string_view text) {
+  const std::string printable = text::Printable(text);
   std::string escaped;
-  for (const char c : text::Printable(text)) {
-    if (std::string_view("\\`*_{}[]<>()#+-!|~&$").find(c) != std::string_view::npos)
+  for (size_t i = 0; i < printable.size(); ++i) {
+    const char c = printable[i];
+    if (std::string_view("\\`*_{}[]<>()#+-!|~&$").find(c) != std::string_view::npos ||
+        StartsLink(printable, i)) {
       escaped += '\\';
+    }
     escaped += c;
+    // Links to mail addresses and calls for GitHub's users are made of the text without
+    // backslashes; a comment within keeps them from being found.
+    if (c == '@') escaped += "<!-- -->";
   }
   return escaped;
 }

@@ -305,6 +305,26 @@ TEST_F(CardCheck, GoesOnBehindALineOfAListThatHoldsNoCard) {
   EXPECT_THAT(result.err, HasSubstr("1 of 1 cards were seen; 2 lines hold no card."));
 }
 
+TEST_F(CardCheck, DoesNotShowANumberThatIsGivenAsTheNameOfAList) {
+  for (const std::string& number :
+       {std::string(kCard), std::string(kMistyped), "cards/" + std::string(kCard) + ".txt"}) {
+    const Result result = ctl_.Run({"card", "check", "--file", number});
+    EXPECT_EQ(result.code, 2);
+    EXPECT_FALSE(Shows(result, number));
+    EXPECT_TRUE(result.err.find("--file: can't be opened") != std::string::npos);
+  }
+  EXPECT_THAT(ctl_.Run({"card", "check", "--file", "/nowhere/cards.txt"}).err,
+              HasSubstr("--file: can't open /nowhere/cards.txt"));
+}
+
+TEST_F(CardCheck, TakesNoListFromATerminal) {
+  const Result result = ctl_.RunOnTerminal({"card", "check", "--file", "-"}, 120,
+                                           [](const std::string&, pid_t) { return ""; });
+  EXPECT_EQ(result.code, 2);
+  // Standard error is the terminal, too.
+  EXPECT_THAT(result.out + result.err, HasSubstr("--file: - is a terminal"));
+}
+
 TEST_F(CardCheck, CanBeAskedOfOneExposureOnly) {
   Leak(kOther);
   EXPECT_EQ(ctl_.Run({"card", "check", "--exposure", "1"}, kOther).code, 0);

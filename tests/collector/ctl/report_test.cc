@@ -1,3 +1,6 @@
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -27,7 +30,10 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 
 // What a hostile agent or page may put into a text.
-constexpr char kHostile[] = "<script>alert(1)</script> | `x` [a](b) *c* \x1b[31m \" onload=\"";
+constexpr char kHostile[] =
+    "<script>alert(1)</script> | `x` [a](b) *c* \x1b[31m \" onload=\" https://evil.example/a "
+    "hTTp://b.evil.example www.evil.example WWW.evil.example ftp://evil.example/ eve@evil.example "
+    "mailto:eve@evil.example xmpp:eve@evil.example/x";
 
 Document HostileDocument() {
   Document document{.title = kHostile};
@@ -58,6 +64,24 @@ TEST(ReportDocument, IsNeverTakenForMarkupInMarkdown) {
   EXPECT_THAT(markdown, Not(HasSubstr("second\nline")));
   // Longer than any run of backticks within.
   EXPECT_THAT(markdown, HasSubstr("\n`````\n```\n+ `a` ````\n"));
+}
+
+// By the implementation of GitHub's Markdown.
+TEST(ReportDocument, HoldsNoLinkInMarkdown) {
+  const testing::TempFolder folder;
+  const std::string page = folder.File("page.html");
+  std::ofstream(folder.File("report.md")) << ToMarkdown(HostileDocument());
+  const std::string command = absl::StrCat("cmark-gfm -e autolink -e table -e strikethrough '",
+                                           folder.File("report.md"), "' > '", page, "'");
+  if (std::system("cmark-gfm --version > /dev/null 2>&1") != 0) GTEST_SKIP() << "needs cmark-gfm";
+  ASSERT_EQ(std::system(command.c_str()), 0);
+  std::ifstream stream(page);
+  const std::string html(std::istreambuf_iterator<char>(stream), {});
+  EXPECT_THAT(html, HasSubstr("https://evil.example/a"));
+  EXPECT_THAT(html, HasSubstr("<table>"));
+  for (const auto element : {"<a", "<em", "<del", "<script", "<code>x"}) {
+    EXPECT_THAT(html, Not(HasSubstr(element)));
+  }
 }
 
 v1::ExposureReport ReportOf(const v1::AgentCoverage& coverage) {
@@ -102,6 +126,25 @@ TEST(Unknowns, AreWhatNobodyLookedAt) {
   v1::ExposureReport without = ReportOf(Whole());
   without.mutable_exposure()->set_occurrences_without_fingerprint(2);
   EXPECT_THAT(UnknownsOf(without), ElementsAre(HasSubstr("without a fingerprint")));
+}
+
+TEST(ReportDocument, SaysWhoClosedTheExposureAndWhatIsLeftOut) {
+  v1::ExposureReport report = ReportOf(Whole());
+  v1::Exposure& exposure = *report.mutable_exposure();
+  exposure.set_site("shop");
+  EXPECT_THAT(ToMarkdown(DescribeReport(report)), Not(HasSubstr("| Closed |")));
+  exposure.set_state(v1::Exposure::STATE_CLOSED);
+  *exposure.mutable_closed_at() = store::ToTimestamp(absl::FromUnixSeconds(1'700'000'000));
+  exposure.set_closed_by("alice");
+  exposure.set_close_reason("the script was taken out");
+  report.set_scripts_left_out(7);
+  report.add_decisions()->set_action("exposure.close");
+  report.set_decisions_left_out(9);
+  EXPECT_THAT(ToMarkdown(DescribeReport(report)),
+              AllOf(HasSubstr("| Closed | 2023\\-11\\-14T22:13:20Z by alice: the script was taken "
+                              "out |"),
+                    HasSubstr("7 more scripts were served without approval meanwhile"),
+                    HasSubstr("9 older ones are left out here"), HasSubstr("60 seconds")));
 }
 
 class Reports : public ::testing::Test {

@@ -626,7 +626,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "c.yaml:3:10: agents[0]: found `a*b`, expected the identity of a certificate, "
                 "exact or with one `*` at the end"},
         BadCase{"OperatorsOverTcp", "operator_socket: 127.0.0.1:1",
-                "c.yaml:3:18: operator_socket: found `127.0.0.1:1`, expected `unix:/path`"},
+                "c.yaml:3:1: operator_socket: found `127.0.0.1:1`, expected `unix:/path`"},
         BadCase{"NoRetention", "store: {retention_days: 0}",
                 "c.yaml:3:9: store.retention_days: found 0, expected 1 to 36500"},
         BadCase{"TinyMessages", "ingest: {message_kib: 1}",
