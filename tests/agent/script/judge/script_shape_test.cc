@@ -134,12 +134,14 @@ TEST(CompareShapes, TakesLinearTimeOnFunctionsInsideOfFunctions) {
   };
   const std::string before = nested("1");
   const std::string after = nested("2");
-  const ScriptShape before_shape = ShapeOf(*SyntaxTree::Parse(before, {}));
-  const ScriptShape after_shape = ShapeOf(*SyntaxTree::Parse(after, {}));
+  // To parse them takes long where the machine has other things to do, and is not what is timed.
+  const SyntaxTree::Options options{.time_max = absl::Minutes(10)};
+  const ScriptShape before_shape = ShapeOf(*SyntaxTree::Parse(before, options));
+  const ScriptShape after_shape = ShapeOf(*SyntaxTree::Parse(after, options));
   v1::ScriptChange change;
   const absl::Time start = ThreadCpuTime();
   CompareShapes(before_shape, before, after_shape, after, change);
-  EXPECT_LT(ThreadCpuTime() - start, absl::Seconds(4));
+  EXPECT_LT(ThreadCpuTime() - start, absl::Seconds(2));
   EXPECT_GE(change.functions_changed(), 100'000U);
 }
 
