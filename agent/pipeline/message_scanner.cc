@@ -5,7 +5,6 @@
 #include <string_view>
 #include <utility>
 
-#include "agent/memory/wipe.h"
 #include "agent/pipeline/card_sighting.h"
 #include "agent/pipeline/finding_builder.h"
 
@@ -59,9 +58,7 @@ class MessageScanner::Consumer final : public traffic::PartConsumer, public card
   void End() override {
     EndStream();
     origin_.reset();
-    for (std::string* text : {&provenance_.path, &provenance_.file, &provenance_.referrer}) {
-      memory::Wipe(*text);
-    }
+    traffic::Wipe(provenance_);
     owner_.Release(*this);
   }
 

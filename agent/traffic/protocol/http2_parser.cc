@@ -492,7 +492,8 @@ void Http2Direction::EndBlock() {
   fields_consumer_ = nullptr;
   block_stream_ = promised_stream_ = 0;
   for (std::string* text :
-       {&head_.target, &head_.referer, &head_.request.path, &flow_.decoder.part_provenance.path,
+       {&head_.target, &head_.referer, &head_.request.host, &head_.request.path,
+        &flow_.decoder.part_provenance.host, &flow_.decoder.part_provenance.path,
         &flow_.decoder.part_provenance.referrer}) {
     memory::Wipe(*text);
   }

@@ -309,7 +309,8 @@ void HttpStream::ForgetRequest() {
   // Assignment would keep the strings' memory as it is.
   for (std::string* text :
        {&request_.method, &request_.host, &request_.path, &request_.referrer,
-        &flow_.decoder.part_provenance.path, &flow_.decoder.part_provenance.referrer}) {
+        &flow_.decoder.part_provenance.host, &flow_.decoder.part_provenance.path,
+        &flow_.decoder.part_provenance.referrer}) {
     memory::Wipe(*text);
   }
 }
