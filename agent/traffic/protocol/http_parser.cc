@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/ascii.h"
+#include "agent/memory/wipe.h"
 #include "agent/traffic/protocol/http2_parser.h"
 #include "agent/traffic/protocol/http_stream.h"
 #include "agent/traffic/protocol/protocol_detector.h"
@@ -23,13 +24,46 @@ constexpr int kStatusSwitchingProtocols = 101;
 constexpr int kStatusNoContent = 204;
 constexpr int kStatusNotModified = 304;
 
+// Requests in the order in which they came. Those that only a client's side is seen of are never
+// answered; so the oldest goes without the others being moved.
+class RequestQueue {
+ public:
+  // No more than these are kept, the oldest go.
+  static constexpr size_t kMax = 64;
+
+  bool empty() const { return first_ == requests_.size(); }
+  HttpRequest& front() { return requests_[first_]; }
+  void Push(HttpRequest request) {
+    if (requests_.size() - first_ == kMax) Pop();
+    if (first_ == kMax) {
+      requests_.erase(requests_.begin(), requests_.begin() + static_cast<ptrdiff_t>(first_));
+      first_ = 0;
+    }
+    requests_.push_back(std::move(request));
+  }
+  void Pop() {
+    HttpRequest& request = front();
+    for (std::string* text : {&request.host, &request.path, &request.referrer}) memory::Wipe(*text);
+    if (++first_ == requests_.size()) Clear();
+  }
+  void Clear() {
+    requests_.clear();
+    first_ = 0;
+  }
+  bool HasMethod(std::string_view method) const {
+    return std::any_of(requests_.begin() + static_cast<ptrdiff_t>(first_), requests_.end(),
+                       [method](const HttpRequest& request) { return request.method == method; });
+  }
+
+ private:
+  std::vector<HttpRequest> requests_;
+  size_t first_ = 0;
+};
+
 // What the two directions know of each other.
 struct Exchange {
-  // Requests without an answer are not kept beyond this number, the oldest go.
-  static constexpr size_t kUnansweredMax = 64;
-
-  // Waiting for their answers, in order.
-  std::vector<HttpRequest> unanswered;
+  // Waiting for their answers.
+  RequestQueue unanswered;
   // Answers were missed; which requests are still without one is not known.
   bool answers_lost = false;
   // The flow is not HTTP/1 any more: CONNECT or an upgrade has succeeded.
@@ -41,13 +75,8 @@ struct Exchange {
   std::string web_socket_extensions;
 
   void Add(HttpRequest request) {
-    if (std::exchange(answers_lost, false)) unanswered.clear();
-    if (unanswered.size() == kUnansweredMax) unanswered.erase(unanswered.begin());
-    unanswered.push_back(std::move(request));
-  }
-  bool WaitsFor(std::string_view method) const {
-    return std::any_of(unanswered.begin(), unanswered.end(),
-                       [method](const HttpRequest& request) { return request.method == method; });
+    if (std::exchange(answers_lost, false)) unanswered.Clear();
+    unanswered.Push(std::move(request));
   }
 };
 
@@ -110,7 +139,8 @@ class HttpRequests final : public HttpStream {
   void ResolveConnect(std::string_view bytes) {
     if (!std::exchange(awaits_answer_, false) || exchange_.tunnel) return;
     // Unanswered, it may be that nothing is captured of the server.
-    if (!exchange_.WaitsFor("CONNECT") || Detect(bytes) == Detection::kHttpRequest) Begin();
+    if (!exchange_.unanswered.HasMethod("CONNECT") || Detect(bytes) == Detection::kHttpRequest)
+      Begin();
   }
 
  private:
@@ -215,7 +245,7 @@ class HttpResponses final : public HttpStream {
     if (final) {
       flow().decoder.counters.responses.Add();
       flow().counters(Protocol::kHttp1).messages.Add();
-      if (!exchange_.unanswered.empty()) exchange_.unanswered.erase(exchange_.unanswered.begin());
+      if (!exchange_.unanswered.empty()) exchange_.unanswered.Pop();
     }
     Deliver(Part::kResponseHeaders, HeaderBytes());
     Settle();
@@ -261,7 +291,7 @@ class HttpParser final : public StreamParser {
     if (is_upgraded(sender)) return upgraded_->Gap(sender, bytes);
     if (StreamOf(sender).Gap(bytes)) return true;
     if (sender == Sender::kClient) {
-      exchange_.unanswered.clear();
+      exchange_.unanswered.Clear();
     } else {
       exchange_.answers_lost = true;
     }

@@ -26,6 +26,9 @@ constexpr absl::Duration kClosedWait = absl::Seconds(30);
 // How long two endpoints are remembered that have nothing more to say to each other.
 constexpr absl::Duration kDatagramsWait = absl::Seconds(60);
 
+// How often is looked at what waits on time, by the time of packets.
+constexpr absl::Duration kLookInterval = absl::Milliseconds(1);
+
 // Flows that are followed without a look whether they could do without.
 constexpr size_t kAwakeMax = 1024;
 
@@ -90,11 +93,13 @@ class TrafficDecoder::Impl {
         counters_.packets_undecodable.Add();
         context_.coverage.Add(Reason::kUndecodablePacket, wire_bytes);
     }
-    OnTime(packet.time);
+    // What waits on time has not to be looked at for every packet of a burst.
+    if (Age(looked_at_, packet.time) >= kLookInterval) return OnTime(packet.time);
+    counters_.reassembly_bytes.Set(pool_.used_bytes());
   }
 
   void OnTime(absl::Time now) {
-    now_ = now;
+    now_ = looked_at_ = now;
     while (!waiting_.empty() && Age(waiting_.front()->waiting_since, now) > options_.gap_wait) {
       GiveUp(*waiting_.front());
     }
@@ -154,16 +159,18 @@ class TrafficDecoder::Impl {
  private:
   void OnSegment(const TcpSegment& segment) {
     const FlowKey key(segment.source, segment.destination);
-    auto it = flows_.find(key);
-    // What carries nothing begins nothing.
-    const bool begins = segment.payload_wire_bytes > 0 || (segment.syn && !segment.rst);
-    if (it == flows_.end() && !begins) return;
-    Flow* flow = it == flows_.end() ? &Create(key) : it->get();
+    Flow* flow = Find(key);
+    if (flow == nullptr) {
+      // What carries nothing begins nothing.
+      if (segment.payload_wire_bytes == 0 && (!segment.syn || segment.rst)) return;
+      flow = &Create(key);
+    }
     if (!flow->Take(segment, now_)) {
       Remove(*flow);
       flow = &Create(key);
       flow->Take(segment, now_);
     }
+    latest_ = flow;
     flow->last_seen = now_;
     while (flow->waiting() && flow->held_bytes() > options_.flow_reassembly_bytes_max) {
       flow->GiveUp(now_);
@@ -172,6 +179,13 @@ class TrafficDecoder::Impl {
     while (!waiting_.empty() && pool_.used_bytes() > options_.reassembly_bytes_max) {
       GiveUp(*waiting_.front());
     }
+  }
+
+  // Packets come in bursts of one flow.
+  Flow* Find(const FlowKey& key) {
+    if (latest_ != nullptr && latest_->key() == key) return latest_;
+    const auto it = flows_.find(key);
+    return it == flows_.end() ? nullptr : it->get();
   }
 
   Flow& Create(const FlowKey& key) {
@@ -204,6 +218,7 @@ class TrafficDecoder::Impl {
     if (flow.state() != Flow::State::kClosed) flow.Close(now_);
     if (!flow.counted_as_closed) counters_.flows_active.Subtract(1);
     StopFollowing(flow);
+    if (latest_ == &flow) latest_ = nullptr;
     flows_.erase(flows_.find(flow.key()));
   }
 
@@ -264,6 +279,7 @@ class TrafficDecoder::Impl {
   SegmentPool pool_;
   DatagramFlows datagrams_{context_};
   absl::Time now_;
+  absl::Time looked_at_ = absl::InfinitePast();
   // By Flow::State, the flow seen longest ago first.
   std::array<FlowList, 3> by_age_;
   // Of data waiting for something missing, the longest first.
@@ -271,6 +287,8 @@ class TrafficDecoder::Impl {
   // Flows whose bytes are being followed, those at rest left out.
   FlowList awake_;
   size_t awake_count_ = 0;
+  // Of the packet before this one; null where it is gone.
+  Flow* latest_ = nullptr;
   absl::flat_hash_set<std::unique_ptr<Flow>, HashByKey, EqualByKey> flows_;
 };
 
