@@ -1,3 +1,7 @@
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -10,7 +14,9 @@
 #include "gtest/gtest.h"
 #include "tests/collector/support/findings.h"
 #include "tests/collector/support/postgres_server.h"
+#include "tests/collector/support/test_ca.h"
 #include "tests/support/daemon.h"
+#include "tests/support/temp_folder.h"
 
 namespace skimwatch::store {
 namespace {
@@ -123,6 +129,61 @@ TEST(PostgresSchema, UpgradedUnderARunningCollectorStopsItsWritesOnceItConnectsA
   const absl::Status status = Insert(**store, 1, absl::Now());
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(std::string(status.message()), HasSubstr("another schema"));
+}
+
+TEST(PostgresStore, ProvesTheServerAndGivesItsPasswordFromAFileOverTls) {
+  const testing::TempFolder folder;
+  testing::TestCa ca(folder.File("ca"));
+  testing::TestCa other_ca(folder.File("other-ca"));
+  const config::v1::Tls tls = ca.Issue("database");
+  // An address of loopback that no other server has.
+  const auto pid = static_cast<unsigned>(getpid());
+  const std::string address =
+      absl::StrCat("127.", 1 + (pid >> 16) % 100, ".", (pid >> 8) % 256, ".", pid % 256);
+  PostgresServer server(
+      {.settings = {"listen_addresses=" + address, "ssl=on"},
+       .files = {
+           {"server.crt", testing::ReadFile(tls.certificate_file())},
+           {"server.key", testing::ReadFile(tls.key_file())},
+           {"pg_hba.conf", "local all all trust\nhostssl all all 127.0.0.0/8 scram-sha-256\n"}}});
+  server.Query("postgres", "ALTER ROLE skimwatch PASSWORD 'hush-hush'");
+  const std::string passfile = folder.File("pgpass");
+  std::ofstream(passfile) << "*:*:*:skimwatch:hush-hush\n";
+  ASSERT_EQ(chmod(passfile.c_str(), 0600), 0);
+
+  const auto open = [&](const std::string& more) {
+    return OpenPostgresStore(OptionsFor(absl::StrCat("host=localhost hostaddr=", address,
+                                                     " user=skimwatch dbname=postgres ", more)));
+  };
+  const std::string good = absl::StrCat("sslrootcert=", tls.ca_file(), " passfile=", passfile);
+  auto store = open(good);
+  ASSERT_TRUE(store.ok()) << store.status();
+  EXPECT_TRUE(Insert(**store, 1, absl::Now()).ok());
+  EXPECT_EQ(server.Query("postgres",
+                         "SELECT bool_and(ssl) FROM pg_stat_ssl s JOIN pg_stat_activity a"
+                         " ON a.pid = s.pid WHERE application_name = 'skimwatch-collector'"),
+            "t");
+
+  // Another authority, another name, no password, a wrong one, no TLS: refused, and nothing is
+  // told.
+  const std::string wrong_passfile = folder.File("wrong");
+  std::ofstream(wrong_passfile) << "*:*:*:skimwatch:hush-wrong\n";
+  ASSERT_EQ(chmod(wrong_passfile.c_str(), 0600), 0);
+  const std::pair<std::string, const char*> cases[] = {
+      {absl::StrCat("sslrootcert=", other_ca.Issue("x").ca_file(), " passfile=", passfile),
+       "SSL error"},
+      {absl::StrCat(good, " host=elsewhere"), "does not match host name"},
+      {absl::StrCat("sslrootcert=", tls.ca_file(), " passfile=/nonexistent"), "no password"},
+      {absl::StrCat("sslrootcert=", tls.ca_file(), " passfile=", wrong_passfile),
+       "password authentication failed"},
+      {absl::StrCat(good, " sslmode=disable"), "no encryption"},
+  };
+  for (const auto& [more, expected] : cases) {
+    const absl::Status status = open(more).status();
+    EXPECT_FALSE(status.ok()) << more;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(expected)) << more;
+    EXPECT_THAT(std::string(status.message()), Not(HasSubstr("hush"))) << more;
+  }
 }
 
 TEST(PostgresStore, RefusesTextsThatTheDatabaseCanNotHold) {

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -45,6 +46,14 @@ PostgresServer::PostgresServer(Options options)
         Run({absl::StrCat(kPrograms, "pg_basebackup"), "-D", data_, "-h", options_.primary->host(),
              "-U", kUser, "-R", "-X", "stream", "-c", "fast", "-N"});
     EXPECT_EQ(copied.code, 0) << copied.err;
+  }
+  for (const auto& [name, content] : options_.files) {
+    const std::string path = absl::StrCat(data_, "/", name);
+    std::ofstream(path) << content;
+    EXPECT_EQ(chmod(path.c_str(), 0600), 0);
+    if (user != 0) {
+      EXPECT_EQ(chown(path.c_str(), user, static_cast<gid_t>(-1)), 0);
+    }
   }
   Start();
 }

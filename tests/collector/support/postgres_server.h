@@ -1,6 +1,7 @@
 #ifndef SKIMWATCH_TESTS_COLLECTOR_SUPPORT_POSTGRES_SERVER_H_
 #define SKIMWATCH_TESTS_COLLECTOR_SUPPORT_POSTGRES_SERVER_H_
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -18,6 +19,8 @@ class PostgresServer {
   struct Options {
     // `name=value`, beside a small setup without fsync.
     std::vector<std::string> settings;
+    // Files of the cluster's folder, by name, that only the server may read.
+    std::map<std::string, std::string> files;
     // Makes a hot standby that streams from this one, which must run.
     PostgresServer* primary = nullptr;
   };
