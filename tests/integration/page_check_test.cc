@@ -205,9 +205,15 @@ TEST_F(PageLook, RecordsEveryScriptThatRuns) {
     seen.insert(absl::StrCat(one.seen_as, " ", name));
     EXPECT_EQ(one.text_sha256.size(), 32) << name;
     // The bytes of everything that nginx served.
-    if (one.seen_as == "external") EXPECT_EQ(one.raw_sha256, one.text_sha256) << name;
-    if (name == "second.js") EXPECT_THAT(one.initiator, HasSubstr("/chat.js"));
-    if (absl::StrContains(name, "inserted")) EXPECT_THAT(one.initiator, HasSubstr("/shop.js"));
+    if (one.seen_as == "external") {
+      EXPECT_EQ(one.raw_sha256, one.text_sha256) << name;
+    }
+    if (name == "second.js") {
+      EXPECT_THAT(one.initiator, HasSubstr("/chat.js"));
+    }
+    if (absl::StrContains(name, "inserted")) {
+      EXPECT_THAT(one.initiator, HasSubstr("/shop.js"));
+    }
     EXPECT_EQ(one.third_party_frame, absl::StrContains(name, "inVendorFrame")) << name;
     if (name == "shop.js") {
       EXPECT_THAT(one.listeners, Contains(HasSubstr("keydown on input#card")));
@@ -280,7 +286,9 @@ TEST_F(PageLook, FindsTheCanaryOnEveryWayOutAndKeepsItIn) {
   // Nothing of it went anywhere, the shop's own server included.
   for (const absl::string_view line : absl::StrSplit(site_.Requests(), '\n')) {
     const std::string request(line);
-    if (absl::StartsWith(request, "evil.example")) EXPECT_THAT(request, HasSubstr("/socket"));
+    if (absl::StartsWith(request, "evil.example")) {
+      EXPECT_THAT(request, HasSubstr("/socket"));
+    }
     EXPECT_THAT(request, Not(HasSubstr("/pay")));
   }
 }

@@ -19,7 +19,7 @@ namespace {
 
 constexpr size_t kReadBytes = size_t{1} << 18;
 constexpr absl::Duration kTurn = absl::Milliseconds(100);
-constexpr absl::Duration kWatchEvery = absl::Milliseconds(200);
+constexpr absl::Duration kWatchEvery = absl::Milliseconds(400);
 constexpr size_t kErrorBytesMax = 200;
 
 }  // namespace

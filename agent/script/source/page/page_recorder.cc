@@ -509,7 +509,7 @@ void PageRecorder::FindNamesLookedUp(absl::Time deadline) {
       const std::string* const address = link.get_ptr<const std::string*>();
       if (address == nullptr) continue;
       bool has_canary = false;
-      Look(*address, "", "name", *address, "", "", has_canary);
+      Look(*address, "", "name", *address, "", "", Via::kPage, has_canary);
     }
   }
 }
@@ -556,7 +556,7 @@ void PageRecorder::OnEvent(const std::string& session, const std::string& method
     initiators_[request] = ScriptOf(session, MemberOf(MemberOf(params, "initiator"), "stack"));
     ++run_.requests;
     bool has_canary = false;
-    Look(address, "", "request_target", address, "WEBSOCKET", request, has_canary);
+    Look(address, "", "request_target", address, "WEBSOCKET", request, Via::kEvent, has_canary);
     return;
   }
   if (method == "Network.webSocketFrameSent") return OnWebSocketFrame(params);
@@ -809,6 +809,15 @@ void PageRecorder::OnRequest(const std::string& session, const Json& params) {
       document_addresses_.size() < options_.limits.requests_max()) {
     document_addresses_.insert(WithoutFragment(address));
   }
+  // Some of what workers send waits nowhere.
+  if (run_.canary_typed) {
+    const std::string& method = TextOf(request, "method");
+    bool has_canary = false;
+    Look(address, "", "request_target", address, method, id, Via::kEvent, has_canary);
+    const std::string_view body = TextOf(request, "postData");
+    Look(body.substr(0, size_t{options_.limits.body_kib_max()} << 10), "", "request_body", address,
+         method, id, Via::kEvent, has_canary);
+  }
   if (TextOf(params, "type") == "Document" && TextOf(params, "frameId") == page_target_ &&
       id == TextOf(params, "loaderId") && documents_.size() < kDocumentsMax) {
     documents_[id].address = address;
@@ -842,7 +851,7 @@ void PageRecorder::OnPaused(const std::string& session, const Json& params) {
   }
   const std::string& method = TextOf(request, "method");
   bool has_canary = false;
-  Look(address, "", "request_target", address, method, network, has_canary);
+  Look(address, "", "request_target", address, method, network, Via::kPaused, has_canary);
   std::string headers;
   std::string content_type;
   const Json& fields = MemberOf(request, "headers");
@@ -856,7 +865,7 @@ void PageRecorder::OnPaused(const std::string& session, const Json& params) {
       }
     }
   }
-  Look(headers, "", "request_headers", address, method, network, has_canary);
+  Look(headers, "", "request_headers", address, method, network, Via::kPaused, has_canary);
   std::string body;
   for (const Json& entry : ListOf(request, "postDataEntries")) {
     std::string bytes;
@@ -869,7 +878,7 @@ void PageRecorder::OnPaused(const std::string& session, const Json& params) {
     body.resize(body_bytes_max);
   }
   if (body.empty() && FlagOf(request, "hasPostData")) run_.omissions.body_bytes += 1;
-  Look(body, content_type, "request_body", address, method, network, has_canary);
+  Look(body, content_type, "request_body", address, method, network, Via::kPaused, has_canary);
   if (!has_canary && run_.canary_typed && !options_.is_approved(host)) {
     const bool carries = !body.empty() || address.find('?') != std::string::npos;
     AddDeparture({.page = TopAddress(),
@@ -941,7 +950,7 @@ void PageRecorder::OnWebSocketFrame(const Json& params) {
     payload.resize(bytes_max);
   }
   bool has_canary = false;
-  Look(payload, "", "message", address, "WEBSOCKET", request, has_canary);
+  Look(payload, "", "message", address, "WEBSOCKET", request, Via::kEvent, has_canary);
   if (!has_canary && run_.canary_typed && !options_.is_approved(HostOf(address))) {
     AddDeparture({.page = TopAddress(),
                   .address = BaseOf(address),
@@ -953,7 +962,7 @@ void PageRecorder::OnWebSocketFrame(const Json& params) {
 
 void PageRecorder::Look(std::string_view text, std::string_view content_type, std::string_view part,
                         const std::string& address, const std::string& method,
-                        const std::string& request, bool& has_canary) {
+                        const std::string& request, Via via, bool& has_canary) {
   if (text.empty() || options_.finder == nullptr) return;
   class Others final : public card::MatchSink {
    public:
@@ -970,28 +979,32 @@ void PageRecorder::Look(std::string_view text, std::string_view content_type, st
   const std::string base = BaseOf(address);
   Others others(*this, {.page = TopAddress(), .address = base, .method = method, .part = part});
   std::optional<std::vector<std::string>> found = options_.finder->Find(
-      text, {.location = base, .content_type = content_type, .is_request = true}, &others);
+      text, {.location = base, .content_type = content_type, .is_request = true},
+      // Of what waits as well, all cards are found there.
+      via == Via::kEvent && method != "WEBSOCKET" ? nullptr : &others);
   if (!found.has_value()) return;
   has_canary = true;
-  AddDeparture(
-      {.page = TopAddress(),
-       .address = base,
-       .method = method,
-       .part = std::string(part),
-       .encodings = *std::move(found),
-       .has_canary = true,
-       .approved = options_.is_approved(HostOf(address)),
-       .stopped = (method != "WEBSOCKET" || part == "name") && !options_.check.canary().let_out()},
-      request);
+  AddDeparture({.page = TopAddress(),
+                .address = base,
+                .method = method,
+                .part = std::string(part),
+                .encodings = *std::move(found),
+                .has_canary = true,
+                .approved = options_.is_approved(HostOf(address)),
+                .stopped = via == Via::kPaused && !options_.check.canary().let_out()},
+               request);
 }
 
 void PageRecorder::AddDeparture(SeenDeparture departure, const std::string& request) {
-  const bool is_known =
-      std::any_of(run_.departures.begin(), run_.departures.end(), [&](const SeenDeparture& known) {
-        return known.address == departure.address && known.part == departure.part &&
-               known.method == departure.method && known.has_canary == departure.has_canary;
+  const auto known =
+      std::find_if(run_.departures.begin(), run_.departures.end(), [&](const SeenDeparture& one) {
+        return one.address == departure.address && one.part == departure.part &&
+               one.method == departure.method && one.has_canary == departure.has_canary;
       });
-  if (is_known) return;
+  if (known != run_.departures.end()) {
+    known->stopped = known->stopped || departure.stopped;
+    return;
+  }
   if (run_.departures.size() >= kDeparturesMax) {
     ++run_.omissions.departures;
     return;

@@ -105,10 +105,13 @@ class PageRecorder {
   void OnWebSocketFrame(const Json& params);
   void OnFrameNavigated(const std::string& session, const Json& frame);
 
+  // How something that is sent came to be known: on its way and waiting, as an event of its own, or
+  // by a look at the page.
+  enum class Via : uint8_t { kPaused, kEvent, kPage };
   // Looks at one part of what is sent.
   void Look(std::string_view text, std::string_view content_type, std::string_view part,
             const std::string& address, const std::string& method, const std::string& request,
-            bool& has_canary);
+            Via via, bool& has_canary);
   void AddDeparture(SeenDeparture departure, const std::string& request);
   // The address of the innermost script of a stack that has one.
   std::string ScriptOf(const std::string& session, const Json& stack) const;

@@ -115,8 +115,9 @@ TEST_F(PageRecorderTest, TellsHowAScriptCameToRun) {
   };
   int id = 0;
   for (const Case& one : cases) {
+    ++id;
     Tell("S", "Debugger.scriptParsed",
-         Script(absl::StrCat(++id), one.address, absl::StrCat("text ", id), context));
+         Script(absl::StrCat(id), one.address, absl::StrCat("text ", id), context));
     ASSERT_THAT(run_.scripts, SizeIs(id)) << one.address;
     EXPECT_EQ(run_.scripts.back().seen_as, one.seen_as) << one.address;
     EXPECT_EQ(run_.scripts.back().address, one.recorded);
