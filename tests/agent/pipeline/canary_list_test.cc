@@ -49,7 +49,7 @@ TEST(CanaryList, RefusesWhatIsNoNumber) {
 }
 
 TEST(CanaryList, IsThereAfterARestartAndHoldsNoNumber) {
-  const testing::TempFolder folder;
+  const skimwatch::testing::TempFolder folder;
   const std::string path = folder.File("canaries");
   ASSERT_TRUE((*CanaryList::Open(path))->Add(Digits(1), "shop", "a", "first").ok());
   const auto list = *CanaryList::Open(path);
@@ -58,7 +58,7 @@ TEST(CanaryList, IsThereAfterARestartAndHoldsNoNumber) {
 }
 
 TEST(CanaryList, BeginsAnewWhereItsFileIsDamaged) {
-  const testing::TempFolder folder;
+  const skimwatch::testing::TempFolder folder;
   const std::string path = folder.File("canaries");
   std::ofstream(path) << "SKWC nonsense";
   const auto list = CanaryList::Open(path);
