@@ -389,6 +389,8 @@ class PageChecks : public ::testing::Test {
   void SetUp() override {
     if (!BrowserSite::HasChromium()) GTEST_SKIP() << "needs chromium";
     ASSERT_NO_FATAL_FAILURE(deployment_.StartCollector());
+    // It has its port from then on.
+    ASSERT_NO_FATAL_FAILURE(StartSite("default-src *"));
     ASSERT_NO_FATAL_FAILURE(StartSite("script-src 'self' 'unsafe-inline' " + Vendor()));
     site_.WriteShop("checkout.html",
                     absl::StrCat("<!doctype html><html><head><script src=\"", Vendor(),
@@ -449,7 +451,8 @@ TEST_F(PageChecks, FollowAVendorsScriptThatBeginsToSteal) {
       return finding.script_change().script() == name && finding.script_change().change() == change;
     };
   };
-  ASSERT_TRUE(WaitFor(is(script, v1::ScriptChange::CHANGE_PROPOSED)));
+  ASSERT_TRUE(WaitFor(is(script, v1::ScriptChange::CHANGE_PROPOSED)))
+      << deployment_.agent().Log() << deployment_.AgentGet("/metrics");
   ASSERT_TRUE(WaitFor(is(Page() + "#headers", v1::ScriptChange::CHANGE_PROPOSED)));
   EXPECT_THAT(Findings([](const v1::Finding& finding) { return finding.has_canary(); }), IsEmpty());
   EXPECT_GT(
