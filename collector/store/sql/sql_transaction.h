@@ -110,9 +110,9 @@ class SqlTransaction : public Transaction {
       kDecisions,
     };
     What what = What::kSettings;
-    std::string_view site = "";
+    std::string_view site;
     int kind = 0;
-    std::string_view name = "";
+    std::string_view name;
   };
 
   // Waits until nobody else has it. Often called again for what is claimed already.
