@@ -1,7 +1,5 @@
 #include "agent/pipeline/message_scanner.h"
 
-#include <time.h>
-
 #include <chrono>
 #include <memory>
 #include <string_view>
@@ -29,12 +27,6 @@ bool IsOfRequest(traffic::Part part) {
 }
 
 }  // namespace
-
-MessageScanner::Clock::time_point MessageScanner::Clock::now() {
-  timespec now{};
-  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-  return time_point(std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec));
-}
 
 class MessageScanner::Consumer final : public traffic::PartConsumer, public card::MatchSink {
  public:

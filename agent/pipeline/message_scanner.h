@@ -40,8 +40,6 @@ class MessageScanner final : public traffic::MessageSink {
     uint64_t parts = 0;
     uint64_t bytes = 0;
     uint64_t matches = 0;
-    // By a clock of some milliseconds, which is read in a tenth of the time of others: right in the
-    // sum of many parts.
     absl::Duration scan_time;
     // Streams that were ended because `streams_max` were in use.
     uint64_t streams_ended_early = 0;
@@ -66,12 +64,8 @@ class MessageScanner final : public traffic::MessageSink {
   Stats stats() const;
 
  private:
-  // For silence, since the source's clock can be set back, and for scan_time.
-  struct Clock {
-    using duration = std::chrono::nanoseconds;
-    using time_point = std::chrono::time_point<Clock, duration>;
-    static time_point now();
-  };
+  // For silence, since the source's clock can be set back.
+  using Clock = std::chrono::steady_clock;
   class Consumer;
   friend class Consumer;
 
