@@ -4,6 +4,7 @@
 #include <array>
 
 #include "agent/card/base64_alphabet.h"
+#include "agent/card/code_list.h"
 #include "agent/card/symbols.h"
 
 namespace skimwatch::card {
@@ -200,6 +201,10 @@ size_t Decode(Form form, std::string_view text, size_t begin, size_t end, Decode
       return DecodeUtf16(/*little_endian=*/true, text, begin, end, out);
     case Form::kUtf16Be:
       return DecodeUtf16(/*little_endian=*/false, text, begin, end, out);
+    case Form::kHexPairs:
+    case Form::kQuotedPairs:
+    case Form::kDecimalCodes:
+      return DecodeCodeList(form, text, begin, end, out);
   }
   return end;
 }
@@ -300,7 +305,7 @@ bool IsTellingEscape(Form form, std::string_view text, size_t at) {
     if (code == 0xC2 || code == 0xE2 || code == 0xE3) return digit_before;
     return code == 0xD9 || code == 0xDB || code == 0xEF || (code == 0xE0 && digit_before);
   }
-  if (code == 0xA0 || (code >= 0x2000 && code <= 0x202F)) return digit_before;
+  if (code == 0xA0 || (code >= 0x2000 && code <= 0x2060)) return digit_before;
   return code >= 0xFF10 && code <= 0xFF19;
 }
 

@@ -10,7 +10,21 @@
 namespace skimwatch::card {
 
 // A form of text that is undone before its digits can be read.
-enum class Form : uint8_t { kBase64, kHex, kPercent, kBackslash, kEntity, kUtf16Le, kUtf16Be };
+enum class Form : uint8_t {
+  kBase64,
+  kHex,
+  kPercent,
+  kBackslash,
+  kEntity,
+  kUtf16Le,
+  kUtf16Be,
+  // code_list.h
+  kHexPairs,
+  kQuotedPairs,
+  kDecimalCodes,
+};
+
+constexpr bool IsCodeList(Form form) { return form >= Form::kHexPairs; }
 
 // Whether the form leaves text that needs no escape as it is.
 constexpr bool IsEscape(Form form) {
