@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 
 #include "agent/card/base64_alphabet.h"
 #include "agent/card/code_list.h"
@@ -227,6 +228,26 @@ EscapeSymbol EscapeAt(Form form, std::string_view text, size_t at) {
     default:
       return {};
   }
+}
+
+bool IsPatternOfWideDigits(std::string_view units) {
+  constexpr char kFullWidth = '\xFF';
+  constexpr uint8_t kHyphen = 0x0D;
+  constexpr int kDigitsMin = 3;
+  uint32_t seen = 0;
+  bool has_others = false;
+  for (size_t at = 0; at + 2 <= units.size(); at += 2) {
+    const auto low = static_cast<uint8_t>(units[at]);
+    const bool is_wide = units[at + 1] == kFullWidth;
+    // A sign of ASCII.
+    if (units[at + 1] == 0 && low < 0x7F) return false;
+    if (is_wide && low >= 0x10 && low <= 0x19) {
+      seen |= uint32_t{1} << (low - 0x10);
+    } else {
+      has_others = has_others || !is_wide || low != kHyphen;
+    }
+  }
+  return has_others || std::popcount(seen) < kDigitsMin;
 }
 
 bool MayTell(std::string_view text, size_t at) {

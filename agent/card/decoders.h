@@ -47,6 +47,10 @@ struct EscapeSymbol {
 // `&#65;`, `&#x41;`.
 EscapeSymbol EscapeAt(Form form, std::string_view text, size_t at);
 
+// Whether UTF-16, little endian, has no sign of ASCII, and not just full-width digits and hyphens
+// of which three digits differ: rows of pixels look like that.
+bool IsPatternOfWideDigits(std::string_view units);
+
 // Whether the escape at `at` could be part of an encoded number, or of something encoded that holds
 // one: it stands for a digit, a letter or another escape's beginning, for a separator between
 // digits, or for a sign within base64. Others (`%2F` in a path, `\"`) need not be undone to see a

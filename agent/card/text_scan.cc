@@ -442,6 +442,7 @@ void TextScan::ScanUtf16(const Level& level, uint64_t places, size_t block, Prog
     size_t end = at;
     while (end + 2 <= ceiling && is_pair(end)) end += 2;
     progress.utf16 = std::max(end, at + 1);
+    if (IsPatternOfWideDigits(text.substr(begin, end - begin))) return;
     const bool high_before = begin > floor && is_high(text[begin - 1]);
     const bool sign_after = end < ceiling && text[end] != 0;
     // Where a text is torn, half a unit may be left over, which looks like one in the other order;

@@ -106,6 +106,14 @@ TEST(CodeList, TakesNoNearMiss) {
   }
 }
 
+TEST(FullWidthUtf16, RowsOfPixelsAreNoNumbers) {
+  std::string row;
+  for (int i = 0; i < 8; ++i) row += "\x15\xFF\x14\xFF";
+  EXPECT_TRUE(Scan(row).empty());
+  EXPECT_TRUE(Scan(absl::StrCat("\xFF", row)).empty());
+  EXPECT_TRUE(Scan(absl::StrCat(std::string("\xFF\0a\xFF", 4), row, "\x85\xFF")).empty());
+}
+
 TEST(CodeList, AddressesColoursAndTimesAreNeverAboveLow) {
   Random random(6);
   for (int i = 0; i < 300; ++i) {

@@ -411,6 +411,7 @@ class Engine {
       size_t end = at;
       while (end + 2 <= bytes.size() && is_pair(end)) end += 2;
       done = end;
+      if (card::IsPatternOfWideDigits(bytes.substr(begin, end - begin))) continue;
       // Where a text is cut, half a code unit may be left of the one that is next, and the order
       // can't be told.
       const bool begin_is_cut =
