@@ -57,8 +57,9 @@ inline constexpr uint8_t kControl = text_class::kControl;
 inline constexpr uint8_t kBreakOrSlash = text_class::kBreakOrSlash;
 }  // namespace plain_class
 
-// First bytes in UTF-8 of what may be separators (U+00A0, U+2000 and so on), and digits.
-inline constexpr std::string_view kWideSeparatorLeads = "\xC2\xE2\xE3";
+// First bytes of what may be separators (U+00A0, U+2000 and so on in UTF-8, the no-break space of
+// Latin-1), and digits, or separators that have the same.
+inline constexpr std::string_view kWideSeparatorLeads = "\xA0\xC2\xE2\xE3";
 inline constexpr std::string_view kWideDigitLeads = "\xD9\xDB\xDF\xE0\xE1\xEA\xEF\xF0";
 
 using ClassTable = std::array<uint8_t, 128>;

@@ -40,6 +40,10 @@ std::string_view EncodingName(Encoding encoding) {
       return "hex";
     case Encoding::kHtmlEntity:
       return "html_entity";
+    case Encoding::kQuotedPrintable:
+      return "quoted_printable";
+    case Encoding::kCharCodes:
+      return "char_codes";
   }
   return "unknown";
 }

@@ -21,11 +21,13 @@ enum class Encoding : uint8_t {
   kBase64,
   kHex,
   kHtmlEntity,
+  kQuotedPrintable,
+  kCharCodes,
 };
 
 // Names as they stand in findings and in the output of `scan`: `pan`, `track1`, `track2`,
 // `pan_with_cvv`; `low`, `medium`, `high`; `percent`, `json_escape`, `base64`, `hex`,
-// `html_entity`.
+// `html_entity`, `quoted_printable`, `char_codes`.
 std::string_view MatchKindName(MatchKind kind);
 std::string_view ConfidenceName(Confidence confidence);
 std::string_view EncodingName(Encoding encoding);

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 
 #include "agent/card/base64_alphabet.h"
+#include "agent/card/code_list.h"
 #include "agent/card/symbols.h"
 
 namespace skimwatch::card {
@@ -200,6 +202,10 @@ size_t Decode(Form form, std::string_view text, size_t begin, size_t end, Decode
       return DecodeUtf16(/*little_endian=*/true, text, begin, end, out);
     case Form::kUtf16Be:
       return DecodeUtf16(/*little_endian=*/false, text, begin, end, out);
+    case Form::kHexPairs:
+    case Form::kQuotedPairs:
+    case Form::kDecimalCodes:
+      return DecodeCodeList(form, text, begin, end, out);
   }
   return end;
 }
@@ -222,6 +228,26 @@ EscapeSymbol EscapeAt(Form form, std::string_view text, size_t at) {
     default:
       return {};
   }
+}
+
+bool IsPatternOfWideDigits(std::string_view units) {
+  constexpr char kFullWidth = '\xFF';
+  constexpr uint8_t kHyphen = 0x0D;
+  constexpr int kDigitsMin = 3;
+  uint32_t seen = 0;
+  bool has_others = false;
+  for (size_t at = 0; at + 2 <= units.size(); at += 2) {
+    const auto low = static_cast<uint8_t>(units[at]);
+    const bool is_wide = units[at + 1] == kFullWidth;
+    // A sign of ASCII.
+    if (units[at + 1] == 0 && low < 0x7F) return false;
+    if (is_wide && low >= 0x10 && low <= 0x19) {
+      seen |= uint32_t{1} << (low - 0x10);
+    } else {
+      has_others = has_others || !is_wide || low != kHyphen;
+    }
+  }
+  return has_others || std::popcount(seen) < kDigitsMin;
 }
 
 bool MayTell(std::string_view text, size_t at) {
@@ -300,7 +326,7 @@ bool IsTellingEscape(Form form, std::string_view text, size_t at) {
     if (code == 0xC2 || code == 0xE2 || code == 0xE3) return digit_before;
     return code == 0xD9 || code == 0xDB || code == 0xEF || (code == 0xE0 && digit_before);
   }
-  if (code == 0xA0 || (code >= 0x2000 && code <= 0x202F)) return digit_before;
+  if (code == 0xA0 || (code >= 0x2000 && code <= 0x2060)) return digit_before;
   return code >= 0xFF10 && code <= 0xFF19;
 }
 

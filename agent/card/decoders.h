@@ -10,7 +10,21 @@
 namespace skimwatch::card {
 
 // A form of text that is undone before its digits can be read.
-enum class Form : uint8_t { kBase64, kHex, kPercent, kBackslash, kEntity, kUtf16Le, kUtf16Be };
+enum class Form : uint8_t {
+  kBase64,
+  kHex,
+  kPercent,
+  kBackslash,
+  kEntity,
+  kUtf16Le,
+  kUtf16Be,
+  // code_list.h
+  kHexPairs,
+  kQuotedPairs,
+  kDecimalCodes,
+};
+
+constexpr bool IsCodeList(Form form) { return form >= Form::kHexPairs; }
 
 // Whether the form leaves text that needs no escape as it is.
 constexpr bool IsEscape(Form form) {
@@ -32,6 +46,10 @@ struct EscapeSymbol {
 // The escape of `form` at `at`: `%41`; `\x41`, `\u0041`, `\u{41}`, `\101`, `\n` and its like;
 // `&#65;`, `&#x41;`.
 EscapeSymbol EscapeAt(Form form, std::string_view text, size_t at);
+
+// Whether UTF-16, little endian, has no sign of ASCII, and not just full-width digits and hyphens
+// of which three digits differ: rows of pixels look like that.
+bool IsPatternOfWideDigits(std::string_view units);
 
 // Whether the escape at `at` could be part of an encoded number, or of something encoded that holds
 // one: it stands for a digit, a letter or another escape's beginning, for a separator between

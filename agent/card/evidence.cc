@@ -27,7 +27,7 @@ constexpr int kBaseTrack = 90;
 constexpr int kBrandGroups = 30;
 constexpr int kFours = 22;
 // Versions and addresses are in groups with dots too.
-constexpr int kDottedGroups = 10;
+constexpr int kWeakGroups = 10;
 constexpr int kNamedCardNumber = 40;
 constexpr int kNamedCard = 25;
 constexpr int kCardWordAfter = 15;
@@ -89,6 +89,12 @@ int BaseScore(const Candidate& candidate) {
 bool IsDotted(std::string_view text, const Candidate& candidate) {
   return text.substr(candidate.begin, candidate.end - candidate.begin).find('.') !=
          std::string_view::npos;
+}
+
+bool IsQuoted(std::string_view text, const Candidate& candidate) {
+  if (candidate.begin == 0 || candidate.end >= text.size()) return false;
+  const char quote = text[candidate.begin - 1];
+  return (quote == '"' || quote == '\'') && text[candidate.end] == quote;
 }
 
 // Adds up evidence and keeps its names.
@@ -219,11 +225,12 @@ bool Weigh(std::string_view text, const Candidate& candidate, const StreamFacts&
   Tally tally(track == Track::kNone ? BaseScore(candidate) : kBaseTrack, match);
   tally.Add(track == Track::kOne, 0, "track1");
   tally.Add(track == Track::kTwo, 0, "track2");
-  const bool dotted = candidate.shape != Shape::kUngrouped && IsDotted(text, candidate);
-  tally.Add(candidate.shape == Shape::kBrandGroups, dotted ? kDottedGroups : kBrandGroups,
-            dotted ? "dotted_groups" : "brand_grouping");
-  tally.Add(candidate.shape == Shape::kFours, dotted ? kDottedGroups : kFours,
-            dotted ? "dotted_groups" : "grouping");
+  const bool loose = candidate.has_loose_groups;
+  const bool dotted = !loose && candidate.shape != Shape::kUngrouped && IsDotted(text, candidate);
+  tally.Add(loose || dotted, kWeakGroups, loose ? "loose_groups" : "dotted_groups");
+  tally.Add(!loose && !dotted && candidate.shape == Shape::kBrandGroups, kBrandGroups,
+            "brand_grouping");
+  tally.Add(!loose && !dotted && candidate.shape == Shape::kFours, kFours, "grouping");
   if (is_emv) {
     const bool in_hex = candidate.end - candidate.begin == candidate.size;
     tally.Add(true, in_hex ? kEmvTagInHex : kEmvTag, "emv_tag");
@@ -269,6 +276,9 @@ bool Weigh(std::string_view text, const Candidate& candidate, const StreamFacts&
   if (candidate.split != SplitKind::kNone && !names_card && !vouched_series) {
     match.score = std::min(match.score, kScoreSplitMax);
   }
+  // Columns of a table look like such groups, but not where they are all of a value.
+  if (loose && !names_card && !IsQuoted(text, candidate))
+    match.score = std::min(match.score, kScoreUnverifiedMax);
   match.confidence = LevelOf(match.score);
   if (around.security_code && match.kind == MatchKind::kPan && vouched &&
       around.name != NameVerdict::kOther) {

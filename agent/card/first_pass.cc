@@ -329,9 +329,10 @@ constexpr HalfTables kWideSets = [] {
   for (const uint8_t half : {0x9, 0xB, 0xF}) tables.Add(4, {0xD}, half, half);
   for (const uint8_t half : {0x0, 0x1, 0xA, 0xF}) tables.Add(8, {0xE}, half, half);
   tables.Add(16, {0xF}, 0, 0);
+  tables.Add(32, {0xA}, 0, 0);
   return tables;
 }();
-constexpr uint8_t kWideSeparator = 1 | 2;
+constexpr uint8_t kWideSeparator = 1 | 2 | 32;
 constexpr uint8_t kWideDigit = 4 | 8 | 16;
 
 HWY_INLINE void StoreIn(ByteVector sets, uint8_t of, size_t at, uint64_t& bits) {
@@ -604,15 +605,21 @@ HWY_INLINE void FindDigits(const Batch& batch, DigitMasks& found, Places& places
     const MaskVector values =
         AndNotOf(AndNotOf(Before<1>(runs4).high, OrOf(base64.high, separator.high)),
                  Before<1>(Longer<1>(runs12)).high);
+    const MaskVector control = LoadMasks(&batch.now.control[i]);
     const MaskPair letter = AndNotPair(base64, digit);
     const MaskVector tag_text = OrOf(AndOf(runs14.high, Before<13>(digit & Before<1>(letter)).high),
                                      AndOf(letter.high, Before<1>(runs14).high));
-    const MaskVector tags =
-        AndOf(Before<1>(PairOf(batch, &ClassMasks::tag, i)).high, LoadMasks(&batch.now.control[i]));
+    const MaskVector tags = AndOf(Before<1>(PairOf(batch, &ClassMasks::tag, i)).high, control);
+    // The first blank after four digits alone where it is no space, or the second.
+    const MaskPair four = AndNotPair(runs4, Before<4>(digit));
+    const MaskVector gaps =
+        OrOf(AndOf(Before<1>(four).high, control),
+             AndOf((Before<2>(four) & Before<1>(separator)).high, OrOf(separator.high, control)));
+    StoreMasks(gaps, &places.gaps[i]);
     StoreMasks(values, &places.values[i]);
     StoreMasks(tag_text, &places.tag_text[i]);
     StoreMasks(tags, &places.tags[i]);
-    places.blocks |= NonZero(OrOf(OrOf(values, tag_text), tags)) << i;
+    places.blocks |= NonZero(OrOf(OrOf(values, tag_text), OrOf(tags, gaps))) << i;
   }
 }
 
@@ -715,6 +722,20 @@ HWY_INLINE MaskVector FindEscapes(const Batch& batch, size_t i) {
       .high;
 }
 
+// Eight pairs of hexadecimal digits with one other sign before each, or with two.
+HWY_INLINE MaskVector FindPairs(const Batch& batch, size_t i) {
+  const MaskPair hex = PairOf(batch, &ClassMasks::hex, i);
+  const MaskPair percent = PairOf(batch, &ClassMasks::percent, i);
+  const MaskPair mark = PairOf(batch, &ClassMasks::mark, i);
+  const MaskPair pair = AndNotPair(hex & Before<1>(hex), Before<2>(hex));
+  // Those of escapes are told by these.
+  const MaskPair third = AndNotPair(pair, Before<2>(percent | mark));
+  const MaskPair fourth = AndNotPair(pair, Before<3>(hex | mark));
+  const MaskPair third2 = Longer<3>(third);
+  const MaskPair fourth2 = Longer<4>(fourth);
+  return OrOf(Longer<12>(Longer<6>(third2)).high, Longer<16>(Longer<8>(fourth2)).high);
+}
+
 HWY_INLINE MaskVector FindSeparatingEscapes(const Batch& batch, size_t i) {
   const MaskPair digit = PairOf(batch, &ClassMasks::digit, i);
   const MaskPair percent2 = Before<2>(PairOf(batch, &ClassMasks::percent, i));
@@ -727,7 +748,7 @@ HWY_INLINE void FindUtf16(const char* bytes, const ClassMasks& masks, Places& pl
   for (size_t i = 0; i < Places::kBlocks; ++i) {
     const uint64_t base64 = masks.base64[i];
     const uint64_t nul = EqualTo(bytes + i * kBlockBytes, 0);
-    places.utf16[i] = base64 & nul >> 1 & base64 >> 2 & nul >> 3;
+    places.utf16[i] |= base64 & nul >> 1 & base64 >> 2 & nul >> 3;
     if (places.utf16[i] != 0) places.blocks |= uint64_t{1} << i;
   }
 }
@@ -745,7 +766,11 @@ HWY_INLINE void FindWide(const char* bytes, const ClassMasks& before, bool with_
     ClassifyWide(bytes, i, separators, digits);
     places.wide[i] = digits | (separators & (now.digit[i] << 1 | digit_before));
     digit_before = now.digit[i] >> 63;
-    if (places.wide[i] != 0) places.blocks |= uint64_t{1} << i;
+    // Full-width digits in UTF-16 are 0x10 to 0x19 and 0xFF: four of them.
+    const uint64_t full = now.control[i] & EqualTo(bytes + i * kBlockBytes, 0xFF) >> 1;
+    const uint64_t full2 = full & full >> 2;
+    places.utf16[i] = full2 & full2 >> 4;
+    if ((places.wide[i] | places.utf16[i]) != 0) places.blocks |= uint64_t{1} << i;
     if (!with_fields) continue;
     const char* block = bytes + i * kBlockBytes;
     // The next batch looks back at it.
@@ -868,9 +893,11 @@ HWY_INLINE bool FindEncoded(const Batch& batch, Places& places) {
     const MaskVector breaks =
         AndOf((mark9 & named8).high, OrOf(runs8.high, Before<10>(runs8).high));
     const MaskVector escapes = FindEscapes(batch, i);
+    const MaskVector pairs = FindPairs(batch, i);
     StoreMasks(breaks, &places.breaks[i]);
     StoreMasks(escapes, &places.escapes[i]);
-    places.blocks |= NonZero(OrOf(OrOf(OrOf(text, runs), breaks), escapes)) << i;
+    StoreMasks(pairs, &places.pairs[i]);
+    places.blocks |= NonZero(OrOf(OrOf(OrOf(text, runs), OrOf(breaks, pairs)), escapes)) << i;
   }
   return long_runs != 0;
 }
@@ -934,16 +961,13 @@ HWY_INLINE void FindInBatch(FirstPass::State& state, const char* bytes, bool has
   }
   places.digits.fill(0);
   if (digits.blocks != 0) FilterDigits(state, digits, places);
+  places.utf16.fill(0);
   if (rare.wide) {
     FindWide(bytes, batch.before, state.wanted.fields, now, places);
   } else {
     places.wide.fill(0);
   }
-  if (rare.nul) {
-    FindUtf16(bytes, now, places);
-  } else {
-    places.utf16.fill(0);
-  }
+  if (rare.nul) FindUtf16(bytes, now, places);
 }
 
 // Goes on to the next batch with any place.
@@ -954,11 +978,13 @@ HWY_INLINE bool FindNextWith(FirstPass::State& state, Places& places) {
     places.values.fill(0);
     places.tags.fill(0);
     places.tag_text.fill(0);
+    places.gaps.fill(0);
   }
   if (!kWithEncodings) {
     places.base64.fill(0);
     places.base64_runs.fill(0);
     places.breaks.fill(0);
+    places.pairs.fill(0);
     places.hex.fill(0);
   }
   while (state.at < state.end) {

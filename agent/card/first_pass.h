@@ -40,7 +40,7 @@ struct Places {
   alignas(64) Masks escapes;
   // Nine bytes after a backslash of `\n`, `\r` or `\/` beside a run in the alphabet of base64.
   alignas(64) Masks breaks;
-  // Two signs with a NUL after each.
+  // Two signs with a NUL after each, or four that with 0xFF may be full-width digits.
   alignas(64) Masks utf16;
   // Groups of base64 end here that stand for ASCII: four, or three that each begin with a digit or
   // a separator.
@@ -53,6 +53,12 @@ struct Places {
   // The byte after a run of 4 to 12 digits that is neither a character of base64 nor a separator:
   // the end of a value, and perhaps of a part of a number (split_fields.h).
   alignas(64) Masks values;
+  // The first byte after a run of exactly four digits that is below 0x20, or the second after such
+  // a run and a separator that is below 0x20 or a separator: a gap between groups (loose_groups.h).
+  alignas(64) Masks gaps;
+  // Eight pairs of hexadecimal digits in a row end here, all with one other sign before them or all
+  // with two, that are no escapes (code_list.h).
+  alignas(64) Masks pairs;
   // The second byte of a tag and a length, or of an integer of 64 bits (emv_field.h): below 0x20 or
   // 0x81, after one of 0x57 0x5A 0xCF.
   alignas(64) Masks tags;

@@ -70,7 +70,8 @@ bool IsInIban(std::string_view text, size_t begin, size_t end) {
     --at;
     if (IsAsciiAlnum(text[at])) {
       ++signs;
-      if (OpensIban(text, at) && ChecksFrom(text, at, end)) return true;
+      // Most of it is digits.
+      if (IsUpper(text[at]) && OpensIban(text, at) && ChecksFrom(text, at, end)) return true;
     } else if (!IsGroupSeparator(text[at]) || (at > 0 && IsGroupSeparator(text[at - 1]))) {
       break;
     }

@@ -59,7 +59,8 @@ size_t ChainBegin(std::string_view text, size_t at) {
 
 bool IsBlank(uint16_t separator) {
   return separator != '-' && separator != '.' && separator != '_' && separator != '/' &&
-         (separator < 0x2010 || separator > 0x2013) && separator != 0x2212;
+         (separator < 0x2010 || separator > 0x2015) && separator != 0x2043 && separator != 0x2212 &&
+         separator != 0xFE58 && separator != 0xFE63 && separator != 0xFF0D;
 }
 
 // Whether the word that the number is part of is hexadecimal: a digest, an identifier, a colour.

@@ -58,6 +58,8 @@ struct Candidate {
   bool has_sign = false;
   EmvField emv = EmvField::kNone;
   SplitKind split = SplitKind::kNone;
+  // More than one sign stands between its groups (loose_groups.h).
+  bool has_loose_groups = false;
   // A number only where its field names a card.
   bool needs_name = false;
 };

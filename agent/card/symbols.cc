@@ -19,6 +19,8 @@ static_assert(std::is_sorted(std::begin(kZeros), std::end(kZeros)));
 
 constexpr SeparatorSymbol kEscaped = {3, kEscapedSpace};
 constexpr SeparatorSymbol kNamed = {6, kNamedSpace};
+constexpr char kLatinSpace = '\xA0';
+constexpr SeparatorSymbol kLatin = {1, kLatinNoBreakSpace};
 
 struct CodePoint {
   uint32_t code = 0;
@@ -60,9 +62,10 @@ size_t WideBegin(std::string_view text, size_t end) {
 }
 
 bool IsWideSeparator(uint32_t code) {
-  return code == 0xA0 || code == 0xAD || (code >= 0x2000 && code <= 0x200A) ||
-         (code >= 0x2010 && code <= 0x2013) || code == 0x202F || code == 0x205F || code == 0x2212 ||
-         code == 0x3000;
+  return code == 0xA0 || code == 0xAD || code == 0x1680 || (code >= 0x2000 && code <= 0x200B) ||
+         (code >= 0x2010 && code <= 0x2015) || code == 0x202F || code == 0x2043 || code == 0x205F ||
+         code == 0x2060 || code == 0x2212 || code == 0x3000 || code == 0xFE58 || code == 0xFE63 ||
+         code == 0xFEFF || code == 0xFF0D;
 }
 
 bool IsAsciiSeparator(char c) {
@@ -157,6 +160,7 @@ SeparatorSymbol SeparatorAt(std::string_view text, size_t at) {
     return text.substr(at).starts_with("&nbsp;") ? kNamed : SeparatorSymbol{};
   }
   if (static_cast<unsigned char>(c) < 0x80) return {};
+  if (c == kLatinSpace) return at > 0 && IsAsciiDigit(text[at - 1]) ? kLatin : SeparatorSymbol{};
   const CodePoint point = DecodeWide(text, at);
   if (point.bytes == 0 || !IsWideSeparator(point.code)) return {};
   return {point.bytes, static_cast<uint16_t>(point.code)};
@@ -169,6 +173,7 @@ SeparatorSymbol SeparatorBefore(std::string_view text, size_t end) {
   if (c == ';') return text.substr(0, end).ends_with("&nbsp;") ? kNamed : SeparatorSymbol{};
   if (c == '0') return text.substr(0, end).ends_with("%20") ? kEscaped : SeparatorSymbol{};
   if (static_cast<unsigned char>(c) < 0x80) return {};
+  if (c == kLatinSpace && end > 1 && IsAsciiDigit(text[end - 2])) return kLatin;
   const size_t begin = WideBegin(text, end);
   if (begin == end) return {};
   const SeparatorSymbol separator = SeparatorAt(text.substr(0, end), begin);

@@ -62,14 +62,16 @@ DigitSymbol DigitBefore(std::string_view text, size_t end);
 struct SeparatorSymbol {
   // Length of the sign; 0 when there is no separator.
   uint8_t bytes = 0;
-  // Tells separators apart: the code point, or kEscapedSpace, kNamedSpace.
+  // Tells separators apart: the code point, or kEscapedSpace and the like.
   uint16_t kind = 0;
 };
 inline constexpr uint16_t kEscapedSpace = 1;  // `%20`
 inline constexpr uint16_t kNamedSpace = 2;    // `&nbsp;`
+inline constexpr uint16_t kLatinNoBreakSpace = 3;
 
-// The separator at `at`: space, `-` `.` `_` `/` `+`, `%20`, `&nbsp;`, and in UTF-8 the no-break
-// space, the soft hyphen, U+2000 to U+200A, U+2010 to U+2013, U+202F, U+205F, U+2212 and U+3000.
+// The separator at `at`: space, `-` `.` `_` `/` `+`, `%20`, `&nbsp;`, the no-break space of Latin-1
+// after a digit, and in UTF-8 the no-break space, the soft hyphen and the spaces, hyphens and
+// dashes of Unicode.
 SeparatorSymbol SeparatorAt(std::string_view text, size_t at);
 // The separator that ends just before `end`.
 SeparatorSymbol SeparatorBefore(std::string_view text, size_t end);

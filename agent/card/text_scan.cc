@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "agent/card/base64_alphabet.h"
+#include "agent/card/code_list.h"
 #include "agent/card/symbols.h"
 
 namespace skimwatch::card {
@@ -226,6 +227,11 @@ std::optional<Encoding> EncodingOf(Form form) {
       return Encoding::kJsonEscape;
     case Form::kEntity:
       return Encoding::kHtmlEntity;
+    case Form::kQuotedPairs:
+      return Encoding::kQuotedPrintable;
+    case Form::kHexPairs:
+    case Form::kDecimalCodes:
+      return Encoding::kCharCodes;
     case Form::kUtf16Le:
     case Form::kUtf16Be:
       return std::nullopt;
@@ -240,6 +246,7 @@ TextScan::TextScan(int decode_depth, const BrandTable& brands)
       finder_(brands),
       emv_finder_(brands),
       split_fields_(brands),
+      loose_groups_(brands),
       filter_(brands) {
   // One level for each encoding, and one for UTF-16.
   for (int level = 0; level <= decode_depth_; ++level) {
@@ -288,13 +295,15 @@ void TextScan::ScanLevel(const Level& level) {
       }
       look(&TextScan::ScanBreaks, places.breaks);
       look(&TextScan::ScanUtf16, places.utf16);
+      look(&TextScan::ScanPairs, places.pairs);
       if ((places.base64[index] | places.base64_runs[index]) != 0) {
         ScanBase64(level, places, index, progress);
       }
       if (const uint64_t runs = places.hex[index]; runs != 0) {
         ScanHexRuns(level, runs, places.hex_bytes[index], block, progress);
       }
-      if ((places.values[index] | places.tags[index] | places.tag_text[index]) != 0) {
+      if ((places.values[index] | places.gaps[index] | places.tags[index] |
+           places.tag_text[index]) != 0) {
         ScanFields(level, places, index, progress);
       }
     }
@@ -309,6 +318,9 @@ void TextScan::ScanFields(const Level& level, const Places& places, size_t index
   constexpr size_t kNothingDone = 0;
   ForEachPlace(places.values[index], block, kNothingDone,
                [&](size_t at) { split_fields_.TakeValue(text, at, progress.value, report); });
+  ForEachPlace(places.gaps[index], block, kNothingDone, [&](size_t at) {
+    loose_groups_.FindFrom(text, IsAsciiDigit(text[at - 1]) ? at : at - 1, report);
+  });
   ForEachPlace(places.tags[index], block, kNothingDone,
                [&](size_t at) { emv_finder_.FindBinary(text, at, report); });
   ForEachPlace(places.tag_text[index], block, kNothingDone, [&](size_t at) {
@@ -389,14 +401,40 @@ void TextScan::ScanHexRuns(const Level& level, uint64_t places, uint64_t alphabe
   });
 }
 
+void TextScan::ScanPairs(const Level& level, uint64_t places, size_t block, Progress& progress) {
+  const std::string_view text = level.text;
+  const size_t ceiling = std::min(text.size(), level.end + kRunContextBytes);
+  // Of a number's twelve codes, eight in a row are seen when every fourth is looked at.
+  constexpr size_t kStep = 12;
+  ForEachPlace(places, block, progress.pairs, [&](size_t at) {
+    if (at < progress.pairs_seen) return;
+    progress.pairs_seen = at + kStep;
+    const size_t floor = std::max(
+        progress.pairs, level.begin > kRunContextBytes ? level.begin - kRunContextBytes : 0);
+    size_t done = progress.pairs;
+    for (const Form form : {Form::kHexPairs, Form::kQuotedPairs, Form::kDecimalCodes}) {
+      if (!MayBeCodesOfNumber(form, text, at)) continue;
+      const CodeList list = CodeListAround(form, text, at, floor, ceiling);
+      done = std::max(done, list.end);
+      if (list.digits < kNumberBytesMin) continue;
+      const bool is_first = (floor == 0 && level.is_first) || !BeginsAtCut(text, list.begin, floor);
+      const bool is_last = (ceiling == text.size() && level.is_last) ||
+                           !(list.end == ceiling || EndsAtCut(text, list.end));
+      ScanEncoded(level, form, {list.begin, list.end}, is_first, is_last);
+    }
+    progress.pairs = done;
+  });
+}
+
 void TextScan::ScanUtf16(const Level& level, uint64_t places, size_t block, Progress& progress) {
   if (level.within_utf16) return;
   const std::string_view text = level.text;
   const size_t floor = level.begin > kRunContextBytes ? level.begin - kRunContextBytes : 0;
   const size_t ceiling = std::min(text.size(), level.end + kRunContextBytes);
-  // The high byte of a sign of Latin text, or of a wide space or hyphen.
+  // The high byte of a sign of Latin text or of a full-width digit, or of a wide space or hyphen.
+  const auto is_high = [](char c) { return c == 0 || c == '\xFF'; };
   const auto is_pair = [&](size_t low) {
-    return text[low] != 0 && (text[low + 1] == 0 || text[low + 1] == 0x20);
+    return text[low] != 0 && (is_high(text[low + 1]) || text[low + 1] == 0x20);
   };
   ForEachPlace(places, block, progress.utf16, [&](size_t at) {
     size_t begin = at;
@@ -404,7 +442,8 @@ void TextScan::ScanUtf16(const Level& level, uint64_t places, size_t block, Prog
     size_t end = at;
     while (end + 2 <= ceiling && is_pair(end)) end += 2;
     progress.utf16 = std::max(end, at + 1);
-    const bool nul_before = begin > floor && text[begin - 1] == 0;
+    if (IsPatternOfWideDigits(text.substr(begin, end - begin))) return;
+    const bool high_before = begin > floor && is_high(text[begin - 1]);
     const bool sign_after = end < ceiling && text[end] != 0;
     // Where a text is torn, half a unit may be left over, which looks like one in the other order;
     // what touches that place is found where it is whole.
@@ -417,7 +456,7 @@ void TextScan::ScanUtf16(const Level& level, uint64_t places, size_t block, Prog
                            EndsAtCut(text, end + 1) || EndsAtCut(text, end + kUnitBytes));
     if ((!is_first && level.is_torn_before) || (!is_last && level.is_torn_behind)) return;
     // Between NULs both orders read the same.
-    if (nul_before && sign_after) {
+    if (high_before && sign_after) {
       ScanEncoded(level, Form::kUtf16Be, {begin - 1, end + 1}, is_first, is_last);
     } else {
       ScanEncoded(level, Form::kUtf16Le, {begin, end}, is_first, is_last);
@@ -645,6 +684,10 @@ void TextScan::Report(const Level& level, const Candidate& candidate) {
     if (begin < at->begin || begin >= at->end) return;
     const size_t source_begin = at->decoded->Source(begin);
     size_t source_end = at->decoded->SourceEnd(end - 1);
+    if (IsCodeList(at->form)) {
+      const std::string_view parent = at->parent->text;
+      while (source_end > source_begin && HexValue(parent[source_end - 1]) < 0) --source_end;
+    }
     if (at->form == Form::kBase64) {
       // The line break after a line is not part of its last group, but padding is.
       const std::string_view parent = at->parent->text;

@@ -15,6 +15,7 @@
 #include "agent/card/emv_field.h"
 #include "agent/card/evidence.h"
 #include "agent/card/first_pass.h"
+#include "agent/card/loose_groups.h"
 #include "agent/card/number_filter.h"
 #include "agent/card/number_finder.h"
 #include "agent/card/split_fields.h"
@@ -101,6 +102,8 @@ class TextScan {
     size_t hex = 0;
     size_t lines = 0;
     size_t utf16 = 0;
+    size_t pairs = 0;
+    size_t pairs_seen = 0;
     std::array<size_t, 3> escapes{};
     SplitFields::Previous value;
   };
@@ -114,6 +117,7 @@ class TextScan {
   // `alphabet` are all bytes of the block that are of hex.
   void ScanHexRuns(const Level& level, uint64_t places, uint64_t alphabet, size_t block,
                    Progress& progress);
+  void ScanPairs(const Level& level, uint64_t places, size_t block, Progress& progress);
   void ScanUtf16(const Level& level, uint64_t places, size_t block, Progress& progress);
 
   // The run in the alphabet of base64 around `at`.
@@ -148,6 +152,7 @@ class TextScan {
   const NumberFinder finder_;
   const EmvFieldFinder emv_finder_;
   const SplitFields split_fields_;
+  const LooseGroups loose_groups_;
   const NumberFilter filter_;
   // Of the levels below the window.
   std::array<std::unique_ptr<DecodedText>, kLevelsMax> decoded_;

@@ -63,6 +63,8 @@ struct AllPlaces {
   Offsets values;
   Offsets tags;
   Offsets tag_text;
+  Offsets gaps;
+  Offsets pairs;
 
   friend bool operator==(const AllPlaces&, const AllPlaces&) = default;
   friend std::ostream& operator<<(std::ostream& out, const AllPlaces& all) {
@@ -82,6 +84,8 @@ struct AllPlaces {
     print("values", all.values);
     print("tags", all.tags);
     print("tag_text", all.tag_text);
+    print("gaps", all.gaps);
+    print("pairs", all.pairs);
     return out;
   }
 };
@@ -116,6 +120,8 @@ AllPlaces ByVector(std::string_view text, size_t begin, bool with_encodings) {
     add(places.values, all.values);
     add(places.tags, all.tags);
     add(places.tag_text, all.tag_text);
+    add(places.gaps, all.gaps);
+    add(places.pairs, all.pairs);
     EXPECT_EQ(places.blocks, blocks) << "batch at " << places.at;
   }
   return all;
@@ -239,6 +245,28 @@ class Rules {
     return (Run(at, 14, digit) && letter(at - 14)) || (letter(at) && Run(at - 1, 14, digit));
   }
 
+  // Four digits alone end before `at`.
+  bool FourBefore(ptrdiff_t at) const {
+    return Run(at - 1, 4, [&](ptrdiff_t place) { return Digit(place); }) && !Digit(at - 5);
+  }
+  bool Gap(ptrdiff_t at) const {
+    const bool control = Is(at, text_class::kControl);
+    if (control && FourBefore(at)) return true;
+    return (control || Is(at, text_class::kSeparator)) && Is(at - 1, text_class::kSeparator) &&
+           FourBefore(at - 1);
+  }
+  // Eight pairs with `signs` signs before each.
+  bool Pairs(ptrdiff_t at, ptrdiff_t signs) const {
+    const auto hex = [&](ptrdiff_t place) { return Is(place, text_class::kHex); };
+    for (int i = 0; i < 8; ++i, at -= 2 + signs) {
+      if (!hex(at) || !hex(at - 1) || hex(at - 2) || (signs == 2 && hex(at - 3))) return false;
+      const ptrdiff_t sign = at - 1 - signs;
+      if (Is(sign, text_class::kMark)) return false;
+      if (signs == 1 && Is(sign, text_class::kPercent)) return false;
+    }
+    return true;
+  }
+
   bool Chained(ptrdiff_t at) const {
     const bool before = Digit(at - 1);
     const bool after = Digit(at + 1);
@@ -299,12 +327,14 @@ AllPlaces ByRules(std::string_view text, size_t begin, bool with_encodings, Offs
     add(rules.Value(place), all.values);
     add(rules.Tag(place), all.tags);
     add(rules.TagText(place), all.tag_text);
+    add(rules.Gap(place), all.gaps);
     if (!with_encodings) {
       add(rules.SeparatingEscape(place), all.escapes);
       continue;
     }
     add(rules.Escape(place), all.escapes);
     add(rules.Break(place), all.breaks);
+    add(rules.Pairs(place, 1) || rules.Pairs(place, 2), all.pairs);
     add(rules.Base64(place), all.base64);
     add(rules.Base64Runs(place), all.base64_runs);
     add(rules.HexRun(place, 24), all.hex);
@@ -320,7 +350,7 @@ bool Contains(const Offsets& all, const Offsets& some) {
 }
 
 // Compares what the vectors give with the rules; returns how many places there are of each kind.
-std::array<size_t, 10> CheckAgainstRules(std::string_view text, size_t begin, bool with_encodings) {
+std::array<size_t, 12> CheckAgainstRules(std::string_view text, size_t begin, bool with_encodings) {
   Offsets hex_least;
   AllPlaces expected = ByRules(text, begin, with_encodings, hex_least);
   AllPlaces found = ByVector(text, begin, with_encodings);
@@ -332,18 +362,23 @@ std::array<size_t, 10> CheckAgainstRules(std::string_view text, size_t begin, bo
   for (const size_t at : found.digits) {
     EXPECT_TRUE(expected.digits.contains(at) || rules.ChainSeen(static_cast<ptrdiff_t>(at))) << at;
   }
-  const std::array<size_t, 10> counts = {
+  const std::array<size_t, 12> counts = {
       found.digits.size(), found.wide.size(),        found.escapes.size(), found.breaks.size(),
       found.base64.size(), found.base64_runs.size(), found.hex.size(),     found.values.size(),
-      found.tags.size(),   found.tag_text.size()};
+      found.tags.size(),   found.tag_text.size(),    found.gaps.size(),    found.pairs.size()};
   expected.hex = found.hex;
   expected.digits = found.digits;
   // Where it is looked for is told below.
   expected.utf16 = found.utf16;
   EXPECT_EQ(found, expected);
   for (const size_t at : found.utf16) {
-    EXPECT_TRUE(at + 3 < text.size() && text[at] != 0 && text[at + 1] == 0 && text[at + 2] != 0 &&
-                text[at + 3] == 0);
+    const auto are_pairs = [&](size_t count, char high) {
+      for (size_t i = at; i < at + 2 * count; i += 2) {
+        if (i + 1 >= text.size() || text[i + 1] != high) return false;
+      }
+      return true;
+    };
+    EXPECT_TRUE(are_pairs(2, '\0') || are_pairs(4, '\xFF')) << at;
   }
   return counts;
 }
@@ -359,7 +394,7 @@ std::string RandomBytes(Random& random, std::string_view alphabet, size_t count)
 
 // Text rich in what the pass looks for, made of stretches of random length.
 std::string RandomText(Random& random, size_t count) {
-  static constexpr std::array<std::string_view, 15> kAlphabets = {
+  static constexpr std::array<std::string_view, 18> kAlphabets = {
       "",
       "0123456789",
       "0123456789 -",
@@ -375,10 +410,20 @@ std::string RandomText(Random& random, size_t count) {
       "\xCF\x81\x57\x5A\x13",
       "0123456789012345678901234567a",
       "01234567890123456789012345678\x10\xB0",
+      "1234\t\n  5",
+      "34 31,3 ",
+      "\x14\xFF",
   };
   std::string text;
   while (text.size() < count) {
     text += RandomBytes(random, kAlphabets[Below(random, kAlphabets.size())], Below(random, 60));
+    // Pairs with the same signs before each; a sign of an escape now and then.
+    const size_t signs = Below(random, 8);
+    if (signs > 5) text += "\\n";
+    for (size_t i = Below(random, 14); i > 0 && signs < 3; --i) {
+      text += RandomBytes(random, ",;: =", signs) + RandomBytes(random, "0123456789abcdefAF", 2);
+      if (Below(random, 60) == 0) text += RandomBytes(random, "%\\&", 1);
+    }
   }
   text.resize(count);
   return text;
@@ -427,7 +472,7 @@ int Rounds() {
 TEST(FirstPass, KeepsItsRulesForRandomText) {
   WithEveryTarget([](int64_t target) {
     Random random(static_cast<uint64_t>(target));
-    std::array<size_t, 10> seen{};
+    std::array<size_t, 12> seen{};
     for (int round = 0; round < Rounds(); ++round) {
       const std::string text = RandomText(random, 1 + Below(random, 3 * Places::kBytes));
       const size_t begin = Below(random, std::min<size_t>(text.size(), 100));

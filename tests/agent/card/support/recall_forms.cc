@@ -44,6 +44,30 @@ RecallForm Plain(std::string name, std::function<std::string(std::string_view nu
           }};
 }
 
+// `text` in UTF-16, the digits of `number` in it full-width.
+std::string Utf16Wide(std::string_view text, std::string_view number, bool big_endian) {
+  const size_t begin = text.find(number);
+  std::string units;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const bool wide = i >= begin && i < begin + number.size();
+    const char low = wide ? static_cast<char>(0x10 + (text[i] - '0')) : text[i];
+    const char high = wide ? '\xFF' : '\0';
+    units.append({big_endian ? high : low, big_endian ? low : high});
+  }
+  return units;
+}
+
+// The codes of all bytes, `signs` between.
+std::string Codes(std::string_view text, const std::string& signs, bool decimal) {
+  std::string codes;
+  for (const char c : text) {
+    const int code = static_cast<uint8_t>(c);
+    absl::StrAppend(&codes, codes.empty() ? "" : signs,
+                    decimal ? absl::StrCat(code) : absl::StrFormat("%02X", code));
+  }
+  return codes;
+}
+
 std::string NameOf(std::string_view name) {
   std::string words(name);
   std::replace(words.begin(), words.end(), '_', ' ');
@@ -105,7 +129,11 @@ std::vector<RecallForm> PlainForms() {
       {"`&nbsp;`", "&nbsp;"},
       {"no-break space", "\xC2\xA0"},
       {"thin space", "\xE2\x80\x89"},
-      {"narrow no-break space", "\xE2\x80\xAF"}};
+      {"narrow no-break space", "\xE2\x80\xAF"},
+      {"no-break space of Latin-1", "\xA0"},
+      {"zero-width space", "\xE2\x80\x8B"},
+      {"em dash", "\xE2\x80\x94"},
+      {"full-width hyphen", "\xEF\xBC\x8D"}};
   for (const auto& [name, separator] : separators) {
     const std::string between = separator;
     forms.push_back(
@@ -128,6 +156,18 @@ std::vector<RecallForm> PlainForms() {
                    .recall_min = 1,
                    .write = [](Random& random, std::string_view number, Body body) {
                      return Utf16Be(InText(random, InBody(number, body)));
+                   }});
+  forms.push_back({.name = "full-width digits in UTF-16, little endian",
+                   .chain = "plain",
+                   .recall_min = 1,
+                   .write = [](Random& random, std::string_view number, Body body) {
+                     return Utf16Wide(InText(random, InBody(number, body)), number, false);
+                   }});
+  forms.push_back({.name = "full-width digits in UTF-16, big endian",
+                   .chain = "plain",
+                   .recall_min = 1,
+                   .write = [](Random& random, std::string_view number, Body body) {
+                     return Utf16Wide(InText(random, InBody(number, body)), number, true);
                    }});
   return forms;
 }
@@ -189,6 +229,14 @@ std::vector<RecallForm> StructuredForms() {
                         body == Body::kBare ? "n" : "cardNumber", "\":[\"",
                         BrandGrouped(number, "\",\""), "\"]}");
   });
+  const std::pair<const char*, const char*> gaps[] = {{"groups, tabs between", "\t"},
+                                                      {"groups, two spaces between", "  "},
+                                                      {"groups, line breaks between", "\r\n"}};
+  for (const auto& [name, gap] : gaps) {
+    add(name, "loose_groups", [gap = gap](Random& random, std::string_view number, Body body) {
+      return InText(random, InBody(BrandGrouped(number, gap), body));
+    });
+  }
   add("EMV tag 5A in hexadecimal, alone or in a record", "emv_tag",
       [in_record](Random& random, std::string_view number, Body body) {
         return InText(random, in_record(number, body));
@@ -217,6 +265,16 @@ std::vector<RecallForm> EncodedForms() {
                      return InText(random, absl::StrCat(std::string(Below(random, 12), 'Q'),
                                                         Base64Unpadded(text)));
                    }});
+  forms.push_back(Encoded("quoted-printable, every byte", card::Encoding::kQuotedPrintable,
+                          [](std::string_view text) { return "=" + Codes(text, "=", false); }));
+  forms.push_back(Encoded("hex pairs, `:` between", card::Encoding::kCharCodes,
+                          [](std::string_view text) { return Codes(text, ":", false); }));
+  forms.push_back(Encoded("hex pairs, spaces between", card::Encoding::kCharCodes,
+                          [](std::string_view text) { return Codes(text, " ", false); }));
+  forms.push_back(Encoded("decimal codes, `,` between", card::Encoding::kCharCodes,
+                          [](std::string_view text) { return Codes(text, ",", true); }));
+  forms.push_back(Encoded("decimal codes, `, ` between", card::Encoding::kCharCodes,
+                          [](std::string_view text) { return Codes(text, ", ", true); }));
   return forms;
 }
 

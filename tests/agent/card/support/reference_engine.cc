@@ -11,6 +11,7 @@
 #include "agent/card/card_match.h"
 #include "agent/card/decoders.h"
 #include "agent/card/evidence.h"
+#include "agent/card/loose_groups.h"
 #include "agent/card/match_list.h"
 #include "agent/card/number_finder.h"
 #include "agent/card/symbols.h"
@@ -232,7 +233,10 @@ Text FromUtf16(const Text& parent, size_t begin, size_t end, bool little_endian)
 class Engine {
  public:
   explicit Engine(const ScanSetup& setup)
-      : finder_(card::BrandTable::Default()), facts_(card::FactsOf(setup.context)) {}
+      : finder_(card::BrandTable::Default()),
+        loose_groups_(card::BrandTable::Default()),
+        with_fields_(setup.options.decode_depth > 0),
+        facts_(card::FactsOf(setup.context)) {}
 
   void Search(const Text& text, int depth, bool within_utf16) {
     FindNumbers(text);
@@ -260,6 +264,15 @@ class Engine {
       }
       at = finder_.FindInChain(text.bytes, at,
                                [&](const card::Candidate& candidate) { Report(text, candidate); });
+    }
+    if (!with_fields_) return;
+    // Numbers with more than one sign between their groups.
+    for (size_t at = 4; at < text.bytes.size(); ++at) {
+      const bool four_before = std::all_of(&text.bytes[at - 4], &text.bytes[at], IsDigit) &&
+                               (at == 4 || !IsDigit(text.bytes[at - 5]));
+      if (!four_before || IsDigit(text.bytes[at])) continue;
+      loose_groups_.FindFrom(text.bytes, at,
+                             [&](const card::Candidate& candidate) { Report(text, candidate); });
     }
   }
 
@@ -376,19 +389,29 @@ class Engine {
 
   void SearchUtf16(const Text& text, int depth) {
     const std::string_view bytes = text.bytes;
+    const auto is_high = [](char c) { return c == 0 || c == '\xFF'; };
     const auto is_pair = [&](size_t at) {
-      return bytes[at] != 0 && (bytes[at + 1] == 0 || bytes[at + 1] == 0x20);
+      return bytes[at] != 0 && (is_high(bytes[at + 1]) || bytes[at + 1] == 0x20);
+    };
+    // Four digits that are full-width.
+    const auto is_wide = [&](size_t at) {
+      for (size_t i = at; i < at + 8; i += 2) {
+        if (i + 1 >= bytes.size() || bytes[i + 1] != '\xFF') return false;
+        if (static_cast<uint8_t>(bytes[i]) >= 0x20) return false;
+      }
+      return true;
     };
     size_t done = 0;
     for (size_t at = 0; at + 4 <= bytes.size(); ++at) {
       const bool sign_nul_twice = IsBase64(bytes[at]) && bytes[at + 1] == 0 &&
                                   IsBase64(bytes[at + 2]) && bytes[at + 3] == 0;
-      if (!sign_nul_twice || at < done) continue;
+      if ((!sign_nul_twice && !is_wide(at)) || at < done) continue;
       size_t begin = at;
       while (begin >= 2 && is_pair(begin - 2)) begin -= 2;
       size_t end = at;
       while (end + 2 <= bytes.size() && is_pair(end)) end += 2;
       done = end;
+      if (card::IsPatternOfWideDigits(bytes.substr(begin, end - begin))) continue;
       // Where a text is cut, half a code unit may be left of the one that is next, and the order
       // can't be told.
       const bool begin_is_cut =
@@ -396,10 +419,10 @@ class Engine {
       const bool end_is_cut = EndsAtCut(text, end) || EndsAtCut(text, end + 1) ||
                               EndsAtCut(text, std::min(end + 2, bytes.size()));
       if (begin_is_cut || end_is_cut) continue;
-      const bool nul_before = begin > 0 && bytes[begin - 1] == 0;
+      const bool high_before = begin > 0 && is_high(bytes[begin - 1]);
       const bool sign_after = end < bytes.size() && bytes[end] != 0;
       // With NULs on both sides either order fits.
-      const bool big_endian = nul_before && sign_after;
+      const bool big_endian = high_before && sign_after;
       if (big_endian) {
         --begin;
         ++end;
@@ -410,6 +433,8 @@ class Engine {
   }
 
   const card::NumberFinder finder_;
+  const card::LooseGroups loose_groups_;
+  const bool with_fields_;
   const card::StreamFacts facts_;
 };
 
