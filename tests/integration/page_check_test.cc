@@ -111,6 +111,7 @@ class PageLook : public ::testing::Test {
   void SetUp() override {
     if (!BrowserSite::HasChromium()) GTEST_SKIP() << "needs chromium";
     signal(SIGPIPE, SIG_IGN);
+    before_ = LeftBehind();
     ASSERT_NO_FATAL_FAILURE(site_.Start("/nowhere", "add_header X-Frame-Options SAMEORIGIN;\n"));
     look_.check.set_name("checkout");
     look_.check.set_url(site_.Origin("shop.example") + "/checkout.html");
@@ -164,6 +165,8 @@ class PageLook : public ::testing::Test {
   BrowserSite site_{folder_.path()};
   script::PageLookOptions look_;
   std::string number_;
+  // What a test that was killed left.
+  std::vector<std::string> before_;
 };
 
 TEST_F(PageLook, RecordsEveryScriptThatRuns) {
@@ -236,7 +239,7 @@ TEST_F(PageLook, RecordsEveryScriptThatRuns) {
   EXPECT_THAT(run.pages[0].meta_policies, Contains(std::pair<std::string, std::string>(
                                               "content-security-policy", "object-src 'none'")));
   EXPECT_THAT(run.user_agent, Not(HasSubstr("Headless")));
-  EXPECT_THAT(LeftBehind(), IsEmpty());
+  EXPECT_EQ(LeftBehind(), before_);
 }
 
 TEST_F(PageLook, FindsTheCanaryOnEveryWayOutAndKeepsItIn) {
@@ -316,7 +319,7 @@ TEST_F(PageLook, EndsAPageThatHangs) {
   EXPECT_EQ(run.outcome, PageOutcome::kTimeout);
   EXPECT_THAT(run.reason, Not(IsEmpty()));
   EXPECT_LT(run.duration, absl::Seconds(20));
-  EXPECT_THAT(LeftBehind(), IsEmpty());
+  EXPECT_EQ(LeftBehind(), before_);
 }
 
 TEST_F(PageLook, EndsAPageThatFillsMemory) {
@@ -327,7 +330,7 @@ TEST_F(PageLook, EndsAPageThatFillsMemory) {
   const PageRun run = script::LookAtPage(look_);
   EXPECT_EQ(run.outcome, PageOutcome::kMemory) << run.reason;
   EXPECT_GT(run.memory_bytes_max, uint64_t{600} << 20);
-  EXPECT_THAT(LeftBehind(), IsEmpty());
+  EXPECT_EQ(LeftBehind(), before_);
 }
 
 TEST_F(PageLook, SaysThatTheBrowserCrashed) {
@@ -351,7 +354,7 @@ TEST_F(PageLook, SaysThatTheBrowserCrashed) {
   done = true;
   killer.join();
   EXPECT_EQ(run.outcome, PageOutcome::kCrashed) << run.reason;
-  EXPECT_THAT(LeftBehind(), IsEmpty());
+  EXPECT_EQ(LeftBehind(), before_);
 }
 
 TEST_F(PageLook, NamesTheStepThatFailed) {

@@ -178,6 +178,8 @@ std::map<PageInventory::Key, std::vector<PageInventory::Seen>> PageInventory::Ga
         std::move(seen));
   }
   for (const SeenPage& page : run.pages) {
+    // The browser did not tell of the answer: that is no answer without headers.
+    if (page.status == 0) continue;
     texts.push_back(SecurityHeaders(page));
     Seen seen{.version = VersionOf(texts.back()),
               .text_sha256 = Sha256(texts.back()),

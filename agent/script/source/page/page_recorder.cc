@@ -216,6 +216,13 @@ absl::Status PageRecorder::OpenPage(absl::Time deadline) {
       "Target.attachToTarget", {{"targetId", page_target_}, {"flatten", true}}, "", deadline);
   if (!attached.ok()) return attached.status();
   if (page_session_.empty()) return absl::UnavailableError("the browser opened no page");
+  // Once this is answered, so is all that the session was asked before: a page that is left for
+  // another process takes along only what its own has heard of.
+  if (absl::StatusOr<Json> ready =
+          devtools_.Call("Page.getFrameTree", Json::object(), page_session_, deadline);
+      !ready.ok()) {
+    return ready.status();
+  }
   // Workers that outlive a page, and windows that it opens.
   devtools_.Send("Target.setAutoAttach",
                  {{"autoAttach", true},
@@ -240,11 +247,12 @@ absl::Status PageRecorder::Load(absl::Time deadline) {
   if (absl::Status s = devtools_.Wait([&] { return loaded_; }, deadline); !s.ok()) return s;
   if (!loaded_) return absl::DeadlineExceededError("the page did not finish loading in time");
   run_.load_time = absl::Now() - std::min(first_request_, absl::Now());
+  if (absl::Status s = Settle(deadline); !s.ok()) return s;
   if (!run_.pages.empty() && run_.pages.front().status >= kHttpErrorMin) {
     return absl::FailedPreconditionError(
         absl::StrCat("the server answered ", run_.pages.front().status));
   }
-  return Settle(deadline);
+  return absl::OkStatus();
 }
 
 absl::Status PageRecorder::Settle(absl::Time deadline) {
@@ -543,6 +551,12 @@ void PageRecorder::OnEvent(const std::string& session, const std::string& method
         page.headers.emplace_back(absl::AsciiStrToLower(name), std::string(line));
       }
     }
+    // It may be told before or after the page is there.
+    for (SeenPage& shown : run_.pages) {
+      if (shown.address != WithoutFragment(page.address)) continue;
+      shown.status = page.status;
+      shown.headers = page.headers;
+    }
     return;
   }
   if (method == "Network.webSocketCreated") {
@@ -656,8 +670,7 @@ void PageRecorder::OnFrameNavigated(const std::string& session, const Json& fram
     if (!IsWeb(url)) return;
     SeenPage page;
     const auto document = documents_.find(TextOf(frame, "loaderId"));
-    if (document != documents_.end()) page = std::move(document->second);
-    documents_.erase(TextOf(frame, "loaderId"));
+    if (document != documents_.end()) page = document->second;
     page.address = WithoutFragment(url);
     // Once a look: a page that is loaded again counts as it came last.
     std::erase_if(run_.pages, [&](const SeenPage& one) { return one.address == page.address; });
