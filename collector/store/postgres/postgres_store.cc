@@ -5,6 +5,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -91,6 +92,19 @@ class PostgresStore : public sql::SqlStore {
     }
     CountUnlessRefused(status, errors().write);
     return status;
+  }
+
+  absl::StatusOr<uint64_t> CommittedSequence(std::string_view agent, uint64_t epoch) override {
+    // Not a read: that would see a commit whose wait for its standbys was cancelled. This commits
+    // the lock of the agent's row, which waits for all that was committed before.
+    uint64_t committed = 0;
+    absl::Status status = Write([&](Transaction& transaction) -> absl::Status {
+      absl::StatusOr<uint64_t> sequence = transaction.CommittedSequence(agent, epoch);
+      if (sequence.ok()) committed = *sequence;
+      return sequence.status();
+    });
+    if (!status.ok()) return status;
+    return committed;
   }
 
   absl::StatusOr<uint64_t> PolicyVersion() override {
