@@ -202,6 +202,12 @@ absl::Status ServerImpl::Listen() {
       std::vector<v1::ExpectedFlow>(config.expected_flows().begin(),
                                     config.expected_flows().end()));
   if (absl::Status s = policies_->Start(); !s.ok()) return s;
+  if (policies_->LacksLatestKey()) {
+    spdlog::error(
+        "fingerprint_keys.files: the store's latest fingerprints were made with a key that is not "
+        "among these; cards that were seen before count as new and can't be looked up. Give all "
+        "collectors of the store the same files, and keep an old key after the new one");
+  }
   housekeeper_ = std::make_unique<ingest::Housekeeper>(
       ingest::Housekeeper::Options{.store = store_.get(),
                                    .health = &health_,

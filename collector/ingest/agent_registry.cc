@@ -1,8 +1,12 @@
 #include "collector/ingest/agent_registry.h"
 
+#include <chrono>
 #include <utility>
 
+#include "absl/strings/escaping.h"
+#include "collector/ingest/store_health.h"
 #include "collector/store/timestamp.h"
+#include "spdlog/spdlog.h"
 
 namespace skimwatch::ingest {
 namespace {
@@ -10,6 +14,11 @@ namespace {
 // Identities that are turned away are bounded only by the certificates that were issued; what waits
 // to be written is bounded here.
 constexpr size_t kChangesMax = 100'000;
+
+// Time that no one can set back.
+absl::Time SteadyNow() {
+  return absl::UnixEpoch() + absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
+}
 
 uint64_t More(uint64_t now, uint64_t before) { return now > before ? now - before : 0; }
 
@@ -46,13 +55,19 @@ v1::Coverage Since(const v1::Coverage& before, const v1::Coverage& now) {
 
 }  // namespace
 
+AgentRegistry::Change& AgentRegistry::ChangeOf(std::string_view identity, absl::Time now) {
+  Change& change =
+      changes_.try_emplace(std::string(identity), Change{.begun = SteadyNow()}).first->second;
+  change.seen = now;
+  return change;
+}
+
 void AgentRegistry::Connected(std::string_view identity, const v1::Hello& hello,
                               std::optional<absl::Time> certificate_expiry, absl::Time now) {
   absl::MutexLock lock(&mutex_);
-  Change& change = changes_[std::string(identity)];
+  Change& change = ChangeOf(identity, now);
   change.state = v1::Agent::STATE_CONNECTED;
   change.rejection_reason.clear();
-  change.seen = now;
   change.hello = hello;
   change.certificate_expiry = certificate_expiry;
 }
@@ -60,28 +75,26 @@ void AgentRegistry::Connected(std::string_view identity, const v1::Hello& hello,
 void AgentRegistry::Heartbeat(std::string_view identity, const v1::Heartbeat& heartbeat,
                               absl::Time now) {
   absl::MutexLock lock(&mutex_);
-  Change& change = changes_[std::string(identity)];
+  Change& change = ChangeOf(identity, now);
   // Again, because a collector that the agent left may have written the contrary since.
   change.state = v1::Agent::STATE_CONNECTED;
   change.rejection_reason.clear();
-  change.seen = now;
   change.heartbeat = heartbeat;
+  change.heard = now;
 }
 
 void AgentRegistry::Disconnected(std::string_view identity, absl::Time now) {
   absl::MutexLock lock(&mutex_);
-  Change& change = changes_[std::string(identity)];
+  Change& change = ChangeOf(identity, now);
   change.state = v1::Agent::STATE_SILENT;
-  change.seen = now;
 }
 
 void AgentRegistry::Rejected(std::string_view identity, std::string_view reason, absl::Time now) {
   absl::MutexLock lock(&mutex_);
   if (changes_.size() >= kChangesMax) return;
-  Change& change = changes_[std::string(identity)];
+  Change& change = ChangeOf(identity, now);
   change.state = v1::Agent::STATE_REJECTED;
   change.rejection_reason = std::string(reason);
-  change.seen = now;
 }
 
 bool AgentRegistry::HasChanges() const {
@@ -130,15 +143,26 @@ absl::Status AgentRegistry::AddCoverage(const Change& change, const v1::Agent& a
   return transaction.AddCoverage(more, change.seen);
 }
 
-absl::Status AgentRegistry::Flush(store::Store& store) {
-  std::map<std::string, Change, std::less<>> changes;
-  {
-    absl::MutexLock lock(&mutex_);
-    changes.swap(changes_);
-  }
-  if (changes.empty()) return absl::OkStatus();
-  absl::Status status = store.Write([&](store::Transaction& transaction) {
-    for (const auto& [identity, change] : changes) {
+AgentRegistry::Change AgentRegistry::WithoutWhatIsOld(const Change& change,
+                                                      const v1::Agent& agent) const {
+  Change current = change;
+  if (!agent.has_last_seen()) return current;
+  const absl::Time last_seen = store::FromTimestamp(agent.last_seen());
+  // Another collector can have written the agent only while the change was kept here; what is
+  // further behind comes of a clock that was set back. Two collectors' clocks may differ by as much
+  // as tells a silent agent.
+  const absl::Duration behind_max = SteadyNow() - change.begun + silent_after_;
+  const auto is_old = [&](absl::Time time) {
+    return time < last_seen && last_seen - time <= behind_max;
+  };
+  if (change.heartbeat.has_value() && is_old(change.heard)) current.heartbeat.reset();
+  if (is_old(change.seen)) current.seen = last_seen;
+  return current;
+}
+
+absl::Status AgentRegistry::Write(const Changes& changes, store::Store& store) const {
+  return store.Write([&](store::Transaction& transaction) {
+    for (const auto& [identity, kept] : changes) {
       absl::StatusOr<std::optional<v1::Agent>> found = transaction.FindAgent(identity);
       if (!found.ok()) return found.status();
       const bool is_new = !found->has_value();
@@ -147,12 +171,41 @@ absl::Status AgentRegistry::Flush(store::Store& store) {
       if (is_new) {
         if (absl::Status s = transaction.PutAgent(agent); !s.ok()) return s;
       }
+      const Change change = WithoutWhatIsOld(kept, agent);
       if (absl::Status s = AddCoverage(change, agent, transaction); !s.ok()) return s;
       Apply(change, agent);
       if (absl::Status s = transaction.PutAgent(agent); !s.ok()) return s;
     }
     return absl::OkStatus();
   });
+}
+
+absl::Status AgentRegistry::WriteEach(Changes& changes, store::Store& store) const {
+  while (!changes.empty()) {
+    Changes one;
+    one.insert(changes.extract(changes.begin()));
+    absl::Status status = Write(one, store);
+    if (status.ok()) continue;
+    if (StoreHealth::IsStoreFailure(status)) {
+      changes.merge(one);
+      return status;
+    }
+    spdlog::error("what changed about agent '{}' can't be stored, and is dropped: {}",
+                  absl::CHexEscape(one.begin()->first), status.ToString());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status AgentRegistry::Flush(store::Store& store) {
+  Changes changes;
+  {
+    absl::MutexLock lock(&mutex_);
+    changes.swap(changes_);
+  }
+  if (changes.empty()) return absl::OkStatus();
+  absl::Status status = Write(changes, store);
+  // One of them is at fault: it must not keep the others from being written.
+  if (!status.ok() && !StoreHealth::IsStoreFailure(status)) status = WriteEach(changes, store);
   if (status.ok()) return status;
   absl::MutexLock lock(&mutex_);
   for (auto& [identity, change] : changes) {
@@ -160,6 +213,7 @@ absl::Status AgentRegistry::Flush(store::Store& store) {
     const auto [it, inserted] = changes_.try_emplace(identity, change);
     if (inserted) continue;
     Change& newer = it->second;
+    newer.begun = change.begun;
     if (!newer.state.has_value()) {
       newer.state = change.state;
       newer.rejection_reason = change.rejection_reason;
@@ -168,7 +222,10 @@ absl::Status AgentRegistry::Flush(store::Store& store) {
       newer.hello = change.hello;
       newer.certificate_expiry = change.certificate_expiry;
     }
-    if (!newer.heartbeat.has_value()) newer.heartbeat = change.heartbeat;
+    if (!newer.heartbeat.has_value()) {
+      newer.heartbeat = change.heartbeat;
+      newer.heard = change.heard;
+    }
   }
   return status;
 }

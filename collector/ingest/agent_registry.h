@@ -31,7 +31,8 @@ class AgentRegistry {
   void Disconnected(std::string_view identity, absl::Time now);
   void Rejected(std::string_view identity, std::string_view reason, absl::Time now);
 
-  // Writes what changed in one transaction. On an error it is kept for the next time.
+  // Writes what changed in one transaction. On an error of the store it is kept for the next
+  // time.
   absl::Status Flush(store::Store& store);
   bool HasChanges() const;
 
@@ -39,11 +40,28 @@ class AgentRegistry {
   struct Change {
     std::optional<v1::Agent::State> state;
     std::string rejection_reason;
+    // Since when this is kept, by the steady clock.
+    absl::Time begun;
     absl::Time seen;
     std::optional<v1::Hello> hello;
     std::optional<absl::Time> certificate_expiry;
     std::optional<v1::Heartbeat> heartbeat;
+    // When the heartbeat came.
+    absl::Time heard;
   };
+
+  using Changes = std::map<std::string, Change, std::less<>>;
+
+  // In one transaction.
+  absl::Status Write(const Changes& changes, store::Store& store) const;
+  // In a transaction each. Takes out what was written and what the store refuses, which is logged.
+  absl::Status WriteEach(Changes& changes, store::Store& store) const;
+
+  // What is kept of an agent, seen `now`.
+  Change& ChangeOf(std::string_view identity, absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // An agent that moved may have been written by the other collector before this one came to it. A
+  // heartbeat from before that counts less than the store has, and would pass for a restart.
+  Change WithoutWhatIsOld(const Change& change, const v1::Agent& agent) const;
 
   static void Apply(const Change& change, v1::Agent& agent);
   // Adds to the hour what the agent looked at since it was last written as `agent`.
@@ -53,7 +71,7 @@ class AgentRegistry {
   const absl::Duration silent_after_;
 
   mutable absl::Mutex mutex_;
-  std::map<std::string, Change, std::less<>> changes_ ABSL_GUARDED_BY(mutex_);
+  Changes changes_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace skimwatch::ingest

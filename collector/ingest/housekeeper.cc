@@ -44,7 +44,7 @@ void Housekeeper::Run() {
     const bool stop = Pause(options_.interval);
     TryStore();
     if (absl::Status s = options_.agents->Flush(*options_.store); !s.ok()) {
-      options_.health->Set(s);
+      if (StoreHealth::IsStoreFailure(s)) options_.health->Set(s);
       spdlog::warn("agents can't be written: {}", s.ToString());
     }
     if (stop) return;

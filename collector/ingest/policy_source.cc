@@ -11,6 +11,8 @@ namespace {
 // Sets of sites that are kept; agents choose theirs.
 constexpr size_t kPoliciesMax = 1024;
 constexpr char kDigestSetting[] = "configured_policy_sha256";
+// Of the key that made the latest fingerprints.
+constexpr char kKeyDigestSetting[] = "fingerprint_key_sha256";
 
 absl::StatusOr<std::string> Sha256(const std::string& bytes) {
   std::string digest(EVP_MAX_MD_SIZE, '\0');
@@ -40,13 +42,32 @@ absl::Status PolicySource::Start() {
   // Keys are random, so their digest tells nothing about them.
   absl::StatusOr<std::string> digest = Sha256(configured_.SerializeAsString());
   if (!digest.ok()) return digest.status();
+  std::vector<std::string> key_digests;
+  for (const v1::FingerprintKey& key : configured_.fingerprint_keys()) {
+    absl::StatusOr<std::string> of_key = Sha256(key.SerializeAsString());
+    if (!of_key.ok()) return of_key.status();
+    key_digests.push_back(*std::move(of_key));
+  }
   return store_->Write([&](store::Transaction& transaction) {
+    if (absl::Status s = CompareKeys(key_digests, transaction); !s.ok()) return s;
     absl::StatusOr<std::string> last = transaction.GetSetting(kDigestSetting);
     if (!last.ok()) return last.status();
     if (*last == *digest) return absl::OkStatus();
     if (absl::Status s = transaction.PutSetting(kDigestSetting, *digest); !s.ok()) return s;
     return transaction.AdvancePolicyVersion().status();
   });
+}
+
+absl::Status PolicySource::CompareKeys(const std::vector<std::string>& digests,
+                                       store::Transaction& transaction) {
+  lacks_latest_key_ = false;
+  if (digests.empty()) return absl::OkStatus();
+  absl::StatusOr<std::string> latest = transaction.GetSetting(kKeyDigestSetting);
+  if (!latest.ok()) return latest.status();
+  if (*latest == digests.front()) return absl::OkStatus();
+  lacks_latest_key_ =
+      !latest->empty() && std::find(digests.begin(), digests.end(), *latest) == digests.end();
+  return transaction.PutSetting(kKeyDigestSetting, digests.front());
 }
 
 absl::StatusOr<std::shared_ptr<const v1::Policy>> PolicySource::Get(

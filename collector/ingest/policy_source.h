@@ -25,13 +25,20 @@ class PolicySource {
 
   // Raises the policy's version when keys or flows differ from those of the last start.
   absl::Status Start();
+  // Whether Start found that the store's latest fingerprints may be of a key that is not among
+  // those given: another collector of the store has other keys, or the key was lost.
+  bool LacksLatestKey() const { return lacks_latest_key_; }
 
   // The policy now in force for agents that report for `sites`.
   absl::StatusOr<std::shared_ptr<const v1::Policy>> Get(std::vector<std::string> sites);
 
  private:
+  absl::Status CompareKeys(const std::vector<std::string>& digests,
+                           store::Transaction& transaction);
+
   store::Store* const store_;
   v1::Policy configured_;
+  bool lacks_latest_key_ = false;
   absl::Mutex mutex_;
   std::map<std::vector<std::string>, std::shared_ptr<const v1::Policy>> policies_
       ABSL_GUARDED_BY(mutex_);

@@ -138,7 +138,8 @@ class Store {
   // Sightings of any of the fingerprints, newest first, at most 1000.
   virtual absl::StatusOr<v1::CheckCardResponse> CheckCard(const v1::CheckCardRequest& request) = 0;
 
-  // Highest committed sequence of an agent's epoch, 0 for none.
+  // Highest committed sequence of an agent's epoch, 0 for none. May be told to the agent: it is as
+  // durable as what Write returned OK for.
   virtual absl::StatusOr<uint64_t> CommittedSequence(std::string_view agent, uint64_t epoch) = 0;
   // Approved versions of the named sites' scripts; all sites when empty.
   virtual absl::StatusOr<std::vector<v1::ApprovedScript>> ApprovedScripts(

@@ -20,6 +20,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "proto/validation/text.h"
 
 namespace skimwatch::tls {
 namespace {
@@ -230,6 +231,10 @@ absl::StatusOr<std::string> IdentityOf(const X509& certificate) {
   if (name.empty() || name.size() > kIdentityBytesMax) {
     return absl::UnauthenticatedError(
         absl::StrCat("the certificate's name is empty or longer than ", kIdentityBytesMax));
+  }
+  // An IA5String is ASCII, but nothing enforces that; names are texts in messages and databases.
+  if (!validation::IsUtf8(name)) {
+    return absl::UnauthenticatedError("the certificate's name is not UTF-8");
   }
   for (const char c : name) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {

@@ -220,6 +220,9 @@ absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(const Conninfo& con
   if (PQstatus(raw) != CONNECTION_OK) {
     return connection->Lost("can't connect");
   }
+  // Where libpq ends a connection, its whole message is all that there is.
+  PQsetErrorVerbosity(raw, PQERRORS_TERSE);
+  PQsetErrorContextVisibility(raw, PQSHOW_CONTEXT_NEVER);
   if (PQsetnonblocking(raw, 1) != 0) return connection->Lost("can't be set up");
   PQsetNoticeReceiver(raw, &Connection::OnNotice, connection.get());
   return connection;

@@ -1,6 +1,10 @@
 #include "collector/store/postgres/conninfo.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
 #include <algorithm>
+#include <cstdlib>
 #include <memory>
 #include <vector>
 
@@ -15,8 +19,15 @@ namespace {
 // A socket's folder, or an address that only this machine has. An empty host is libpq's default
 // socket.
 bool IsLocalHost(const std::string& host) {
-  return host.empty() || host[0] == '/' || host[0] == '@' || host == "localhost" || host == "::1" ||
-         host.starts_with("127.");
+  if (host.empty() || host[0] == '/' || host[0] == '@') return true;
+  if (host == "localhost" || host == "::1") return true;
+  in_addr address = {};
+  return inet_pton(AF_INET, host.c_str(), &address) == 1 && ntohl(address.s_addr) >> 24 == 127;
+}
+
+bool IsSetInEnvironment(const char* name) {
+  const char* const value = std::getenv(name);
+  return value != nullptr && value[0] != '\0';
 }
 
 bool AreLocal(const std::string& hosts) {
@@ -68,12 +79,21 @@ absl::StatusOr<Conninfo> Conninfo::Parse(const std::string& text) {
   }
   const std::string& mode = parameters["sslmode"];
   const bool is_weak = mode == "disable" || mode == "allow" || mode == "prefer";
-  if (is_weak && !(AreLocal(conninfo.Get("host")) && AreLocal(conninfo.Get("hostaddr")))) {
+  if (is_weak && conninfo.MayBeRemote()) {
     return absl::InvalidArgumentError(absl::StrCat(
         "store.postgres.conninfo: sslmode=", mode,
-        " with a server that is not on this machine; use verify-full with sslrootcert"));
+        " with a server that is not on this machine, or is named by a service or the environment "
+        "(PGSERVICE, PGHOST, PGHOSTADDR); use verify-full with sslrootcert"));
   }
   return conninfo;
+}
+
+bool Conninfo::MayBeRemote() const {
+  if (!AreLocal(Get("host")) || !AreLocal(Get("hostaddr"))) return true;
+  // What is not said here, libpq takes from a service's file or from the environment.
+  return !Get("service").empty() || IsSetInEnvironment("PGSERVICE") ||
+         (Get("host").empty() && IsSetInEnvironment("PGHOST")) ||
+         (Get("hostaddr").empty() && IsSetInEnvironment("PGHOSTADDR"));
 }
 
 std::string Conninfo::Get(const std::string& keyword) const {

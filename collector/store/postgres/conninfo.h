@@ -21,8 +21,9 @@ class Conninfo {
   //   application_name=skimwatch-collector
   //
   // INVALID_ARGUMENT: libpq can't read it (its reason is given, never the string itself); it holds
-  // a password; `sslmode` is weaker than require and a host is not on this machine; or
-  // `target_session_attrs` lets a standby be taken.
+  // a password; `sslmode` is weaker than require and a host is not on this machine, or not known
+  // because a service or the environment names it; or `target_session_attrs` lets a standby be
+  // taken.
   static absl::StatusOr<Conninfo> Parse(const std::string& text);
 
   const std::map<std::string, std::string>& parameters() const { return parameters_; }
@@ -30,6 +31,7 @@ class Conninfo {
   std::string Describe() const;
 
  private:
+  bool MayBeRemote() const;
   std::string Get(const std::string& keyword) const;
 
   std::map<std::string, std::string> parameters_;

@@ -1,6 +1,7 @@
 #include "collector/store/postgres/partitions.h"
 
 #include <string>
+#include <string_view>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/civil_time.h"
@@ -9,6 +10,7 @@
 namespace skimwatch::store::postgres {
 namespace {
 
+constexpr std::string_view kLockNotAvailable = "55P03";
 constexpr int64_t kDayMicros = int64_t{24} * 3600 * 1'000'000;
 
 std::string PartitionName(int64_t day) {
@@ -40,6 +42,7 @@ absl::Status MakeTable(Connection& connection, int64_t day) {
 
 // Takes a partition out of the table. OK when it is out already.
 absl::Status Detach(Connection& connection, const std::string& name) {
+  connection.ClearError();
   const std::string detach = absl::StrCat("ALTER TABLE findings DETACH PARTITION ", name);
   // Waits for those who read it, without making anybody wait.
   absl::Status status = connection.Execute((detach + " CONCURRENTLY").c_str());
@@ -49,9 +52,9 @@ absl::Status Detach(Connection& connection, const std::string& name) {
   }
   // An engine without it (PostgreSQL before 14).
   if (!status.ok() && (connection.sqlstate() == "42601" || connection.sqlstate() == "0A000")) {
-    status = connection.Execute("SET lock_timeout = '1s'");
-    if (status.ok()) status = connection.Execute(detach.c_str());
-    connection.Execute("RESET lock_timeout").IgnoreError();
+    status = connection.Execute(
+        absl::StrCat("BEGIN; SET LOCAL lock_timeout = '1s'; ", detach, "; COMMIT").c_str());
+    if (!status.ok()) connection.Execute("ROLLBACK").IgnoreError();
   }
   // Not there, or no partition any more.
   if (!status.ok() && connection.sqlstate() == "42P01") return absl::OkStatus();
@@ -95,7 +98,11 @@ absl::StatusOr<bool> DropPartitionBefore(Connection& connection, absl::Time cuto
     day = select.GetInt(0);
   }
   const std::string name = PartitionName(day);
-  if (absl::Status s = Detach(connection, name); !s.ok()) return s;
+  if (absl::Status s = Detach(connection, name); !s.ok()) {
+    // Somebody reads it, and will have read it some time.
+    if (connection.sqlstate() == kLockNotAvailable) return false;
+    return s;
+  }
   // One transaction: a day is in the list, or the table is gone.
   absl::Status status =
       connection.Execute(absl::StrCat("BEGIN; DROP TABLE IF EXISTS ", name,
@@ -103,6 +110,7 @@ absl::StatusOr<bool> DropPartitionBefore(Connection& connection, absl::Time cuto
                              .c_str());
   if (!status.ok()) {
     connection.Execute("ROLLBACK").IgnoreError();
+    if (connection.sqlstate() == kLockNotAvailable) return false;
     return status;
   }
   return true;

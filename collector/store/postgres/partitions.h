@@ -21,7 +21,8 @@ int64_t DayOf(absl::Time time);
 absl::Status MakePartition(Connection& connection, int64_t day);
 
 // Detaches and drops the oldest partition that ends at or before `cutoff`. False when there is
-// none.
+// none, or when who reads it does so for longer than the connection's lock_timeout: ask again
+// later, which goes on where this one ended.
 absl::StatusOr<bool> DropPartitionBefore(Connection& connection, absl::Time cutoff);
 
 }  // namespace skimwatch::store::postgres

@@ -5,6 +5,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -28,8 +29,8 @@ constexpr uint32_t kReadersDefault = 4;
 // A command that takes longer costs its connection: the server is gone, or waits for standbys that
 // are.
 constexpr absl::Duration kCommandTimeout = absl::Seconds(30);
-// Detaching a partition waits for all who read it.
-constexpr absl::Duration kUpkeepTimeout = absl::Minutes(5);
+// Bringing the tables up to date may rewrite them.
+constexpr absl::Duration kMigrationTimeout = absl::Minutes(5);
 // After a server could not be reached, everybody is told so for this long without another attempt.
 constexpr absl::Duration kConnectPause = absl::Milliseconds(500);
 // A transaction is run again this often because of other collectors. Each time it locks more of
@@ -43,6 +44,9 @@ constexpr absl::Duration kSizeAge = absl::Minutes(1);
 constexpr char kSession[] =
     "SET client_min_messages = warning; SET lock_timeout = '20s';"
     "SET idle_in_transaction_session_timeout = '60s'";
+
+// Upkeep has time, but the thread that does it has other work.
+constexpr char kUpkeepSession[] = "SET lock_timeout = '2s'";
 
 absl::Time SteadyNow() {
   return absl::UnixEpoch() + absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
@@ -65,7 +69,7 @@ class PostgresStore : public sql::SqlStore {
 
   absl::Status Open() {
     absl::MutexLock lock(&writer_mutex_);
-    absl::StatusOr<std::unique_ptr<Connection>> first = Connect(kUpkeepTimeout);
+    absl::StatusOr<std::unique_ptr<Connection>> first = Connect(kMigrationTimeout);
     if (!first.ok()) return first.status();
     if (absl::Status s = PrepareSchema(**first); !s.ok()) {
       return absl::Status(
@@ -91,6 +95,19 @@ class PostgresStore : public sql::SqlStore {
     }
     CountUnlessRefused(status, errors().write);
     return status;
+  }
+
+  absl::StatusOr<uint64_t> CommittedSequence(std::string_view agent, uint64_t epoch) override {
+    // Not a read: that would see a commit whose wait for its standbys was cancelled. This commits
+    // the lock of the agent's row, which waits for all that was committed before.
+    uint64_t committed = 0;
+    absl::Status status = Write([&](Transaction& transaction) -> absl::Status {
+      absl::StatusOr<uint64_t> sequence = transaction.CommittedSequence(agent, epoch);
+      if (sequence.ok()) committed = *sequence;
+      return sequence.status();
+    });
+    if (!status.ok()) return status;
+    return committed;
   }
 
   absl::StatusOr<uint64_t> PolicyVersion() override {
@@ -229,8 +246,9 @@ class PostgresStore : public sql::SqlStore {
 
   absl::Status KeepUp(absl::Time cutoff) ABSL_EXCLUSIVE_LOCKS_REQUIRED(upkeep_mutex_) {
     if (upkeep_ == nullptr || !upkeep_->IsUsable()) {
-      absl::StatusOr<std::unique_ptr<Connection>> connection = Connect(kUpkeepTimeout);
+      absl::StatusOr<std::unique_ptr<Connection>> connection = Connect(kCommandTimeout);
       if (!connection.ok()) return connection.status();
+      if (absl::Status s = (*connection)->Execute(kUpkeepSession); !s.ok()) return s;
       upkeep_ = *std::move(connection);
     }
     // Before midnight, so that no commit has to.

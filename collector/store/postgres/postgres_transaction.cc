@@ -95,19 +95,30 @@ absl::StatusOr<bool> PostgresTransaction::TakeLock(const Lock& lock, bool wait) 
              : db().Prepare("SELECT id FROM locks WHERE id = ? FOR UPDATE SKIP LOCKED");
     return select.Unsigned(lock.row).Step();
   }
+  absl::StatusOr<bool> locked = LockAgent(lock.agent, wait);
+  if (!locked.ok() || *locked) return locked;
+  // What is not there can't be locked, so it is made. This waits for another transaction that makes
+  // it too, and locks nothing where that one commits: only the row's lock says who has the agent.
+  v1::Agent agent;
+  agent.set_identity(lock.agent);
   {
-    sql::Statement select =
-        wait ? db().Prepare("SELECT id FROM agents WHERE identity = ? FOR UPDATE")
-             : db().Prepare("SELECT id FROM agents WHERE identity = ? FOR UPDATE SKIP LOCKED");
-    absl::StatusOr<bool> row = select.Text(lock.agent).Step();
-    if (!row.ok()) return row.status();
-    // An agent that is not there can't be locked; who inserts it has it.
-    if (*row || wait) return true;
+    sql::Statement insert = db().Prepare(
+        "INSERT INTO agents (identity, body) VALUES (?, ?) ON CONFLICT (identity) DO NOTHING");
+    absl::Status s = insert.Text(lock.agent).Blob(agent.SerializeAsString()).Run();
+    if (!s.ok()) return s;
   }
-  sql::Statement select = db().Prepare("SELECT id FROM agents WHERE identity = ?");
-  absl::StatusOr<bool> row = select.Text(lock.agent).Step();
-  if (!row.ok()) return row.status();
-  return !*row;
+  locked = LockAgent(lock.agent, wait);
+  if (locked.ok() && !*locked && wait) {
+    return absl::UnavailableError("an agent's row comes and goes");
+  }
+  return locked;
+}
+
+absl::StatusOr<bool> PostgresTransaction::LockAgent(const std::string& identity, bool wait) {
+  sql::Statement select =
+      wait ? db().Prepare("SELECT id FROM agents WHERE identity = ? FOR UPDATE")
+           : db().Prepare("SELECT id FROM agents WHERE identity = ? FOR UPDATE SKIP LOCKED");
+  return select.Text(identity).Step();
 }
 
 absl::Status PostgresTransaction::Claim(const Claimed& claimed) {

@@ -20,12 +20,12 @@ namespace skimwatch::store::postgres {
 // One write transaction beside those of other collectors.
 //
 // It is READ COMMITTED, and has what it reads and writes to itself: before the first look at an
-// agent it locks the agent's row, and before the first look at anything else (a site's channel, its
-// destinations, the settings, the decisions) a row of the table `locks` that stands for it, chosen
-// by a hash of its name. Each statement then sees all that earlier holders committed. So the
-// committed sequence of a stream is always read under the lock that its advance is written under,
-// whichever collector the agent streams to; exposures fold, versions grow and seals chain as if one
-// collector did it all.
+// agent it locks the agent's row (an agent that is not there is inserted), and before the first
+// look at anything else (a site's channel, its destinations, the settings, the decisions) a row of
+// the table `locks` that stands for it, chosen by a hash of its name. Each statement then sees all
+// that earlier holders committed. So the committed sequence of a stream is always read under the
+// lock that its advance is written under, whichever collector the agent streams to; exposures fold,
+// versions grow and seals chain as if one collector did it all.
 //
 // Why not SERIALIZABLE with retries: two collectors that ingest for one site touch the same few
 // rows in every transaction, so that one of two large transactions would fail when its work is all
@@ -89,6 +89,8 @@ class PostgresTransaction : public sql::SqlTransaction {
  private:
   // False when another has it and `wait` is false.
   absl::StatusOr<bool> TakeLock(const Lock& lock, bool wait);
+  // False when there is no such agent as well.
+  absl::StatusOr<bool> LockAgent(const std::string& identity, bool wait);
   absl::Status CopyFindings();
 
   Connection& connection_;

@@ -270,7 +270,8 @@ absl::Status PrepareSchema(Connection& connection) {
   if (!version.ok()) return version.status();
   if (*version == kSchemaVersion) return absl::OkStatus();
   if (absl::Status s = CheckVersion(*version); !s.ok()) return s;
-  absl::Status status = connection.Execute("BEGIN");
+  // Another collector may take long over it.
+  absl::Status status = connection.Execute("BEGIN; SET LOCAL lock_timeout = '4min'");
   if (status.ok()) {
     status = connection.Execute(
         absl::StrCat("SELECT pg_advisory_xact_lock(", kMigrationLock, ")").c_str());

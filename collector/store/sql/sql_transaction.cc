@@ -121,10 +121,16 @@ absl::Status SqlTransaction::AdvanceCommittedSequence(std::string_view agent, ui
       sequence > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
     return absl::InternalError("a stream's committed sequence can only grow");
   }
-  Statement update = db_.Prepare("UPDATE streams SET committed_sequence = ? WHERE id = ?");
-  absl::Status s = update.Unsigned(sequence).Int((*stream)->id).Run();
-  if (s.ok()) (*stream)->committed_sequence = sequence;
-  return s;
+  // What was stored since the sequence was read would be stored twice.
+  Statement update = db_.Prepare(
+      "UPDATE streams SET committed_sequence = ? WHERE id = ? AND committed_sequence = ?");
+  update.Unsigned(sequence).Int((*stream)->id).Unsigned((*stream)->committed_sequence);
+  if (absl::Status s = update.Run(); !s.ok()) return s;
+  if (db_.Changes() != 1) {
+    return absl::UnavailableError("another collector advanced this stream");
+  }
+  (*stream)->committed_sequence = sequence;
+  return absl::OkStatus();
 }
 
 absl::Status SqlTransaction::RecordLost(std::string_view agent, uint64_t epoch,

@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "collector/store/timestamp.h"
 #include "gtest/gtest.h"
 #include "tests/collector/support/temp_store.h"
 
@@ -87,6 +88,33 @@ TEST_F(AgentCoverage, HearsNothingWhileTheAgentWasDown) {
   Heartbeat(100, kHour + absl::Seconds(47));
   EXPECT_DOUBLE_EQ(Row(kHour, kHour).heard_seconds(), 20);
   EXPECT_EQ(Row(kHour, kHour).coverage().scanned_bytes(), 1100u);
+}
+
+TEST_F(AgentCoverage, LeavesOutWhatAnotherCollectorHasWrittenANewerHeartbeatOf) {
+  Heartbeat(1000, kHour);
+  // The agent moves to a collector that is quicker to write.
+  v1::Heartbeat heartbeat;
+  heartbeat.mutable_coverage()->set_seen_bytes(1100);
+  heartbeat.mutable_coverage()->set_scanned_bytes(1100);
+  agents_.Heartbeat("web-1", heartbeat, kHour + absl::Seconds(10));
+  agents_.Disconnected("web-1", kHour + absl::Seconds(13));
+  AgentRegistry others{absl::Seconds(30)};
+  heartbeat.mutable_coverage()->set_seen_bytes(1200);
+  heartbeat.mutable_coverage()->set_scanned_bytes(1200);
+  others.Heartbeat("web-1", heartbeat, kHour + absl::Seconds(12));
+  ASSERT_TRUE(others.Flush(*store_).ok());
+  ASSERT_TRUE(agents_.Flush(*store_).ok());
+  EXPECT_EQ(Row(kHour, kHour).coverage().scanned_bytes(), 1200u);
+  EXPECT_EQ(store_->ListAgents({})->agents(0).coverage().scanned_bytes(), 1200u);
+  EXPECT_EQ(store::FromTimestamp(store_->ListAgents({})->agents(0).last_seen()),
+            kHour + absl::Seconds(13));
+}
+
+TEST_F(AgentCoverage, GoesOnAfterTheClockWasSetBack) {
+  Heartbeat(1000, kHour + absl::Hours(1));
+  Heartbeat(1100, kHour);
+  EXPECT_EQ(Row(kHour, kHour).coverage().scanned_bytes(), 100u);
+  EXPECT_EQ(store::FromTimestamp(store_->ListAgents({})->agents(0).last_seen()), kHour);
 }
 
 TEST_F(AgentCoverage, HearsAnAgentThatWentOnWithoutAConnection) {

@@ -1,11 +1,13 @@
 #include "collector/ingest/housekeeper.h"
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "collector/exposure/exposure_folder.h"
 #include "gtest/gtest.h"
 #include "tests/collector/support/findings.h"
+#include "tests/collector/support/postgres_server.h"
 #include "tests/collector/support/temp_store.h"
 
 namespace skimwatch::ingest {
@@ -96,6 +98,23 @@ TEST(Housekeeper, WritesAgentsAlsoWhenItStops) {
   EXPECT_EQ(store::FromTimestamp(agent.certificate_expiry()), kNow + absl::Hours(1));
   EXPECT_EQ(response->agents(1).state(), v1::Agent::STATE_REJECTED);
   EXPECT_EQ(response->agents(1).rejection_reason(), "claims to be 'web-1'");
+}
+
+TEST(Housekeeper, DoesNotBlameTheStoreForAnAgentThatItCanNotHold) {
+  testing::PostgresServer server;
+  store::Options options;
+  options.config.mutable_postgres()->set_conninfo(server.Conninfo("postgres"));
+  testing::TempStore store(options);
+  StoreHealth health;
+  AgentRegistry agents(absl::Seconds(30));
+  agents.Rejected("spiffe://example.org/\xff", "not known here", kNow);
+  agents.Connected("web-1", v1::Hello(), std::nullopt, kNow);
+  Housekeeper housekeeper({.store = store.get(),
+                           .health = &health,
+                           .agents = &agents,
+                           .interval = absl::Milliseconds(10)});
+  EXPECT_TRUE(Eventually([&] { return store->ListAgents({})->agents_size() == 1; }));
+  EXPECT_TRUE(health.Get().ok()) << health.Get();
 }
 
 TEST(Housekeeper, FindsOutThatTheStoreWorksAgain) {

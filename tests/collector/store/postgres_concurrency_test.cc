@@ -14,6 +14,7 @@
 #include "proto/audit/seal.h"
 #include "tests/collector/support/findings.h"
 #include "tests/collector/support/postgres_server.h"
+#include "tests/support/daemon.h"
 
 namespace skimwatch::store {
 namespace {
@@ -96,6 +97,71 @@ TEST_F(TwoStores, KeepAnAgentsFindingsOnceThoughBothGetThem) {
             "2000|2000");
   EXPECT_EQ(*stores_[0]->CommittedSequence("web-1", 1), kBatches * kBatch);
   EXPECT_EQ(stores_[1]->Summarize()->finding_totals[0].findings, kBatches * kBatch);
+}
+
+TEST_F(TwoStores, KeepANewAgentsFindingsOnceThoughItMovesDuringItsFirstCommit) {
+  const auto waiting = [&](const char* count) {
+    return testing::WaitUntil([&] {
+      return server_.Query("postgres",
+                           "SELECT count(*) FROM pg_stat_activity"
+                           " WHERE usename = 'skimwatch' AND wait_event_type = 'Lock'") == count;
+    });
+  };
+  std::atomic<bool> first_began = false;
+  std::atomic<bool> second_waits = false;
+  std::atomic<bool> second_read = false;
+  std::atomic<bool> third_tries = false;
+  std::thread first([&] {
+    const absl::Status status = stores_[0]->Write([&](Transaction& tx) -> absl::Status {
+      absl::Status s = tx.AdvanceCommittedSequence("web-1", 1, 100);
+      first_began = true;
+      EXPECT_TRUE(testing::WaitUntil([&] { return second_waits.load(); }));
+      return s;
+    });
+    EXPECT_TRUE(status.ok()) << status;
+  });
+  ASSERT_TRUE(testing::WaitUntil([&] { return first_began.load(); }));
+  std::thread second([&] {
+    const absl::Status status = stores_[1]->Write([&](Transaction& tx) -> absl::Status {
+      EXPECT_EQ(*tx.CommittedSequence("web-1", 1), 100u);
+      second_read = true;
+      EXPECT_TRUE(testing::WaitUntil([&] { return third_tries.load(); }));
+      EXPECT_TRUE(waiting("1"));
+      return tx.AdvanceCommittedSequence("web-1", 1, 300);
+    });
+    EXPECT_TRUE(status.ok()) << status;
+  });
+  EXPECT_TRUE(waiting("1"));
+  second_waits = true;
+  first.join();
+  EXPECT_TRUE(testing::WaitUntil([&] { return second_read.load(); }));
+  // What the first collector still had in its queue. It has something of a later order already, so
+  // that it can't just wait for the agent.
+  uint64_t committed = 0;
+  const absl::Status status = stores_[0]->Write([&](Transaction& tx) -> absl::Status {
+    if (absl::Status s = tx.GetSetting("probe").status(); !s.ok()) return s;
+    third_tries = true;
+    absl::StatusOr<uint64_t> read = tx.CommittedSequence("web-1", 1);
+    if (read.ok()) committed = *read;
+    return read.status();
+  });
+  second.join();
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_EQ(committed, 300u);
+}
+
+TEST_F(TwoStores, RefuseAnAdvanceFromWhereTheStreamIsNotAnyMore) {
+  ASSERT_TRUE(stores_[0]
+                  ->Write([](Transaction& tx) { return tx.AdvanceCommittedSequence("a", 1, 10); })
+                  .ok());
+  const absl::Status status = stores_[0]->Write([&](Transaction& tx) -> absl::Status {
+    EXPECT_EQ(*tx.CommittedSequence("a", 1), 10u);
+    // Against all rules, without the agent's lock.
+    server_.Query("postgres", "UPDATE streams SET committed_sequence = 30");
+    return tx.AdvanceCommittedSequence("a", 1, 20);
+  });
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
+  EXPECT_EQ(*stores_[1]->CommittedSequence("a", 1), 30u);
 }
 
 TEST_F(TwoStores, FoldTheSameExposuresInAnyOrderToOneEachThatCountsAll) {

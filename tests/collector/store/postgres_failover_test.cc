@@ -133,7 +133,8 @@ TEST(PostgresFailover, ACommitThatDidNotWaitForItsStandbyIsNotAcknowledged) {
   server.Query("postgres", "SELECT pg_reload_conf()");
   absl::Status status;
   std::thread writer([&] {
-    status = (*store)->Write([](Transaction& tx) { return tx.PutSetting("probe", "x"); });
+    status =
+        (*store)->Write([](Transaction& tx) { return tx.AdvanceCommittedSequence("a", 1, 10); });
   });
   const std::string waiting =
       "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
@@ -141,6 +142,20 @@ TEST(PostgresFailover, ACommitThatDidNotWaitForItsStandbyIsNotAcknowledged) {
   EXPECT_TRUE(testing::WaitUntil([&] { return server.Query("postgres", waiting) == "1"; }));
   writer.join();
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
+
+  // Nor by way of what an agent is told when it connects, though everybody sees the commit.
+  EXPECT_EQ(server.Query("postgres", "SELECT committed_sequence FROM streams"), "10");
+  absl::StatusOr<uint64_t> committed;
+  std::thread welcome([&] { committed = (*store)->CommittedSequence("a", 1); });
+  EXPECT_TRUE(testing::WaitUntil([&] { return server.Query("postgres", waiting) == "1"; }));
+  welcome.join();
+  EXPECT_EQ(committed.status().code(), absl::StatusCode::kUnavailable) << committed.status();
+
+  server.Query("postgres", "ALTER SYSTEM RESET synchronous_standby_names");
+  server.Query("postgres", "SELECT pg_reload_conf()");
+  committed = (*store)->CommittedSequence("a", 1);
+  ASSERT_TRUE(committed.ok()) << committed.status();
+  EXPECT_EQ(*committed, 10u);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <fstream>
 #include <string>
 #include <thread>
@@ -58,6 +59,9 @@ TEST(Conninfo, IsRefusedWhereItIsNotSafe) {
       {"host=db.example sslmode=disable", "sslmode=disable"},
       {"host=127.0.0.1,db.example sslmode=prefer", "sslmode=prefer"},
       {"host=/run/postgresql hostaddr=192.0.2.1 sslmode=allow", "sslmode=allow"},
+      {"host=127.evil.example sslmode=disable", "sslmode=disable"},
+      {"host=127.0.0.1.evil.example sslmode=disable", "sslmode=disable"},
+      {"host=127.0.0.1 service=billing sslmode=disable", "service"},
       {"host=a target_session_attrs=any", "target_session_attrs=any"},
       {"host=a password=hush-hush", "passfile"},
       {"postgresql://u:hush-hush@a/d", "passfile"},
@@ -74,6 +78,23 @@ TEST(Conninfo, IsRefusedWhereItIsNotSafe) {
        {"host=/run/postgresql sslmode=disable", "host=localhost,127.0.0.1 sslmode=disable",
         "dbname=d sslmode=prefer"}) {
     EXPECT_TRUE(postgres::Conninfo::Parse(text).ok()) << text;
+  }
+}
+
+TEST(Conninfo, OfAServerThatTheEnvironmentNamesIsNotTakenForLocal) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"PGHOST", "host=localhost"},
+      {"PGHOSTADDR", "hostaddr=127.0.0.1"},
+      {"PGSERVICE", "sslmode=verify-full"},
+  };
+  for (const auto& [variable, enough] : cases) {
+    setenv(variable, "db.example", 1);
+    EXPECT_EQ(postgres::Conninfo::Parse("sslmode=disable dbname=d").status().code(),
+              absl::StatusCode::kInvalidArgument)
+        << variable;
+    EXPECT_TRUE(postgres::Conninfo::Parse(absl::StrCat("sslmode=disable ", enough)).ok())
+        << variable;
+    unsetenv(variable);
   }
 }
 
@@ -210,14 +231,18 @@ TEST(PostgresStore, KeepsADayInAPartitionAndDropsItWholeWithoutHoldingAnybody) {
       "SELECT count(*) FROM pg_inherits WHERE inhparent = 'findings'::regclass";
   EXPECT_EQ(server.Query("postgres", partitions), "4");
 
-  // Somebody reads all of it for a while.
+  // Somebody reads all of it for long.
+  server.Query("postgres", "CREATE TABLE has_read (yes integer)");
   std::thread reader([&] {
-    server.Query("postgres", "BEGIN; SELECT count(*) FROM findings; SELECT pg_sleep(3); COMMIT");
+    server.Query("postgres",
+                 "BEGIN; SELECT count(*) FROM findings;"
+                 "DO $$BEGIN WHILE NOT EXISTS (SELECT FROM has_read) LOOP PERFORM pg_sleep(0.05);"
+                 " END LOOP; END$$; COMMIT");
   });
   EXPECT_TRUE(testing::WaitUntil([&] {
     return server.Query("postgres",
-                        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(3)%'"
-                        " AND wait_event = 'PgSleep'") == "1";
+                        "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") ==
+           "1";
   }));
   std::thread upkeep([&] {
     const auto dropped = (*store)->DeleteFindingsBefore(now - 2 * kDay, 1000);
@@ -233,7 +258,11 @@ TEST(PostgresStore, KeepsADayInAPartitionAndDropsItWholeWithoutHoldingAnybody) {
   }
   EXPECT_LT(longest, absl::Seconds(2));
   upkeep.join();
+  EXPECT_EQ(server.Query("postgres", "SELECT count(*) FROM finding_days"), "5");
+  server.Query("postgres", "INSERT INTO has_read VALUES (1)");
   reader.join();
+  // The next time goes on with it.
+  EXPECT_TRUE((*store)->DeleteFindingsBefore(now - 2 * kDay, 1000).ok());
   // Days that ended before: the fourth. The third is cut by the bound. Tomorrow's is made.
   EXPECT_EQ(server.Query("postgres", partitions), "4");
   EXPECT_EQ(server.Query("postgres", "SELECT count(*) FROM findings WHERE sequence < 10"), "3");

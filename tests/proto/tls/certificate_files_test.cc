@@ -160,6 +160,14 @@ TEST(CertificateIdentity, RefusesWhatIsAmbiguousOrPoses) {
               HasSubstr("control character"));
 }
 
+TEST(CertificateIdentity, RefusesWhatIsNoText) {
+  const CertificateAuthority ca("test CA");
+  for (const char* const name : {"\xff", "a\xc3", "\xc0\xaf", "\xed\xa0\x80"}) {
+    EXPECT_THAT(IdentityOf(ca, {.uris = {absl::StrCat("spiffe://a/", name)}}),
+                HasSubstr("not UTF-8"));
+  }
+}
+
 TEST(CertificateName, LooksForHostsAddressesAndSpiffeUris) {
   const CertificateAuthority ca("test CA");
   LeafOptions leaf = ServerLeaf();
