@@ -104,7 +104,7 @@ void PrintDepartures(const script::PageRun& run, std::ostream& out) {
   for (const script::SeenDeparture& one : run.departures) {
     out << (one.has_canary ? (one.approved ? "canary, where it may go: " : "CANARY: ")
                            : "unapproved: ")
-        << one.method << (one.method.empty() ? "" : " ") << Shown(one.address);
+        << Shown(one.method) << (one.method.empty() ? "" : " ") << Shown(one.address);
     if (!one.part.empty()) out << " (" << one.part << ")";
     if (!one.encodings.empty()) out << " as " << absl::StrJoin(one.encodings, " in ");
     if (!one.initiator.empty()) out << " by " << Shown(one.initiator);
@@ -124,11 +124,12 @@ void PrintRest(const script::PageRun& run, std::ostream& out) {
   for (const std::string& cookie : run.cookies) out << "cookie " << Shown(cookie) << "\n";
   const script::PageOmissions& left_out = run.omissions;
   if (left_out.scripts + left_out.script_texts + left_out.requests + left_out.body_bytes +
-          left_out.departures >
+          left_out.departures + left_out.targets + left_out.messages >
       0) {
     out << "left out for limits: " << left_out.scripts << " scripts, " << left_out.script_texts
         << " texts, " << left_out.requests << " requests, " << left_out.body_bytes
-        << " bytes of bodies, " << left_out.departures << " departures\n";
+        << " bytes of bodies, " << left_out.departures << " departures, " << left_out.targets
+        << " frames and workers, " << left_out.messages << " messages of the browser\n";
   }
   for (const std::string& unseen : run.unseen) out << "not seen: " << Shown(unseen) << "\n";
 }

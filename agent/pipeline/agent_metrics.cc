@@ -711,6 +711,7 @@ void AddPages(const AgentSnapshot& snapshot, Families& families) {
         {"scripts_max", left_out.scripts},   {"script_texts", left_out.script_texts},
         {"requests_max", left_out.requests}, {"body_bytes", left_out.body_bytes},
         {"departures", left_out.departures}, {"inventory", check.scripts_left_out},
+        {"targets", left_out.targets},       {"messages", left_out.messages},
     };
     for (const auto& [reason, count] : reasons) {
       omitted.push_back({{{"page", check.name}, {"reason", reason}}, static_cast<double>(count)});
@@ -729,7 +730,9 @@ void AddPages(const AgentSnapshot& snapshot, Families& families) {
   Add(families, "skimwatch_page_left_out_total",
       "What looks did not record, by the limit that was reached: scripts, texts, requests (which "
       "were stopped) and departures by number, bodies by bytes; inventory: scripts beyond what is "
-      "kept of a page.",
+      "kept of a page; targets: frames and workers, which were kept from starting; messages: of "
+      "the "
+      "browser, that could not be read.",
       MetricType::Counter, omitted);
   per_check("skimwatch_page_check_seconds_total",
             "Time of all looks, the browser's start included.", MetricType::Counter,

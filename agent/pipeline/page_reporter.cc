@@ -8,6 +8,7 @@
 #include "agent/pipeline/card_sighting.h"
 #include "agent/traffic/message.h"
 #include "google/protobuf/util/time_util.h"
+#include "proto/validation/card_digits.h"
 #include "proto/validation/text.h"
 #include "spdlog/spdlog.h"
 
@@ -27,7 +28,9 @@ v1::Provenance ProvenanceOf(const script::PageDeparture& departure) {
   if (departure.method == "WEBSOCKET") {
     provenance.set_protocol(v1::PROTOCOL_WEBSOCKET);
   } else {
-    provenance.set_method(departure.method);
+    std::string method = departure.method;
+    validation::MaskCardNumbers(method);
+    provenance.set_method(std::move(method));
   }
   if (!departure.path.empty()) {
     provenance.set_path_template(traffic::PathTemplate(departure.path));

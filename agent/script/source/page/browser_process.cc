@@ -38,6 +38,10 @@ constexpr int kBrowserWrites = 4;
 constexpr int kFreeFrom = 20;
 // What one file of the profile may grow to.
 constexpr rlim_t kFileBytesMax = rlim_t{256} << 20;
+// Names of profiles: this, the agent's process and when it started, something at random.
+constexpr std::string_view kProfilePrefix = "skimwatch-page-";
+// Before all else, where memory runs out.
+constexpr std::string_view kOomScore = "900";
 constexpr absl::Duration kKillPatience = absl::Seconds(5);
 
 struct User {
@@ -77,6 +81,21 @@ struct Launch {
   _exit(127);
 }
 
+// Pages that are loaded or run ahead of a shopper's wish (speculation rules, prefetches) are shown
+// to nobody who drives the browser, and nothing can stop what they send.
+constexpr char kPreferencesFolder[] = "Default";
+constexpr char kPreferencesFile[] = "Default/Preferences";
+constexpr std::string_view kPreferences = R"({"net":{"network_prediction_options":2}})";
+
+bool WritePreferences() {
+  if (mkdir(kPreferencesFolder, 0700) != 0) return false;
+  const int fd = open(kPreferencesFile, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (fd < 0) return false;
+  const bool is_whole = write(fd, kPreferences.data(), kPreferences.size()) ==
+                        static_cast<ssize_t>(kPreferences.size());
+  return close(fd) == 0 && is_whole;
+}
+
 enum Step : int { kBecomeUser = 1, kProfile, kPipes, kExec };
 
 [[noreturn]] void RunChild(const Launch& launch) {
@@ -94,10 +113,6 @@ enum Step : int { kBecomeUser = 1, kProfile, kPipes, kExec };
   const rlimit file_size{kFileBytesMax, kFileBytesMax};
   setrlimit(RLIMIT_FSIZE, &file_size);
   setpriority(PRIO_PROCESS, 0, 10);
-  if (const int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC); fd >= 0) {
-    (void)!write(fd, "900", 3);
-    close(fd);
-  }
   if (launch.other_user && (setgroups(0, nullptr) != 0 || setgid(launch.user.gid) != 0 ||
                             setuid(launch.user.uid) != 0)) {
     Fail(launch, kBecomeUser);
@@ -105,7 +120,9 @@ enum Step : int { kBecomeUser = 1, kProfile, kPipes, kExec };
   // Set anew, since becoming another user clears it.
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   umask(077);
-  if (mkdir(launch.profile, 0700) != 0 || chdir(launch.profile) != 0) Fail(launch, kProfile);
+  if (mkdir(launch.profile, 0700) != 0 || chdir(launch.profile) != 0 || !WritePreferences()) {
+    Fail(launch, kProfile);
+  }
   const int null = open("/dev/null", O_RDWR);
   if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0 ||
       dup2(launch.reads, kBrowserReads) < 0 || dup2(launch.writes, kBrowserWrites) < 0) {
@@ -221,6 +238,28 @@ bool ReadEntry(pid_t pid, ProcessEntry& entry) {
          absl::SimpleAtoi(fields[kStarted], &entry.started);
 }
 
+void RemoveProfile(std::string path, bool other_user, const User& user) {
+  if (!other_user) {
+    std::error_code ignored;
+    std::filesystem::remove_all(path, ignored);
+    return;
+  }
+  // Only its own user may look into it.
+  std::array<char*, 5> command = {const_cast<char*>("/bin/rm"), const_cast<char*>("-rf"),
+                                  const_cast<char*>("--"), path.data(), nullptr};
+  std::array<char*, 1> environment = {nullptr};
+  const pid_t remover = fork();
+  if (remover == 0) {
+    if (setgroups(0, nullptr) == 0 && setgid(user.gid) == 0 && setuid(user.uid) == 0) {
+      prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+      syscall(SYS_close_range, 3, ~0U, /*CLOSE_RANGE_CLOEXEC*/ 4U);
+      execve(command[0], command.data(), environment.data());
+    }
+    _exit(127);
+  }
+  if (remover > 0) waitpid(remover, nullptr, 0);
+}
+
 uint64_t KibOf(const std::string& status, std::string_view field) {
   const size_t at = status.find(field);
   if (at == std::string::npos) return 0;
@@ -261,7 +300,10 @@ absl::StatusOr<std::unique_ptr<BrowserProcess>> BrowserProcess::Start(const Opti
         "(pages.browser.no_sandbox is for tests)");
   }
   std::unique_ptr<BrowserProcess> browser(new BrowserProcess);
-  browser->profile_ = absl::StrCat(TemporaryFolder(), "/skimwatch-page-", RandomName());
+  ProcessEntry self;
+  ReadEntry(getpid(), self);
+  browser->profile_ = absl::StrCat(TemporaryFolder(), "/", std::string(kProfilePrefix), getpid(),
+                                   "-", self.started, "-", RandomName());
   browser->other_user_ = launch.other_user;
   browser->uid_ = launch.user.uid;
   browser->gid_ = launch.user.gid;
@@ -326,6 +368,13 @@ absl::StatusOr<std::unique_ptr<BrowserProcess>> BrowserProcess::Start(const Opti
     absl::Status why = WhyNot(failure, options, browser->profile_);
     browser->Kill();
     return why;
+  }
+  // Not by the child, which before exec may not be dumped, as the agent may not, so that root owns
+  // its files of /proc.
+  const std::string oom_score = absl::StrCat("/proc/", pid, "/oom_score_adj");
+  if (const int fd = open(oom_score.c_str(), O_WRONLY | O_CLOEXEC); fd >= 0) {
+    (void)!write(fd, kOomScore.data(), kOomScore.size());
+    close(fd);
   }
   for (const int fd : {browser->read_fd_, browser->write_fd_}) {
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
@@ -398,25 +447,34 @@ void BrowserProcess::Kill() {
   if (!reaped) waitpid(pid_, nullptr, 0);
   pid_ = -1;
   processes_.clear();
-  if (!other_user_) {
-    std::error_code ignored;
-    std::filesystem::remove_all(profile_, ignored);
-    return;
-  }
-  // Only its own user may look into it.
-  std::array<char*, 5> command = {const_cast<char*>("/bin/rm"), const_cast<char*>("-rf"),
-                                  const_cast<char*>("--"), profile_.data(), nullptr};
-  std::array<char*, 1> environment = {nullptr};
-  const pid_t remover = fork();
-  if (remover == 0) {
-    if (setgroups(0, nullptr) == 0 && setgid(gid_) == 0 && setuid(uid_) == 0) {
-      prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-      syscall(SYS_close_range, 3, ~0U, /*CLOSE_RANGE_CLOEXEC*/ 4U);
-      execve(command[0], command.data(), environment.data());
+  RemoveProfile(profile_, other_user_, {.uid = uid_, .gid = gid_});
+}
+
+void BrowserProcess::RemoveLeftBehind() {
+  const std::string folder_path = TemporaryFolder();
+  DIR* const folder = opendir(folder_path.c_str());
+  if (folder == nullptr) return;
+  std::vector<std::string> names;
+  while (const dirent* entry = readdir(folder)) names.emplace_back(entry->d_name);
+  closedir(folder);
+  for (const std::string& name : names) {
+    if (!name.starts_with(kProfilePrefix)) continue;
+    const std::vector<std::string> parts = absl::StrSplit(name.substr(kProfilePrefix.size()), '-');
+    pid_t pid = 0;
+    uint64_t started = 0;
+    if (parts.size() != 3 || !absl::SimpleAtoi(parts[0], &pid) ||
+        !absl::SimpleAtoi(parts[1], &started)) {
+      continue;
     }
-    _exit(127);
+    ProcessEntry agent;
+    if (ReadEntry(pid, agent) && agent.started == started) continue;
+    const std::string path = absl::StrCat(folder_path, "/", name);
+    struct stat status {};
+    if (lstat(path.c_str(), &status) != 0 || !S_ISDIR(status.st_mode)) continue;
+    const bool is_others = status.st_uid != geteuid();
+    if (is_others && geteuid() != 0) continue;
+    RemoveProfile(path, is_others, {.uid = status.st_uid, .gid = status.st_gid});
   }
-  if (remover > 0) waitpid(remover, nullptr, 0);
 }
 
 }  // namespace skimwatch::script

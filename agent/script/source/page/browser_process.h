@@ -39,6 +39,8 @@ class BrowserProcess {
   // Errors name the setting: NOT_FOUND for a program or user that is not there, PERMISSION_DENIED
   // where this process may not become the user, or is root, which Chromium's sandbox refuses.
   static absl::StatusOr<std::unique_ptr<BrowserProcess>> Start(const Options& options);
+  // Removes the profiles of agents that were killed before they could.
+  static void RemoveLeftBehind();
   // Kills it.
   ~BrowserProcess();
   BrowserProcess(const BrowserProcess&) = delete;

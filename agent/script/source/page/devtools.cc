@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -142,6 +143,17 @@ void DevTools::Handle(std::string_view message) {
   const Json json = ParseJson(message);
   if (!json.is_object()) {
     ++malformed_;
+    // Whoever waits for it shall not wait on.
+    constexpr std::string_view kBegin = "{\"id\":";
+    uint64_t id = 0;
+    if (message.starts_with(kBegin)) {
+      std::from_chars(message.data() + kBegin.size(), message.data() + message.size(), id);
+    }
+    if (const auto waiting = answers_.find(id); waiting != answers_.end()) {
+      const Answer answer = std::move(waiting->second);
+      answers_.erase(waiting);
+      answer(Json::object(), false);
+    }
     return;
   }
   if (json.contains("id")) {

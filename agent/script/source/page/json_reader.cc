@@ -1,11 +1,54 @@
 #include "agent/script/source/page/json_reader.h"
 
+#include <charconv>
+#include <system_error>
+
 namespace skimwatch::script {
 namespace {
 
 const Json& Null() {
   static const Json& null = *new Json();
   return null;
+}
+
+// The value of four hexadecimal digits at `at`; -1 when they are none.
+int HexAt(std::string_view text, size_t at) {
+  constexpr size_t kDigits = 4;
+  if (at + kDigits > text.size()) return -1;
+  unsigned value = 0;
+  const char* const end = text.data() + at + kDigits;
+  const auto [stop, error] = std::from_chars(text.data() + at, end, value, 16);
+  return error == std::errc() && stop == end ? static_cast<int>(value) : -1;
+}
+
+bool IsHighSurrogate(int code) { return code >= 0xD800 && code <= 0xDBFF; }
+bool IsLowSurrogate(int code) { return code >= 0xDC00 && code <= 0xDFFF; }
+
+// With U+FFFD for every escaped surrogate that has no other half: texts of JavaScript may hold
+// such, and V8 passes them on, while RFC 8259 (8.2) leaves open what to make of them.
+std::string WithWholeCharacters(std::string_view text) {
+  constexpr size_t kEscape = 6;
+  std::string whole;
+  whole.reserve(text.size());
+  for (size_t at = 0; at < text.size();) {
+    if (text[at] != '\\' || at + 1 == text.size()) {
+      whole.push_back(text[at++]);
+      continue;
+    }
+    const int code = text[at + 1] == 'u' ? HexAt(text, at + 2) : -1;
+    size_t length = 2;
+    if (IsHighSurrogate(code) && text.substr(at + kEscape, 2) == "\\u" &&
+        IsLowSurrogate(HexAt(text, at + kEscape + 2))) {
+      length = 2 * kEscape;
+    } else if (IsHighSurrogate(code) || IsLowSurrogate(code)) {
+      whole.append("\\ufffd");
+      at += kEscape;
+      continue;
+    }
+    whole.append(text.substr(at, length));
+    at += length;
+  }
+  return whole;
 }
 
 }  // namespace
@@ -16,7 +59,10 @@ Json ParseJson(std::string_view text, int depth_max) {
     return depth <= depth_max;
   };
   // What is nested deeper is left out, so that nothing that walks the tree can run out of stack.
-  return Json::parse(text.begin(), text.end(), within, /*allow_exceptions=*/false);
+  Json json = Json::parse(text.begin(), text.end(), within, /*allow_exceptions=*/false);
+  if (!json.is_discarded() || text.find("\\u") == std::string_view::npos) return json;
+  const std::string whole = WithWholeCharacters(text);
+  return Json::parse(whole.begin(), whole.end(), within, /*allow_exceptions=*/false);
 }
 
 std::string WriteJson(const Json& json) {

@@ -15,6 +15,7 @@ using Json = nlohmann::json;
 // nothing. None of these throws.
 
 // Discarded (`is_discarded()`) when it is no JSON, or nested deeper than `depth_max`.
+// Halves of surrogate pairs become U+FFFD.
 Json ParseJson(std::string_view text, int depth_max = 200);
 // For sending: bytes that are not UTF-8 become U+FFFD.
 std::string WriteJson(const Json& json);

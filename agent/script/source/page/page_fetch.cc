@@ -23,6 +23,8 @@ constexpr size_t kHeadersMax = 256;
 constexpr size_t kHeaderBytesMax = 16384;
 constexpr long kRedirectsMax = 5;
 constexpr long kHttpErrorMin = 400;
+constexpr long kNotFound = 404;
+constexpr long kGone = 410;
 constexpr uint64_t kTextBytesMax = uint64_t{96} << 20;
 
 struct CurlCloser {
@@ -157,6 +159,13 @@ void FetchPage(const config::v1::PageCheck& check, const config::v1::PageBrowser
   const absl::Time started = absl::Now();
   Fetched page = Fetch(check.url(), run, run.referrer, kPageBytesMax, deadline, stopping);
   run.load_time = absl::Now() - started;
+  const auto stops = [&] {
+    if (stopping == nullptr || !stopping()) return false;
+    run.outcome = PageOutcome::kTimeout;
+    run.reason = "the agent stops";
+    return true;
+  };
+  if (stops()) return;
   if (initialised != CURLE_OK || page.code != CURLE_OK || page.status >= kHttpErrorMin) {
     run.outcome =
         page.code == CURLE_OPERATION_TIMEDOUT ? PageOutcome::kTimeout : PageOutcome::kNotLoaded;
@@ -202,9 +211,14 @@ void FetchPage(const config::v1::PageCheck& check, const config::v1::PageBrowser
       ++run.omissions.scripts;
       continue;
     }
+    if (run.requests >= limits.requests_max()) {
+      ++run.omissions.requests;
+      continue;
+    }
     const uint64_t bytes_max =
         std::min<uint64_t>(uint64_t{limits.script_kib_max()} << 10, kTextBytesMax - text_bytes);
     Fetched script = Fetch(where, run, address, bytes_max, deadline, stopping);
+    if (stops()) return;
     ++run.requests;
     ++run.hosts[to];
     if (script.code != CURLE_OK || script.status >= kHttpErrorMin) {
@@ -215,6 +229,11 @@ void FetchPage(const config::v1::PageCheck& check, const config::v1::PageBrowser
       }
       ++run.omissions.script_texts;
       run.unseen.push_back(absl::StrCat("a script of ", to, " that could not be fetched"));
+      // One that is not there does not run; of any other it is not known what it is.
+      if (!script.cut && script.status != kNotFound && script.status != kGone) {
+        run.outcome = PageOutcome::kIncomplete;
+        run.reason = absl::StrCat("a script of ", to, " could not be fetched");
+      }
       continue;
     }
     text_bytes += script.body.size();

@@ -207,6 +207,37 @@ bool IsGrant(const std::string& key) {
          absl::StrContains(key, "service-worker-allowed") || absl::StrContains(key, "refresh");
 }
 
+// The directive that held in place of `directive`, which was not there (CSP Level 3, 6.8.3 and
+// 6.8.4); null when there was none, so that everything was let in.
+const std::string* FallbackOf(const std::string& label, std::string_view directive,
+                              const std::map<std::string, std::string>& before) {
+  static constexpr std::pair<std::string_view, std::string_view> kInsteadOf[] = {
+      {"script-src-elem", "script-src"}, {"script-src-attr", "script-src"},
+      {"style-src-elem", "style-src"},   {"style-src-attr", "style-src"},
+      {"worker-src", "child-src"},       {"worker-src", "script-src"},
+      {"frame-src", "child-src"},
+  };
+  if (!absl::StrContains(absl::string_view(directive.data(), directive.size()), "-src") ||
+      directive == "default-src") {
+    return nullptr;
+  }
+  const auto find = [&](std::string_view other) {
+    const auto found = before.find(absl::StrCat(label, " ", std::string(other)));
+    return found == before.end() ? nullptr : &found->second;
+  };
+  for (const auto& [narrow, wide] : kInsteadOf) {
+    if (narrow != directive) continue;
+    if (const std::string* const line = find(wide); line != nullptr) return line;
+  }
+  return find("default-src");
+}
+
+// Words that let less in, or make others be passed over: without one more is let in.
+bool IsRestriction(std::string_view word) {
+  return word == "'none'" || word == "'strict-dynamic'" || word.starts_with("'nonce-") ||
+         word.starts_with("'sha");
+}
+
 bool IsReportOnly(const std::string& key) { return absl::StrContains(key, "-report-only"); }
 
 uint64_t MaxAge(const std::string& line) {
@@ -286,6 +317,34 @@ HeaderComparison CompareHeaders(std::string_view previous, std::string_view curr
   for (const auto& [key, line] : now) {
     const auto old = before.find(key);
     if (old == before.end()) {
+      const size_t space = key.rfind(' ');
+      const std::string directive = key.substr(space + 1);
+      const std::string* const fallback =
+          space != std::string::npos && absl::StrContains(key, "content-security-policy")
+              ? FallbackOf(key.substr(0, space), directive, before)
+              : nullptr;
+      if (fallback != nullptr) {
+        const std::string wide = KeyOf(*fallback).substr(space + 1);
+        std::vector<std::string> gained = Without(WordsOf(line), WordsOf(*fallback));
+        std::erase_if(
+            gained, [&](const std::string& word) { return word == directive || word == "'none'"; });
+        std::vector<std::string> lost = Without(WordsOf(*fallback), WordsOf(line));
+        std::erase(lost, wide);
+        const bool is_loss =
+            !gained.empty() ||
+            (WordsOf(line) != std::vector{directive} && !absl::StrContains(line, "'none'") &&
+             std::any_of(lost.begin(), lost.end(), IsRestriction));
+        if (is_loss) {
+          say(IsReportOnly(key) ? v1::SEVERITY_MEDIUM : v1::SEVERITY_HIGH,
+              absl::StrCat(key, ": new, in place of ", wide, ":", gained.empty() ? "" : " gained ",
+                           absl::StrJoin(gained, " "),
+                           lost.empty()     ? ""
+                           : gained.empty() ? " lost "
+                                            : ", lost ",
+                           absl::StrJoin(lost, " ")));
+          continue;
+        }
+      }
       say(IsGrant(key)                          ? v1::SEVERITY_HIGH
           : absl::StartsWith(key, "set-cookie") ? v1::SEVERITY_MEDIUM
                                                 : v1::SEVERITY_LOW,
@@ -302,8 +361,10 @@ HeaderComparison CompareHeaders(std::string_view previous, std::string_view curr
       const bool is_less = MaxAge(line) < MaxAge(old->second);
       severity = is_less ? v1::SEVERITY_HIGH : v1::SEVERITY_LOW;
     } else if (absl::StrContains(key, "security-policy")) {
-      // A source more lets something in; a source less keeps it out.
-      severity = gained.empty() ? v1::SEVERITY_LOW : v1::SEVERITY_HIGH;
+      // A source more lets something in; a source less keeps it out, unless it restricted others.
+      const bool is_loss = !gained.empty() || absl::StrContains(key, "require-trusted-types-for") ||
+                           std::any_of(lost.begin(), lost.end(), IsRestriction);
+      severity = is_loss ? v1::SEVERITY_HIGH : v1::SEVERITY_LOW;
     } else {
       severity = v1::SEVERITY_HIGH;
     }

@@ -197,7 +197,9 @@ void PageInventory::Apply(const PageRun& run) {
   absl::flat_hash_set<std::string> pages;
   for (const SeenPage& page : run.pages) pages.insert(ShownPage(page.address));
   for (auto& [key, seen] : gathered) {
-    ApplyFamily(key, seen, !baseline_pages_.contains(key.first));
+    // Files with a mark of their order have another text without a browser than with one.
+    if (run.is_static == is_static_) TellBytesFromText(key, seen);
+    ApplyFamily(key, seen, baseline_pages_.empty());
   }
   if (run.outcome != PageOutcome::kOk) return;
   // Without a browser less is seen, which is no removal.
@@ -212,6 +214,22 @@ void PageInventory::Apply(const PageRun& run) {
     entry = slots.empty() ? scripts_.erase(entry) : std::next(entry);
   }
   for (const std::string& page : pages) changed_ = baseline_pages_.insert(page).second || changed_;
+}
+
+void PageInventory::TellBytesFromText(const Key& key, std::vector<Seen>& seen) const {
+  const auto slots = scripts_.find(key);
+  if (slots == scripts_.end()) return;
+  for (Seen& one : seen) {
+    const bool is_other =
+        std::any_of(slots->second.begin(), slots->second.end(), [&](const PageScript& slot) {
+          return slot.has_current() && slot.current().sha256() == one.version.sha256() &&
+                 !slot.text_sha256().empty() && !one.text_sha256.empty() &&
+                 slot.text_sha256() != one.text_sha256;
+        });
+    if (!is_other) continue;
+    one.version.set_sha256(one.text_sha256);
+    one.version.clear_integrity();
+  }
 }
 
 void PageInventory::ApplyFamily(const Key& key, std::vector<Seen>& seen, bool is_proposal) {

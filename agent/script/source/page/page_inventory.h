@@ -35,7 +35,8 @@ namespace skimwatch::script {
 // proposed rather than called new. A frame of another site is `page#frame=address`, the page's
 // security-relevant headers are `page#headers`.
 //
-// The first whole look at a page proposes what it finds. A script that changes from look to look
+// Until one look was whole, all that is found is proposed; what is new afterwards, on a page that
+// was not seen before too, is CHANGE_ADDED. A script that changes from look to look
 // (kQuietChangesMax times in a row) and never does anything new gets the fact `many_versions` once,
 // and from then on is told of only when it does something new. One that is missing in `gone_after`
 // looks is CHANGE_REMOVED.
@@ -102,6 +103,8 @@ class PageInventory {
 
   std::map<Key, std::vector<Seen>> Gather(const PageRun& run,
                                           std::vector<std::string>& texts) const;
+  // Bytes that a script is known by do not vouch for another text than theirs.
+  void TellBytesFromText(const Key& key, std::vector<Seen>& seen) const;
   void ApplyFamily(const Key& key, std::vector<Seen>& seen, bool is_proposal);
   void See(const Key& key, const Seen& seen, bool is_proposal, PageScript& script);
   void SeeHeaders(const Seen& seen, v1::ScriptChange& change, v1::Severity& severity) const;

@@ -83,6 +83,7 @@ void LookWithBrowser(const PageLookOptions& options, const std::string& path, ab
                         devtools, run);
   recorder.Record(deadline);
   (*browser)->Kill();
+  run.omissions.messages = devtools.malformed();
   if (devtools.malformed() > 0) {
     run.unseen.push_back(absl::StrCat(devtools.malformed(), " messages of the browser"));
   }

@@ -17,6 +17,7 @@
 #include "agent/script/approvals.h"
 #include "agent/script/judge/script_version.h"
 #include "agent/script/judge/web_address.h"
+#include "agent/script/source/page/browser_process.h"
 #include "agent/script/source/page/page_inventory.h"
 #include "agent/script/source/page/page_look.h"
 #include "agent/script/source/page/page_state.pb.h"
@@ -59,6 +60,8 @@ void Add(const PageOmissions& one, PageOmissions& sum) {
   sum.requests += one.requests;
   sum.body_bytes += one.body_bytes;
   sum.departures += one.departures;
+  sum.targets += one.targets;
+  sum.messages += one.messages;
 }
 
 class Monitor final : public PageMonitor {
@@ -348,6 +351,7 @@ absl::StatusOr<std::unique_ptr<PageMonitor>> PageMonitor::Open(Options options, 
   absl::StatusOr<std::unique_ptr<VersionStore>> versions = VersionStore::Open(
       absl::StrCat(options.state_directory, "/versions"), options.versions_bytes_max);
   if (!versions.ok()) return versions.status();
+  BrowserProcess::RemoveLeftBehind();
   auto monitor = std::make_unique<Monitor>(std::move(options), *std::move(versions), sink);
   if (absl::Status status = monitor->Load(); !status.ok()) return status;
   return monitor;

@@ -20,6 +20,9 @@ namespace {
 
 // Nothing of a page is waited for longer than this once it has loaded.
 constexpr absl::Duration kSettleMax = absl::Seconds(15);
+// Nor a request that is open for longer, as those that are kept open to be told of something are.
+constexpr absl::Duration kOpenMax = absl::Seconds(3);
+constexpr absl::Duration kScriptOpenMax = absl::Seconds(10);
 // For what the page does when it is left.
 constexpr absl::Duration kLeaveTime = absl::Milliseconds(400);
 constexpr absl::Duration kPoll = absl::Milliseconds(100);
@@ -27,6 +30,8 @@ constexpr absl::Duration kLookTime = absl::Seconds(10);
 // Texts of one look together.
 constexpr uint64_t kTextBytesMax = uint64_t{96} << 20;
 constexpr size_t kFramesMax = 256;
+// Chromium's own limit is 2 MiB.
+constexpr size_t kAddressBytesMax = 4096;
 constexpr size_t kDeparturesMax = 256;
 constexpr size_t kDocumentsMax = 64;
 constexpr size_t kHostsMax = 1024;
@@ -73,8 +78,15 @@ bool IsWeb(std::string_view address) {
   return address.starts_with("http://") || address.starts_with("https://");
 }
 
+// As it is kept: of a longer one its beginning and what tells it from others.
+std::string Kept(std::string_view address) {
+  if (address.size() <= kAddressBytesMax) return std::string(address);
+  return absl::StrCat(std::string(address.substr(0, kAddressBytesMax)), "~",
+                      absl::BytesToHexString(Sha256(address)));
+}
+
 std::string WithoutFragment(std::string_view address) {
-  return std::string(address.substr(0, address.find('#')));
+  return Kept(address.substr(0, address.find('#')));
 }
 
 std::string HostOf(std::string_view address) { return ParseWebAddress(address).host; }
@@ -84,7 +96,7 @@ std::string HostOf(std::string_view address) { return ParseWebAddress(address).h
 constexpr std::string_view kWindow = "window";
 
 // Scheme, host, port and path.
-std::string BaseOf(std::string_view address) { return ParseWebAddress(address).base; }
+std::string BaseOf(std::string_view address) { return Kept(ParseWebAddress(address).base); }
 
 bool IsOfCardField(std::string_view event) {
   for (const std::string_view name : {"input", "change", "keydown", "keyup", "keypress", "blur",
@@ -105,6 +117,15 @@ std::string HeaderOf(const Json& headers, std::string_view name) {
       return TextOf(header, "value");
   }
   return "";
+}
+
+// A method can be any word, and so hold what must not be written down.
+std::string KnownMethod(std::string_view method) {
+  for (const std::string_view known :
+       {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}) {
+    if (method == known) return std::string(method);
+  }
+  return method.empty() ? "" : "other";
 }
 
 bool IsDocumentType(std::string_view type) { return type == "page" || type == "iframe"; }
@@ -143,7 +164,12 @@ void PageRecorder::Record(absl::Time deadline) {
   std::erase_if(run_.departures, [&](const SeenDeparture& one) {
     return !one.has_canary && seen.contains(HostOf(one.address));
   });
-  if (status.ok()) return;
+  if (status.ok()) {
+    if (run_.omissions.targets == 0) return;
+    run_.outcome = PageOutcome::kIncomplete;
+    run_.reason = absl::StrCat("the page has more than ", kFramesMax, " frames and workers");
+    return;
+  }
   run_.reason = std::string(status.message());
   switch (status.code()) {
     case absl::StatusCode::kDeadlineExceeded:
@@ -262,7 +288,9 @@ absl::Status PageRecorder::Settle(absl::Time deadline) {
   last_activity_ = absl::Now();
   return devtools_.Wait(
       [&] {
-        return in_flight_.empty() && texts_open_ == 0 && absl::Now() - last_activity_ >= quiet;
+        const absl::Time now = absl::Now();
+        absl::erase_if(in_flight_, [&](const auto& open) { return now >= open.second; });
+        return in_flight_.empty() && texts_open_ == 0 && now - last_activity_ >= quiet;
       },
       until);
 }
@@ -566,7 +594,7 @@ void PageRecorder::OnEvent(const std::string& session, const std::string& method
       return;
     }
     const std::string& address = TextOf(params, "url");
-    sockets_[request] = address;
+    sockets_[request] = Kept(address);
     initiators_[request] = ScriptOf(session, MemberOf(MemberOf(params, "initiator"), "stack"));
     ++run_.requests;
     bool has_canary = false;
@@ -606,12 +634,18 @@ void PageRecorder::OnAttached(const Json& params) {
   });
   const bool is_stray =
       type == "page" && target != page_target_ && TextOf(info, "openerId").empty();
-  if (is_known || is_stray || sessions_.size() >= kFramesMax) {
+  if (is_known || is_stray) {
     devtools_.Send("Runtime.runIfWaitingForDebugger", Json::object(), session);
     devtools_.Send("Target.detachFromTarget", {{"sessionId", session}}, "");
     return;
   }
-  sessions_[session] = {.type = type, .target = target, .url = TextOf(info, "url")};
+  // Nothing of it is seen or stopped: it stays as it is, before its first instruction.
+  if (sessions_.size() >= kFramesMax) {
+    ++run_.omissions.targets;
+    return;
+  }
+  sessions_[session] = {
+      .type = type, .target = target, .url = WithoutFragment(TextOf(info, "url"))};
   if (target == page_target_) page_session_ = session;
   InitSession(session, type);
 }
@@ -665,7 +699,7 @@ void PageRecorder::OnFrameNavigated(const std::string& session, const Json& fram
   const std::string& parent = TextOf(frame, "parentId");
   const std::string& url = TextOf(frame, "url");
   if (!frames_.contains(id) && frames_.size() >= 4 * kFramesMax) return;
-  frames_[id] = {.url = url, .parent = parent, .session = session};
+  frames_[id] = {.url = WithoutFragment(url), .parent = parent, .session = session};
   if (session == page_session_ && parent.empty()) {
     if (!IsWeb(url)) return;
     SeenPage page;
@@ -719,12 +753,12 @@ void PageRecorder::OnScript(const std::string& session, const Json& params) {
   const auto frame_entry = frames_.find(frame);
   const std::string document = frame_entry == frames_.end()
                                    ? (IsDocumentType(type) ? TopAddress() : "")
-                                   : WithoutFragment(frame_entry->second.url);
+                                   : frame_entry->second.url;
   const Json& stack = MemberOf(params, "stackTrace");
   SeenScript script{.page = TopAddress(), .third_party_frame = IsThirdParty(frame)};
   script.initiator = ScriptOf(session, stack);
   const bool is_worker = type == "worker" || type == "shared_worker" || type == "service_worker";
-  if (is_worker && owner != sessions_.end() && address == WithoutFragment(owner->second.url)) {
+  if (is_worker && owner != sessions_.end() && address == owner->second.url) {
     script.seen_as = type == "service_worker" ? "service_worker" : "worker";
     if (IsWeb(address)) script.address = address;
   } else if (absl::StartsWith(address, "blob:")) {
@@ -745,7 +779,8 @@ void PageRecorder::OnScript(const std::string& session, const Json& params) {
     script.initiator = !script.address.empty() && by != fetched_by_.end() ? by->second : document;
   }
   if (script.page.empty()) script.page = WithoutFragment(options_.check.url());
-  if (const auto raw = raw_.find(script.address); !script.address.empty() && raw != raw_.end()) {
+  if (const auto raw = raw_.find(script.address);
+      !script.address.empty() && raw != raw_.end() && !raw->second.is_ambiguous) {
     script.raw_sha256 = raw->second.sha256;
     script.raw_integrity = raw->second.integrity;
     script.size_bytes = raw->second.size_bytes;
@@ -812,9 +847,12 @@ void PageRecorder::OnRequest(const std::string& session, const Json& params) {
     const Json& initiator = MemberOf(params, "initiator");
     std::string by = ScriptOf(session, MemberOf(initiator, "stack"));
     if (by.empty()) by = WithoutFragment(TextOf(initiator, "url"));
-    if (TextOf(params, "type") == "Script") fetched_by_[WithoutFragment(address)] = by;
+    const std::string& type = TextOf(params, "type");
+    if (type == "Script") fetched_by_[WithoutFragment(address)] = by;
     initiators_[id] = std::move(by);
-    in_flight_.insert(id);
+    if (type != "EventSource") {
+      in_flight_.emplace(id, last_activity_ + (type == "Script" ? kScriptOpenMax : kOpenMax));
+    }
   }
   // Code that stands in a document is told of by the document's address, at times before it is told
   // that a frame has the document.
@@ -824,8 +862,10 @@ void PageRecorder::OnRequest(const std::string& session, const Json& params) {
   }
   // Some of what workers send waits nowhere.
   if (run_.canary_typed) {
-    const std::string& method = TextOf(request, "method");
+    const std::string method = KnownMethod(TextOf(request, "method"));
     bool has_canary = false;
+    Look(TextOf(request, "method"), "", "request_target", address, method, id, Via::kEvent,
+         has_canary);
     Look(address, "", "request_target", address, method, id, Via::kEvent, has_canary);
     const std::string_view body = TextOf(request, "postData");
     Look(body.substr(0, size_t{options_.limits.body_kib_max()} << 10), "", "request_body", address,
@@ -833,7 +873,7 @@ void PageRecorder::OnRequest(const std::string& session, const Json& params) {
   }
   if (TextOf(params, "type") == "Document" && TextOf(params, "frameId") == page_target_ &&
       id == TextOf(params, "loaderId") && documents_.size() < kDocumentsMax) {
-    documents_[id].address = address;
+    documents_[id].address = WithoutFragment(address);
   }
 }
 
@@ -862,8 +902,19 @@ void PageRecorder::OnPaused(const std::string& session, const Json& params) {
     ++run_.omissions.requests;
     return stop();
   }
-  const std::string& method = TextOf(request, "method");
+  const std::string method = KnownMethod(TextOf(request, "method"));
+  const size_t part_bytes_max = size_t{options_.limits.body_kib_max()} << 10;
+  // Some of what is sent could not be looked at.
+  bool is_unread = false;
+  const auto cut = [&](std::string& part) {
+    if (part.size() <= part_bytes_max) return;
+    is_unread = true;
+    run_.omissions.body_bytes += part.size() - part_bytes_max;
+    part.resize(part_bytes_max);
+  };
   bool has_canary = false;
+  Look(TextOf(request, "method"), "", "request_target", address, method, network, Via::kPaused,
+       has_canary);
   Look(address, "", "request_target", address, method, network, Via::kPaused, has_canary);
   std::string headers;
   std::string content_type;
@@ -878,29 +929,40 @@ void PageRecorder::OnPaused(const std::string& session, const Json& params) {
       }
     }
   }
+  cut(headers);
   Look(headers, "", "request_headers", address, method, network, Via::kPaused, has_canary);
   std::string body;
   for (const Json& entry : ListOf(request, "postDataEntries")) {
     std::string bytes;
-    if (absl::Base64Unescape(TextOf(entry, "bytes"), &bytes)) body += bytes;
+    // Files, blobs and streams have none.
+    if (!MemberOf(entry, "bytes").is_string() ||
+        !absl::Base64Unescape(TextOf(entry, "bytes"), &bytes)) {
+      is_unread = true;
+      run_.omissions.body_bytes += 1;
+    }
+    body += bytes;
   }
   if (body.empty()) body = TextOf(request, "postData");
-  const size_t body_bytes_max = size_t{options_.limits.body_kib_max()} << 10;
-  if (body.size() > body_bytes_max) {
-    run_.omissions.body_bytes += body.size() - body_bytes_max;
-    body.resize(body_bytes_max);
+  cut(body);
+  if (body.empty() && !is_unread && FlagOf(request, "hasPostData")) {
+    is_unread = true;
+    run_.omissions.body_bytes += 1;
   }
-  if (body.empty() && FlagOf(request, "hasPostData")) run_.omissions.body_bytes += 1;
   Look(body, content_type, "request_body", address, method, network, Via::kPaused, has_canary);
+  // What can't be looked at may carry it.
+  const bool is_stopped =
+      (has_canary || (is_unread && run_.canary_typed)) && !options_.check.canary().let_out();
   if (!has_canary && run_.canary_typed && !options_.is_approved(host)) {
-    const bool carries = !body.empty() || address.find('?') != std::string::npos;
+    const bool has_body = !body.empty() || is_unread;
+    const bool carries = has_body || address.find('?') != std::string::npos;
     AddDeparture({.page = TopAddress(),
                   .address = BaseOf(address),
                   .method = method,
-                  .part = carries ? (body.empty() ? "request_target" : "request_body") : ""},
+                  .part = carries ? (has_body ? "request_body" : "request_target") : "",
+                  .stopped = is_stopped},
                  network);
   }
-  if (has_canary && !options_.check.canary().let_out()) return stop();
+  if (is_stopped) return stop();
   devtools_.Send("Fetch.continueRequest", {{"requestId", id}}, session);
 }
 
@@ -915,18 +977,23 @@ void PageRecorder::OnResponsePaused(const std::string& session, const Json& para
   };
   const bool is_redirect = status >= 300 && status < kHttpErrorMin;
   if (status == 0 || is_redirect || (resource != "Script" && !is_page)) return go_on();
+  // What was kept of an address does not stand for other bytes from there.
+  const auto not_had = [this, address] {
+    if (const auto raw = raw_.find(address); raw != raw_.end()) raw->second.is_ambiguous = true;
+  };
   const size_t bytes_max =
       is_page ? kDocumentBytesMax : size_t{options_.limits.script_kib_max()} << 10;
   uint64_t length = 0;
   if (absl::SimpleAtoi(HeaderOf(ListOf(params, "responseHeaders"), "content-length"), &length) &&
       length > bytes_max) {
     ++run_.omissions.script_texts;
+    if (!is_page) not_had();
     return go_on();
   }
   const std::string network = TextOf(params, "networkId");
   devtools_.Send(
       "Fetch.getResponseBody", {{"requestId", id}}, session,
-      [this, go_on, address, network, is_page](const Json& result, bool ok) {
+      [this, go_on, not_had, address, network, is_page](const Json& result, bool ok) {
         std::string body = ok ? TextOf(result, "body") : "";
         std::string bytes;
         if (ok && FlagOf(result, "base64Encoded") && absl::Base64Unescape(body, &bytes)) {
@@ -936,11 +1003,16 @@ void PageRecorder::OnResponsePaused(const std::string& session, const Json& para
           if (const auto document = documents_.find(network); document != documents_.end()) {
             document->second.meta_policies = MetaPolicies(body);
           }
-        } else if (ok && raw_.size() < options_.limits.scripts_max()) {
+        } else if (!ok) {
+          not_had();
+        } else if (raw_.contains(address) || raw_.size() < options_.limits.scripts_max()) {
           const v1::ScriptVersion version = VersionOf(body);
-          raw_[address] = {.sha256 = version.sha256(),
-                           .integrity = version.integrity(),
-                           .size_bytes = version.size_bytes()};
+          Raw& raw = raw_[address];
+          raw.is_ambiguous =
+              raw.is_ambiguous || (!raw.sha256.empty() && raw.sha256 != version.sha256());
+          raw.sha256 = version.sha256();
+          raw.integrity = version.integrity();
+          raw.size_bytes = version.size_bytes();
         }
         go_on();
       });

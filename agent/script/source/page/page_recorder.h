@@ -85,6 +85,8 @@ class PageRecorder {
     std::string sha256;
     std::string integrity;
     uint64_t size_bytes = 0;
+    // Different bytes came from the address, so that none of them stand for a text.
+    bool is_ambiguous = false;
   };
 
   absl::Status Run(absl::Time deadline);
@@ -154,7 +156,8 @@ class PageRecorder {
   absl::flat_hash_map<std::string, std::string> initiators_;
   absl::flat_hash_map<std::string, std::string> sockets_;
   std::vector<std::pair<size_t, std::string>> unresolved_departures_;
-  absl::flat_hash_set<std::string> in_flight_;
+  // By request: until when it is waited for.
+  absl::flat_hash_map<std::string, absl::Time> in_flight_;
   std::string world_name_;
   // Headers of documents by request, until the document is there.
   absl::flat_hash_map<std::string, SeenPage> documents_;

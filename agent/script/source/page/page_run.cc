@@ -18,6 +18,8 @@ std::string_view PageOutcomeName(PageOutcome outcome) {
       return "crashed";
     case PageOutcome::kMemory:
       return "memory";
+    case PageOutcome::kIncomplete:
+      return "incomplete";
     case PageOutcome::kCount:
       break;
   }

@@ -29,10 +29,13 @@ enum class PageOutcome : uint8_t {
   kCrashed,
   // The browser took more memory than it may.
   kMemory,
+  // It went as asked, and something of the page was not to be had.
+  kIncomplete,
   kCount,
 };
 
-// `ok`, `not_started`, `not_loaded`, `step_failed`, `timeout`, `crashed`, `memory`.
+// `ok`, `not_started`, `not_loaded`, `step_failed`, `timeout`, `crashed`, `memory`,
+// `incomplete`.
 std::string_view PageOutcomeName(PageOutcome outcome);
 
 // A script that ran, as the browser gave it. Addresses may hold anything: they are not fit to be
@@ -106,6 +109,10 @@ struct PageOmissions {
   uint64_t requests = 0;
   uint64_t body_bytes = 0;
   uint64_t departures = 0;
+  // Frames and workers, which were kept from starting.
+  uint64_t targets = 0;
+  // What the browser said and could not be understood.
+  uint64_t messages = 0;
 };
 
 // All of one look at a page.

@@ -98,6 +98,21 @@ TEST_F(DevToolsTest, CountsWhatMakesNoSenseAndGoesOn) {
   EXPECT_EQ(devtools.malformed(), 3);
 }
 
+TEST_F(DevToolsTest, AnswersACallWhoseAnswerMakesNoSense) {
+  DevTools devtools(ends_[0], ends_[0], {});
+  Say("{\"id\":1,\"result\":{\"x\":\"\xff\"}}\0"s);
+  EXPECT_TRUE(absl::IsInternal(devtools.Call("M.n", {}, "", Later()).status()));
+  EXPECT_EQ(devtools.malformed(), 1);
+}
+
+TEST_F(DevToolsTest, HandsOverATextWithHalfASurrogatePair) {
+  DevTools devtools(ends_[0], ends_[0], {});
+  Say("{\"id\":1,\"result\":{\"scriptSource\":\"steal()//\\ud800\"}}\0"s);
+  const absl::StatusOr<Json> answer = devtools.Call("M.n", {}, "", Later());
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  EXPECT_EQ(TextOf(*answer, "scriptSource"), "steal()//\uFFFD");
+}
+
 TEST_F(DevToolsTest, EndsAMessageThatIsTooLong) {
   DevTools devtools(ends_[0], ends_[0], {.message_bytes_max = 1000});
   Say(std::string(2000, 'x'));

@@ -1,6 +1,7 @@
 #include "agent/script/source/page/json_reader.h"
 
 #include <string>
+#include <utility>
 
 #include "gtest/gtest.h"
 
@@ -31,6 +32,29 @@ TEST(JsonReader, ReadsNothingWhereSomethingElseIs) {
 
 TEST(JsonReader, DiscardsWhatIsNoJson) {
   for (const char* const text : {"", "{", "{\"a\":}", "nul", "{}x", "\xff"}) {
+    EXPECT_TRUE(ParseJson(text).is_discarded()) << text;
+  }
+}
+
+// V8 passes on what a text of JavaScript holds, and no JSON may.
+TEST(JsonReader, ReplacesHalvesOfSurrogatePairs) {
+  const std::pair<const char*, const char*> cases[] = {
+      {R"(a\ud800)", "a\uFFFD"},
+      {R"(\udc00b)", "\uFFFDb"},
+      {R"(\ud83d\ude00)", "\U0001F600"},
+      {R"(\ud800\ud83d\ude00)", "\uFFFD\U0001F600"},
+      {R"(\ud800\u0041)", "\uFFFDA"},
+      {R"(\\ud800\ud800)", "\\ud800\uFFFD"},
+      {R"(\\\uD800)", "\\\uFFFD"},
+      {R"(\ud800\n)", "\uFFFD\n"},
+      {R"(\ud800\ud801\udc01)", "\uFFFD\U00010401"},
+  };
+  for (const auto& [escaped, text] : cases) {
+    const Json json = ParseJson(std::string(R"({"a":")") + escaped + "\"}");
+    EXPECT_EQ(TextOf(json, "a"), text) << escaped;
+  }
+  for (const char* const text : {R"({"a":"\ud8)", R"({"a":"\ud800)", R"({"a":"\ud800\)",
+                                 R"({"a":"\ud800\u)", R"({"a":"\ud800\udc0"})"}) {
     EXPECT_TRUE(ParseJson(text).is_discarded()) << text;
   }
 }

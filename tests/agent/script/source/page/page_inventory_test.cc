@@ -228,6 +228,39 @@ TEST_F(PageInventoryTest, TakesWhatAnEarlyEndLeftAndNothingOfAPageThatDidNotLoad
   EXPECT_THAT(sink_.Take(), ElementsAre("ADDED https://shop.example/checkout#inline-1"));
 }
 
+// Whoever may write to the server may also send shoppers to a page of another name.
+TEST_F(PageInventoryTest, CallsWhatIsOnAPageThatWasNotThereBeforeAdded) {
+  PageRun early = Run({Code("inline", "var a=1")});
+  early.outcome = PageOutcome::kIncomplete;
+  inventory_->Apply(early);
+  inventory_->Apply(Run({Code("inline", "var a=1"), Code("inline", "var b=1")}));
+  EXPECT_THAT(sink_.Take(),
+              UnorderedElementsAre("PROPOSED https://shop.example/checkout#headers",
+                                   "PROPOSED https://shop.example/checkout#inline-1",
+                                   "PROPOSED https://shop.example/checkout#inline-2"));
+  PageRun run = Run({External("https://evil.example/x.js", "x()")});
+  run.pages[0].address = "https://shop.example/checkout2";
+  run.scripts[0].page = run.pages[0].address;
+  inventory_->Apply(run);
+  ASSERT_THAT(sink_.changes, SizeIs(2));
+  EXPECT_THAT(sink_.changes[1].change.script(), HasSubstr("evil.example"));
+  EXPECT_EQ(sink_.changes[1].severity, v1::SEVERITY_HIGH);
+  EXPECT_THAT(sink_.Take(),
+              ElementsAre("ADDED https://shop.example/checkout2#headers",
+                          "ADDED https://shop.example/checkout2#src=https://evil.example/x.js"));
+}
+
+TEST_F(PageInventoryTest, DoesNotTakeBytesThatAreKnownForTheTextOfOthers) {
+  inventory_->Apply(Run({External(kVendor, kClean)}));
+  sink_.Take();
+  PageRun run = Run({External(kVendor, kSkimmer)});
+  run.scripts[0].raw_sha256 = Sha256(kClean);
+  inventory_->Apply(run);
+  ASSERT_THAT(sink_.changes, SizeIs(1));
+  EXPECT_EQ(sink_.changes[0].change.current().sha256(), Sha256(kSkimmer));
+  EXPECT_EQ(sink_.changes[0].severity, v1::SEVERITY_CRITICAL);
+}
+
 TEST_F(PageInventoryTest, RecognisesCodeWithoutAnAddressWhereverItMoved) {
   inventory_->Apply(Run({Code("inline", "var a=1"), Code("inline", "var b=2")}));
   sink_.Take();

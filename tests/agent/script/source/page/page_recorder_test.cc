@@ -11,6 +11,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "agent/card/brand_table.h"
 #include "agent/script/judge/script_version.h"
 #include "gmock/gmock.h"
@@ -251,6 +252,118 @@ TEST_F(PageRecorderTest, LooksAtABodyUpToItsLimitAndCountsTheRest) {
        Paused("https://evil.example/", std::string(20 << 10, 'x') + kCanary));
   EXPECT_THAT(run_.departures, IsEmpty());
   EXPECT_EQ(run_.omissions.body_bytes, (4 << 10) + 16);
+}
+
+// The canary may be in what was not looked at.
+TEST_F(PageRecorderTest, StopsWhatItCannotLookAtOnceTheCanaryIsTyped) {
+  Json of_blob = Paused("https://evil.example/blob");
+  of_blob["request"]["hasPostData"] = true;
+  Json with_file = Paused("https://evil.example/form", "x");
+  with_file["request"]["postDataEntries"].push_back(Json::object());
+  Json with_headers = Paused("https://evil.example/headers");
+  with_headers["request"]["headers"] = {{"X-Much", std::string(20 << 10, 'x') + kCanary}};
+  Begin();
+  Answers();
+  for (const Json& request :
+       {Paused("https://evil.example/long", std::string(20 << 10, 'x') + kCanary), of_blob,
+        with_file, with_headers}) {
+    const std::string address = TextOf(MemberOf(request, "request"), "url");
+    run_.canary_typed = false;
+    Tell("S", "Fetch.requestPaused", request);
+    EXPECT_THAT(Answers(), HasSubstr("Fetch.continueRequest")) << address;
+    run_.canary_typed = true;
+    Tell("S", "Fetch.requestPaused", request);
+    EXPECT_THAT(Answers(), HasSubstr("Fetch.failRequest")) << address;
+    ASSERT_FALSE(run_.departures.empty());
+    EXPECT_EQ(run_.departures.back().address, address);
+    EXPECT_EQ(run_.departures.back().part, "request_body");
+    EXPECT_TRUE(run_.departures.back().stopped);
+  }
+  EXPECT_EQ(run_.stopped_requests, 4);
+}
+
+TEST_F(PageRecorderTest, FindsTheCanaryInTheMethodAndKeepsItOutOfWhatIsTold) {
+  Begin();
+  Answers();
+  Json request = Paused("https://evil.example/m");
+  request["request"]["method"] = kCanary;
+  Tell("S", "Fetch.requestPaused", request);
+  EXPECT_THAT(Answers(), HasSubstr("Fetch.failRequest"));
+  ASSERT_THAT(run_.departures, SizeIs(1));
+  EXPECT_TRUE(run_.departures[0].has_canary && run_.departures[0].stopped);
+  EXPECT_EQ(run_.departures[0].method, "other");
+  run_.departures.clear();
+  run_.canary_typed = true;
+  request["type"] = "Fetch";
+  Tell("S", "Network.requestWillBeSent", request);
+  ASSERT_THAT(run_.departures, SizeIs(1));
+  EXPECT_TRUE(run_.departures[0].has_canary);
+  EXPECT_EQ(run_.departures[0].method, "other");
+}
+
+TEST_F(PageRecorderTest, StartsNoMoreFramesAndWorkersThanItLooksInto) {
+  Begin();
+  const auto attach = [&](int i) {
+    Tell("", "Target.attachedToTarget",
+         {{"sessionId", absl::StrCat("S", i)},
+          {"targetInfo",
+           {{"targetId", absl::StrCat("T", i)}, {"type", "worker"}, {"url", "blob:x"}}}});
+    return Answers();
+  };
+  for (int i = 1; i < 256; ++i) ASSERT_THAT(attach(i), HasSubstr("runIfWaitingForDebugger"));
+  EXPECT_EQ(attach(256), "");
+  EXPECT_EQ(attach(257), "");
+  EXPECT_EQ(run_.omissions.targets, 2);
+}
+
+// A script could be fetched twice from one address, to have the bytes of the one approved and the
+// other run.
+TEST_F(PageRecorderTest, TakesNoBytesForAScriptWhoseAddressGaveDifferentOnes) {
+  Begin();
+  const char* const address = "https://vendor.example/a.js";
+  const auto receive = [&](const std::string& body) {
+    Answers();
+    Tell("S", "Fetch.requestPaused",
+         {{"requestId", "R"},
+          {"networkId", "N"},
+          {"responseStatusCode", 200},
+          {"resourceType", "Script"},
+          {"request", {{"url", address}}}});
+    const std::string asked = Answers();
+    ASSERT_THAT(asked, HasSubstr("Fetch.getResponseBody"));
+    const std::string id = asked.substr(6, asked.find(',') - 6);
+    std::string answer = absl::StrCat("{\"id\":", id, ",\"result\":{\"body\":\"", body, "\"}}");
+    answer.push_back('\0');
+    ASSERT_EQ(write(ends_[1], answer.data(), answer.size()), answer.size());
+    std::string heard;
+    const auto went_on = [&] {
+      heard += Answers();
+      return heard.find("Fetch.continueRequest") != std::string::npos;
+    };
+    ASSERT_TRUE(devtools_->Wait(went_on, absl::Now() + absl::Seconds(20)).ok());
+    ASSERT_TRUE(went_on());
+  };
+  receive("good()");
+  receive("good()");
+  Tell("S", "Debugger.scriptParsed", Script("1", address, "good()"));
+  receive("evil()");
+  Tell("S", "Debugger.scriptParsed", Script("2", address, "evil()"));
+  receive("good()");
+  Tell("S", "Debugger.scriptParsed", Script("3", address, "worse()"));
+  ASSERT_THAT(run_.scripts, SizeIs(3));
+  EXPECT_EQ(run_.scripts[0].raw_sha256, Sha256("good()"));
+  EXPECT_EQ(run_.scripts[1].raw_sha256, "");
+  EXPECT_EQ(run_.scripts[2].raw_sha256, "");
+}
+
+TEST_F(PageRecorderTest, KeepsTheBeginningOfALongAddress) {
+  Begin();
+  const std::string longer = "https://vendor.example/" + std::string(1 << 20, 'a');
+  Tell("S", "Debugger.scriptParsed", Script("1", longer + "1", "a"));
+  Tell("S", "Debugger.scriptParsed", Script("2", longer + "2", "a"));
+  ASSERT_THAT(run_.scripts, SizeIs(2));
+  EXPECT_LT(run_.scripts[0].address.size(), 5000);
+  EXPECT_NE(run_.scripts[0].address, run_.scripts[1].address);
 }
 
 // Whatever a page makes a browser say, in every place where something else is expected.
