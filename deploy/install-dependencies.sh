@@ -82,6 +82,7 @@ test|libgnutls28-dev|calls of GnuTLS that its client does not make
 test|libcap2-bin|takes rights away from a program under test
 test|wrk|load of the TLS benchmark
 test|iproute2|network namespaces of capture tests
+test|umoci|makes container images
 test|debootstrap|a fresh Debian that the packages are installed into
 test|ethtool|turns offloads off in the traffic benchmark
 test|tshark|peer that replay of captures is measured beside
