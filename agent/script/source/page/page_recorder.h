@@ -155,6 +155,10 @@ class PageRecorder {
   // By request: the script that made it, and where it goes.
   absl::flat_hash_map<std::string, std::string> initiators_;
   absl::flat_hash_map<std::string, std::string> sockets_;
+  // By request that asks whether another may be made (CORS): that one.
+  absl::flat_hash_map<std::string, std::string> preflights_;
+  // Requests that were stopped since they carry the canary or may.
+  absl::flat_hash_set<std::string> stopped_;
   std::vector<std::pair<size_t, std::string>> unresolved_departures_;
   // By request: until when it is waited for.
   absl::flat_hash_map<std::string, absl::Time> in_flight_;
