@@ -384,11 +384,14 @@ absl::Status UplinkImpl::RunStream() {
 }
 
 absl::Duration UplinkImpl::StreamAgeMax() const {
-  const uint32_t minutes = options_.collector.rebalance_minutes();
-  if (minutes == 0 || !HasSeveralCollectors(options_.collector)) return absl::InfiniteDuration();
+  const absl::Duration mean =
+      options_.rebalance.value_or(absl::Minutes(options_.collector.rebalance_minutes()));
+  if (mean == absl::ZeroDuration() || !HasSeveralCollectors(options_.collector)) {
+    return absl::InfiniteDuration();
+  }
   // Not all agents at once.
   const double unit = static_cast<double>(options_.random() >> 11) * 0x1.0p-53;
-  return absl::Minutes(minutes) * (0.75 + 0.5 * unit);
+  return mean * (0.75 + 0.5 * unit);
 }
 
 // ABORTED: closed by the other side. OK: there is nothing more to do on this stream.

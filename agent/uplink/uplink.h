@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -53,6 +54,8 @@ class Uplink {
     FileSystem* files = nullptr;
     Transport* transport = nullptr;
     std::function<uint64_t()> random;
+    // In place of `collector.rebalance_minutes`, which are long for a test.
+    std::optional<absl::Duration> rebalance;
   };
 
   struct State {

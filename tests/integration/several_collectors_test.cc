@@ -1,7 +1,9 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include <atomic>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -9,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "agent/uplink/uplink.h"
+#include "collector/store/store.h"
 #include "gtest/gtest.h"
 #include "tests/collector/support/collector_process.h"
 #include "tests/collector/support/findings.h"
@@ -44,13 +47,12 @@ class SeveralCollectors : public ::testing::Test {
     return absl::StrCat("127.0.0.", collector + 1, ":", collectors_[collector]->port());
   }
 
-  std::unique_ptr<uplink::Uplink> OpenUplink(uint32_t rebalance_minutes = 0) {
-    uplink::Uplink::Options options;
+  std::unique_ptr<uplink::Uplink> OpenUplink(uplink::Uplink::Options options = {}) {
     options.collector.mutable_tls()->set_plaintext(true);
     options.collector.add_addresses(Address(0));
     options.collector.add_addresses(Address(1));
     options.collector.set_reconnect_max_seconds(2);
-    options.collector.set_rebalance_minutes(rebalance_minutes);
+    options.collector.set_rebalance_minutes(0);
     options.state_directory = agent_folder_.path();
     options.sites = {"shop"};
     auto uplink = uplink::Uplink::Open(options);
@@ -112,6 +114,43 @@ TEST_F(SeveralCollectors, TakeOverAnAgentInMidBatchAndEachFindingIsStoredOnce) {
                           " (SELECT sum(occurrences) FROM sightings) FROM findings"),
             absl::StrCat(kAll, "|", kAll, "|", kAll, "|", kAll));
   EXPECT_EQ(server_.Query("postgres", "SELECT count(*) FROM exposures"), "1");
+}
+
+TEST_F(SeveralCollectors, GetAnAgentInTurnAndStoreItsFindingsAndCountItsCoverageOnce) {
+  constexpr uint64_t kBurst = 500;
+  std::atomic<uint64_t> scanned = 0;
+  uplink::Uplink::Options options;
+  options.rebalance = absl::Seconds(1);
+  options.heartbeat = [&] {
+    scanned += 1000;
+    v1::Heartbeat heartbeat;
+    heartbeat.mutable_coverage()->set_seen_bytes(scanned);
+    heartbeat.mutable_coverage()->set_scanned_bytes(scanned);
+    return heartbeat;
+  };
+  const std::unique_ptr<uplink::Uplink> uplink = OpenUplink(options);
+  uint64_t all = 0;
+  std::set<size_t> collectors;
+  EXPECT_TRUE(testing::WaitUntil([&] {
+    EXPECT_TRUE(uplink->Append(Findings(kBurst)).ok());
+    all += kBurst;
+    collectors.insert(ConnectedTo());
+    return collectors.size() == 2 && uplink->GetState().connections >= 5;
+  }));
+  EXPECT_TRUE(testing::WaitUntil([&] { return uplink->GetState().pending_findings == 0; }));
+  EXPECT_EQ(server_.Query("postgres",
+                          "SELECT count(*), count(DISTINCT (stream_id, sequence)) FROM findings"),
+            absl::StrCat(all, "|", all));
+
+  // What is told once too often never goes away again.
+  store::Options store_options;
+  store_options.config.mutable_postgres()->set_conninfo(server_.Conninfo("postgres"));
+  const auto store = store::OpenPostgresStore(store_options);
+  ASSERT_TRUE(store.ok()) << store.status();
+  EXPECT_TRUE(testing::WaitUntil([&] {
+    const auto rows = (*store)->ListCoverage(absl::Now() - absl::Hours(2), absl::Now());
+    return rows.ok() && rows->size() == 1 && rows->front().coverage().scanned_bytes() == scanned;
+  }));
 }
 
 TEST_F(SeveralCollectors, ShareWhatIsOfAnAgentAndOfThePolicy) {
