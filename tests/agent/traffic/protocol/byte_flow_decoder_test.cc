@@ -13,6 +13,9 @@
 namespace skimwatch::traffic::testing {
 namespace {
 
+using ::testing::AnyOf;
+using ::testing::DoubleEq;
+
 constexpr char kRequest[] =
     "POST /pay HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 4\r\n\r\nbody";
 constexpr char kResponse[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
