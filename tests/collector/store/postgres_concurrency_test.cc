@@ -101,11 +101,14 @@ TEST_F(TwoStores, KeepAnAgentsFindingsOnceThoughBothGetThem) {
 
 TEST_F(TwoStores, KeepANewAgentsFindingsOnceThoughItMovesDuringItsFirstCommit) {
   const auto waiting = [&](const char* count) {
-    return testing::WaitUntil([&] {
-      return server_.Query("postgres",
-                           "SELECT count(*) FROM pg_stat_activity"
-                           " WHERE usename = 'skimwatch' AND wait_event_type = 'Lock'") == count;
-    });
+    return testing::WaitUntil(
+        [&] {
+          return server_.Query("postgres",
+                               "SELECT count(*) FROM pg_stat_activity"
+                               " WHERE usename = 'skimwatch' AND wait_event_type = 'Lock'") ==
+                 count;
+        },
+        absl::Seconds(10));
   };
   std::atomic<bool> first_began = false;
   std::atomic<bool> second_waits = false;
