@@ -249,13 +249,11 @@ absl::Status PageRecorder::OpenPage(absl::Time deadline) {
       "Target.attachToTarget", {{"targetId", page_target_}, {"flatten", true}}, "", deadline);
   if (!attached.ok()) return attached.status();
   if (page_session_.empty()) return absl::UnavailableError("the browser opened no page");
-  // Once this is answered, so is all that the session was asked before: a page that is left for
-  // another process takes along only what its own has heard of.
-  if (absl::StatusOr<Json> ready =
-          devtools_.Call("Page.getFrameTree", Json::object(), page_session_, deadline);
-      !ready.ok()) {
-    return ready.status();
-  }
+  // Not before the page's process did all that it was told when it was attached: what is not on yet
+  // when a page takes the place of this one comes too late for its beginning.
+  absl::StatusOr<Json> ready =
+      devtools_.Call("Page.getFrameTree", Json::object(), page_session_, deadline);
+  if (!ready.ok()) return ready.status();
   // Workers that outlive a page, and windows that it opens.
   devtools_.Send("Target.setAutoAttach",
                  {{"autoAttach", true},
@@ -277,8 +275,9 @@ absl::Status PageRecorder::Load(absl::Time deadline) {
   if (const std::string& error = TextOf(*answer, "errorText"); !error.empty()) {
     return absl::FailedPreconditionError(absl::StrCat("the page could not be loaded: ", error));
   }
-  if (absl::Status s = devtools_.Wait([&] { return loaded_; }, deadline); !s.ok()) return s;
-  if (!loaded_) return absl::DeadlineExceededError("the page did not finish loading in time");
+  const auto is_there = [&] { return loaded_ && !run_.pages.empty(); };
+  if (absl::Status s = devtools_.Wait(is_there, deadline); !s.ok()) return s;
+  if (!is_there()) return absl::DeadlineExceededError("the page did not finish loading in time");
   run_.load_time = absl::Now() - std::min(first_request_, absl::Now());
   if (absl::Status s = Settle(deadline); !s.ok()) return s;
   if (!run_.pages.empty() && run_.pages.front().status >= kHttpErrorMin) {
@@ -709,6 +708,8 @@ void PageRecorder::OnFrameNavigated(const std::string& session, const Json& fram
   frames_[id] = {.url = WithoutFragment(url), .parent = parent, .session = session};
   if (session == page_session_ && parent.empty()) {
     if (!IsWeb(url)) return;
+    // What was told before is of the empty page that the browser begins with, or of the last one.
+    loaded_ = false;
     SeenPage page;
     const auto document = documents_.find(TextOf(frame, "loaderId"));
     if (document != documents_.end()) page = document->second;
