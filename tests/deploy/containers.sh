@@ -76,8 +76,8 @@ touch "$work/net"
 unshare --net="$work/net" ip link set lo up
 
 # contain PROGRAM ARGUMENT...: as an engine does with `--read-only --cap-drop=all`; /var/lib/<program>
-# is $work/<program>.state, /etc/skimwatch is $work/<program>.etc and /logs is $work/logs. A command and
-# no function, so that it is the background process itself.
+# is $work/<program>.state, /etc/skimwatch is $work/<program>.etc and /logs is $work/logs. It takes the
+# place of the shell that calls it, so that in the background the program is told to end itself.
 cat >"$work/contain" <<'TEXT'
 #!/bin/sh
 set -e
@@ -93,7 +93,7 @@ exec setpriv --no-new-privs chroot --userspec=65532:65532 "$root" "/usr/bin/$pro
 TEXT
 chmod +x "$work/contain"
 mkdir -p "$work/logs" "$work/skimwatch-agent/rootfs/logs"
-contain() { nsenter --net="$work/net" unshare --mount env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin "$work/contain" "$work" "$@"; }
+contain() { exec nsenter --net="$work/net" unshare --mount env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin "$work/contain" "$work" "$@"; }
 for program in skimwatch-agent skimwatch-collector skimwatchctl; do
   mkdir -p "$work/$program.etc"
   install -d -m 700 -o 65532 -g 65532 "$work/$program.state"
@@ -133,7 +133,7 @@ await 'the collector does not answer' nsenter --net="$work/net" curl -sf http://
 contain skimwatch-agent --config /etc/skimwatch/agent.yaml >"$work/agent.log" 2>&1 &
 pids+=($!)
 found() {
-  contain skimwatchctl --plaintext --collector 127.0.0.1:9463 findings list >"$work/findings"
+  (contain skimwatchctl --plaintext --collector 127.0.0.1:9463 findings list) >"$work/findings"
   grep -q '411111\*\*\*\*\*\*1111' "$work/findings"
 }
 await 'what the agent found does not come to the collector' found

@@ -40,6 +40,7 @@ class Recorder final : public DestinationEventSink {
   void HoldAt(size_t events_max) {
     absl::MutexLock lock(&mutex_);
     events_max_ = events_max;
+    is_held_ = false;
   }
   // Until the monitor waits to tell more than it may.
   void AwaitHeld() {
@@ -516,12 +517,15 @@ TEST_F(DestinationMonitorTest, WhatACrashKeptItFromTellingIsToldByTheNextRun) {
   config_.set_entries_max(kDestinations);
   Restart();
   ApproveNothing();
-  recorder_.HoldAt(kTold);
+  recorder_.HoldAt(0);
   for (size_t i = 0; i < kDestinations; ++i) {
     Provenance provenance = Request(absl::StrCat("x", i, ".com"), "/usr/sbin/php-fpm");
     provenance.protocol = Protocol::kTls;
     monitor_->OnUnreadable(provenance, 1 << 20, 1 << 20);
   }
+  recorder_.AwaitHeld();
+  // Goes on when all are known: saves them with the first batch, and stands within a later one.
+  recorder_.HoldAt(kTold);
   recorder_.AwaitHeld();
   const std::string crashed = folder_ + "/crashed";
   std::filesystem::copy_file(state_file(), crashed);
