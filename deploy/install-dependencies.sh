@@ -74,7 +74,7 @@ test|nghttp2-proxy|takes an upgrade to HTTP/2
 test|node-ws|WebSockets as Node.js programs speak them
 test|nghttp2-server|HTTP/2 as its reference server speaks it
 test|tcpdump|makes capture files to compare with
-test|cmark-gfm|GitHub's Markdown, which reports are checked with
+test|cmark-gfm|Markdown as GitHub reads it, which reports are checked with
 test|faketime|steps the clock of a program under test
 test|nodejs|a TLS client with a library of its own
 test|gnutls-bin|a client of GnuTLS
