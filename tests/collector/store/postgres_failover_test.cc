@@ -131,13 +131,22 @@ TEST(PostgresFailover, ACommitThatDidNotWaitForItsStandbyIsNotAcknowledged) {
   // A standby that is not there.
   server.Query("postgres", "ALTER SYSTEM SET synchronous_standby_names = 'absent'");
   server.Query("postgres", "SELECT pg_reload_conf()");
+  const std::string waiting =
+      "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+  // The server takes it up a while later, and does not say when: once another's commit waits.
+  EXPECT_TRUE(testing::WaitUntil([&] {
+    std::thread other(
+        [&] { server.Query("postgres", "SELECT pg_logical_emit_message(true, 'test', '')"); });
+    const bool waits = testing::WaitUntil([&] { return server.Query("postgres", waiting) == "1"; },
+                                          absl::Milliseconds(200));
+    other.join();
+    return waits;
+  }));
   absl::Status status;
   std::thread writer([&] {
     status =
         (*store)->Write([](Transaction& tx) { return tx.AdvanceCommittedSequence("a", 1, 10); });
   });
-  const std::string waiting =
-      "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
   // An administrator loses patience.
   EXPECT_TRUE(testing::WaitUntil([&] { return server.Query("postgres", waiting) == "1"; }));
   writer.join();
