@@ -32,7 +32,8 @@ std::optional<FindingFeed::Item> FindingFeed::Subscription::Next() {
 bool FindingFeed::Subscription::Wants(const v1::StoredFinding& stored) const {
   const v1::Finding& finding = stored.finding();
   return (filter_.site().empty() || filter_.site() == finding.site()) &&
-         (filter_.kind() == v1::FINDING_KIND_UNSPECIFIED || filter_.kind() == validation::KindOf(finding)) &&
+         (filter_.kind() == v1::FINDING_KIND_UNSPECIFIED ||
+          filter_.kind() == validation::KindOf(finding)) &&
          filter_.confidence_min() <= finding.confidence();
 }
 

@@ -41,7 +41,8 @@ class ReportIntake {
   virtual Reporter Identify(std::string_view address, std::string_view user_agent) = 0;
   // kAccepted, kClientLimit or kTotalLimit: before a body is read.
   virtual RequestOutcome Admit(const Reporter& reporter) = 0;
-  // kAccepted, kQueueFull or kClientLimit. The body is taken out of `body`, which is left empty or as it was.
+  // kAccepted, kQueueFull or kClientLimit. The body is taken out of `body`, which is left empty or
+  // as it was.
   virtual RequestOutcome Submit(const Reporter& reporter, std::string& body) = 0;
   virtual void Count(RequestOutcome outcome) = 0;
 };
