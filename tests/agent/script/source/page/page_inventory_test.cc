@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "agent/script/judge/script_judge.h"
 #include "agent/script/judge/script_version.h"
 #include "agent/script/version_store.h"
@@ -17,6 +18,7 @@ namespace {
 
 using ::testing::Contains;
 using ::testing::ElementsAre;
+using ::testing::Ge;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
@@ -337,10 +339,24 @@ TEST_F(PageInventoryTest, TakesAScriptWhoseBytesWereNotToBeHadForTheSame) {
 }
 
 TEST_F(PageInventoryTest, ShowsNoCardNumberOfAnAddress) {
-  inventory_->Apply(
-      Run({External("https://vendor.example/4111111111111111/x.js?n=4111111111111111", "x()")}));
+  const std::vector<std::string> numbers = {
+      "4111111111111111", "NDExMTExMTExMTExMTExMQ==", "34313131313131313131313131313131",
+      "%34%31%31%31%31%31%31%31%31%31%31%31%31%31%31%31"};
+  std::vector<SeenScript> scripts;
+  for (const std::string& number : numbers) {
+    scripts.push_back(External(
+        absl::StrCat("https://vendor.example/", scripts.size(), "/", number, "/x.js?n=", number),
+        "x()"));
+  }
+  inventory_->Apply(Run(scripts));
+  ASSERT_THAT(sink_.changes, SizeIs(Ge(numbers.size())));
   for (const RecordingSink::Change& one : sink_.changes) {
-    EXPECT_EQ(one.change.DebugString().find("4111111111111111"), std::string::npos);
+    for (const std::string& number : numbers) {
+      EXPECT_EQ(one.change.DebugString().find(number), std::string::npos);
+    }
+  }
+  for (const std::string& number : numbers) {
+    EXPECT_EQ(inventory_->State().DebugString().find(number), std::string::npos);
   }
 }
 
