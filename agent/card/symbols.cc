@@ -289,7 +289,11 @@ size_t SkipEscapeTail(std::string_view text, size_t begin) {
                           : before.ends_with('%') || before.ends_with("\\x") ? 2
                                                                              : 0;
     if (wanted > letters && HexNumberAt(text, head, wanted) >= 0) return head + wanted;
-    if (letters == 0 && before.ends_with('\\') && OctalNumberAt(text, head) >= 0) return head + 3;
+    // In `C:\3714...` the number is whole: escapes of text end at 0177.
+    if (letters == 0 && before.ends_with('\\') && text[head] <= '1' &&
+        OctalNumberAt(text, head) >= 0) {
+      return head + 3;
+    }
     if (HexValue(text[head - 1]) < 0) break;
   }
   return begin;

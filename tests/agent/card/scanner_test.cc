@@ -59,6 +59,17 @@ std::string MixedText(Random& random, size_t bytes) {
   return text;
 }
 
+TEST(ScanStream, FindsNumbersBehindTheSeparatorOfAPath) {
+  // Among them those that begin like an octal escape.
+  for (const std::string_view number : {"4111111111111111", "371449635398431", "3530111333300000",
+                                        "2223003122003222", "30569309025904", "5555555555554444"}) {
+    for (const std::string_view before : {"C:\\cards\\", "{\"file\": \"C:\\\\cards\\\\"}) {
+      EXPECT_EQ(Scan(std::string(before) + std::string(number) + ".txt").size(), 1u)
+          << before << number.substr(0, 6);
+    }
+  }
+}
+
 TEST(ScanStream, FindsTheSameHoweverTheStreamIsCut) {
   Random random(1);
   for (int round = 0; round < 30; ++round) {
