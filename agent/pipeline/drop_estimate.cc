@@ -12,10 +12,12 @@ constexpr uint64_t kPacketBytesMax = 65535;
 
 uint64_t DropEstimate::Update(const Counts& counts) {
   absl::MutexLock lock(&mutex_);
-  const bool is_newer = counts.dropped_packets > last_.dropped_packets &&
+  const bool is_newer = counts.dropped_packets >= last_.dropped_packets &&
                         counts.seen_packets >= last_.seen_packets &&
                         counts.seen_bytes >= last_.seen_bytes;
-  if (is_newer && counts.seen_packets > 0) {
+  if (is_newer && counts.dropped_packets == last_.dropped_packets) {
+    last_ = counts;
+  } else if (is_newer && counts.seen_packets > 0) {
     const auto dropped = static_cast<double>(counts.dropped_packets - last_.dropped_packets);
     const uint64_t packets = counts.seen_packets - last_.seen_packets;
     // Where none was seen meanwhile, as long as all that were.

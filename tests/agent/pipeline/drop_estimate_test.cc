@@ -19,6 +19,15 @@ TEST(DropEstimate, WeighsDropsByThePacketsOfTheirTime) {
             10'500u);
 }
 
+TEST(DropEstimate, LeavesThePacketsOfQuietTimesOut) {
+  DropEstimate estimate;
+  EXPECT_EQ(estimate.Update({.seen_packets = 1'000'000, .seen_bytes = 1'400'000'000}), 0u);
+  // A flood of 60 bytes each.
+  EXPECT_EQ(estimate.Update(
+                {.dropped_packets = 1000, .seen_packets = 1'000'100, .seen_bytes = 1'400'006'000}),
+            60'000u);
+}
+
 TEST(DropEstimate, StaysWhereLaterPacketsAreSmaller) {
   DropEstimate estimate;
   EXPECT_EQ(estimate.Update({.dropped_packets = 10, .seen_packets = 100, .seen_bytes = 100'000}),
