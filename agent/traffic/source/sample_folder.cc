@@ -154,8 +154,8 @@ class Folder final : public SampleFolder {
   Outcome ReadFile(const Waiting& file, absl::Status& failure);
   Outcome ReadOpen(int fd, const Waiting& file, absl::Status& failure);
   void Fail(const Waiting& file, const absl::Status& failure);
-  // Puts away what was read.
-  void PutAway();
+  // Puts away what was read. `at_hand` is where reading stands in the file that is still open.
+  void PutAway(const v1::SamplePosition* at_hand);
   // False, noted, when it can't be.
   bool MoveTo(const std::string& folder, const Waiting& file);
   void GiveUp(const Waiting& file, const std::string& text);
@@ -301,12 +301,12 @@ bool Folder::ReadFiles() {
     const absl::Time now = absl::Now();
     if (read_.size() >= kFilesABatch ||
         absl::AbsDuration(now - put_away_at) >= options_.save_interval) {
-      PutAway();
+      PutAway(nullptr);
       put_away_at = now;
     }
     Publish();
   }
-  PutAway();
+  PutAway(nullptr);
   return files.size() < kFilesALook;
 }
 
@@ -388,7 +388,7 @@ Folder::Outcome Folder::ReadOpen(int fd, const Waiting& file, absl::Status& fail
     const bool due = absl::AbsDuration(now - saved_at) >= options_.save_interval;
     if (at >= file.state.size || (!due && !Stopping())) continue;
     saved_at = now;
-    PutAway();
+    PutAway(&position);
     if (reader.offset() > position.offset()) position.set_attempts(0);
     take_place();
     if (Stopping()) {
@@ -434,7 +434,7 @@ void Folder::Fail(const Waiting& file, const absl::Status& failure) {
   Save(nullptr, /*synced=*/false);
 }
 
-void Folder::PutAway() {
+void Folder::PutAway(const v1::SamplePosition* at_hand) {
   if (read_.empty()) return;
   if (options_.before_save) options_.before_save();
   for (const Waiting& file : read_) {
@@ -450,8 +450,8 @@ void Folder::PutAway() {
     }
   }
   read_.clear();
-  // Where reading stood belongs to a file that is done with.
-  Save(nullptr, /*synced=*/false);
+  // Where reading stood in files that are done with is of no use any more.
+  Save(at_hand, /*synced=*/false);
 }
 
 bool Folder::MoveTo(const std::string& folder, const Waiting& file) {

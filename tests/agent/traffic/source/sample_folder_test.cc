@@ -337,6 +337,31 @@ TEST_F(SampleFolderTest, AFileThatIsDoneWithLeavesNoPlace) {
   }
 }
 
+TEST_F(SampleFolderTest, PuttingOthersAwayKeepsThePlaceOfTheFileAtHand) {
+  SampleFolder::Options options = Options();
+  // Long enough for the short file to wait for the long one.
+  options.save_interval = absl::Milliseconds(20);
+  std::string bytes;
+  for (int i = 0; i < 50'000; ++i) bytes += Line(absl::StrCat("line ", i, std::string(80, ' ')));
+  int saves = 0;
+  bool reads_long = false;
+  target_.sink.on_end = [&](const RecordingSink::Message& message) {
+    reads_long = reads_long || message.text().starts_with("line ");
+  };
+  options.before_save = [&] {
+    if (!reads_long || !folder_.Exists("b.samples")) return;
+    const absl::StatusOr<v1::LogState> state = LoadLogState(options.state_file);
+    ASSERT_TRUE(state.ok()) << state.status();
+    EXPECT_TRUE(state->has_sample_file()) << "at save " << saves;
+    ++saves;
+  };
+  OpenFolder(options);
+  Deliver("a.samples", Line("short"));
+  Deliver("b.samples", bytes);
+  EXPECT_EQ(Poll().size(), 50'001u);
+  EXPECT_GE(saves, 2);
+}
+
 TEST_F(SampleFolderTest, RunsThatEachReadAFileSetNoneAside) {
   // Each file may get the inode of the one before.
   for (int run = 0; run < 8; ++run) {
