@@ -99,8 +99,11 @@ class Http2Direction {
   SampleDecision DecisionOfBlock();
   // Passes on the fields held so far, as the decision in force says.
   void DeliverFields();
-  // The same before the end of their block.
+  // The same before the end of their block, with the target.
   void DeliverFieldsEarly();
+  // Ends a block whose rest does not come.
+  void EndBlockEarly();
+  void WipeHead();
   void EndBlock();
   void EndRequest(Http2Stream& stream);
   void EndResponse(Http2Stream& stream);
@@ -384,7 +387,9 @@ void Http2Direction::AddField(const HpackDecoder::Field& field) {
   NoteField(field.name, field.value);
   // Whether it is in the sample shows in the whole head.
   if (!flow_.Wants(sender_)) return;
-  if (field.name == ":path" && promised_stream_ == 0) {
+  // One that has no place there, or is the second, is scanned with the fields.
+  if (field.name == ":path" && promised_stream_ == 0 && sender_ == Sender::kClient &&
+      head_.target.empty()) {
     head_.target = field.value;
     return;
   }
@@ -453,10 +458,25 @@ SampleDecision Http2Direction::DecisionOfBlock() {
 }
 
 void Http2Direction::DeliverFieldsEarly() {
-  if (fields_.empty()) return;
+  if (fields_.empty() && head_.target.empty()) return;
   SampleDecision decision = DecisionOfBlock();
   const SampleScope scope(flow_, sender_, decision);
+  Deliver(Part::kRequestTarget, head_.target, RequestOfBlock());
+  memory::Wipe(head_.target);
   DeliverFields();
+}
+
+void Http2Direction::EndBlockEarly() {
+  DeliverFieldsEarly();
+  if (fields_consumer_ != nullptr) fields_consumer_->End();
+  fields_consumer_ = nullptr;
+  block_stream_ = 0;
+  WipeHead();
+}
+
+void Http2Direction::WipeHead() {
+  Wipe(head_.request);
+  for (std::string* text : {&head_.target, &head_.referer}) memory::Wipe(*text);
 }
 
 void Http2Direction::DeliverFields() {
@@ -491,9 +511,9 @@ void Http2Direction::EndBlock() {
   if (fields_consumer_ != nullptr) fields_consumer_->End();
   fields_consumer_ = nullptr;
   block_stream_ = promised_stream_ = 0;
+  WipeHead();
   for (std::string* text :
-       {&head_.target, &head_.referer, &head_.request.host, &head_.request.path,
-        &flow_.decoder.part_provenance.host, &flow_.decoder.part_provenance.path,
+       {&flow_.decoder.part_provenance.host, &flow_.decoder.part_provenance.path,
         &flow_.decoder.part_provenance.referrer}) {
     memory::Wipe(*text);
   }
@@ -648,10 +668,7 @@ bool Http2Direction::Gap(uint64_t bytes) {
     half.web_socket.reset();
   });
   ClosePassedOn();
-  DeliverFieldsEarly();
-  if (fields_consumer_ != nullptr) fields_consumer_->End();
-  fields_consumer_ = nullptr;
-  block_stream_ = 0;
+  EndBlockEarly();
   return false;
 }
 
@@ -659,10 +676,7 @@ void Http2Direction::End() {
   if (header_bytes_ > 0) PassOn({header_.data(), std::exchange(header_bytes_, 0)});
   ClosePassedOn();
   flow_.Count(Reason::kUndecodableHeaderCompression, hpack_.Close());
-  DeliverFieldsEarly();
-  if (fields_consumer_ != nullptr) fields_consumer_->End();
-  fields_consumer_ = nullptr;
-  block_stream_ = 0;
+  EndBlockEarly();
   streams_.ForEach([this](Http2Stream& stream) {
     Http2Stream::Half& half = stream.half(sender_);
     half.payload.End();

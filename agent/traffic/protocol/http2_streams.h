@@ -36,6 +36,10 @@ struct Http2Stream {
     for (Half& half : halves) half.sample = flow.sample_of(Sender::kClient);
   }
 
+  ~Http2Stream() { Wipe(request); }
+  Http2Stream(const Http2Stream&) = delete;
+  Http2Stream& operator=(const Http2Stream&) = delete;
+
   Half& half(Sender sender) { return halves[sender == Sender::kClient ? 0 : 1]; }
 
   const uint32_t id;

@@ -13,6 +13,7 @@
 #include "agent/traffic/protocol/http2_parser.h"
 #include "agent/traffic/protocol/http_stream.h"
 #include "agent/traffic/protocol/protocol_detector.h"
+#include "agent/traffic/protocol/request_queue.h"
 #include "agent/traffic/protocol/web_socket_parser.h"
 
 namespace skimwatch::traffic {
@@ -23,42 +24,6 @@ constexpr size_t kExtensionsBytesMax = 1024;
 constexpr int kStatusSwitchingProtocols = 101;
 constexpr int kStatusNoContent = 204;
 constexpr int kStatusNotModified = 304;
-
-// Requests in the order in which they came. Those that only a client's side is seen of are never
-// answered; so the oldest goes without the others being moved.
-class RequestQueue {
- public:
-  // No more than these are kept, the oldest go.
-  static constexpr size_t kMax = 64;
-
-  bool empty() const { return first_ == requests_.size(); }
-  HttpRequest& front() { return requests_[first_]; }
-  void Push(HttpRequest request) {
-    if (requests_.size() - first_ == kMax) Pop();
-    if (first_ == kMax) {
-      requests_.erase(requests_.begin(), requests_.begin() + static_cast<ptrdiff_t>(first_));
-      first_ = 0;
-    }
-    requests_.push_back(std::move(request));
-  }
-  void Pop() {
-    HttpRequest& request = front();
-    for (std::string* text : {&request.host, &request.path, &request.referrer}) memory::Wipe(*text);
-    if (++first_ == requests_.size()) Clear();
-  }
-  void Clear() {
-    requests_.clear();
-    first_ = 0;
-  }
-  bool HasMethod(std::string_view method) const {
-    return std::any_of(requests_.begin() + static_cast<ptrdiff_t>(first_), requests_.end(),
-                       [method](const HttpRequest& request) { return request.method == method; });
-  }
-
- private:
-  std::vector<HttpRequest> requests_;
-  size_t first_ = 0;
-};
 
 // What the two directions know of each other.
 struct Exchange {

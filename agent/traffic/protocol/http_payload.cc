@@ -269,7 +269,7 @@ void HttpPayload::End() {
   chunks_.End();
   events_.reset();
   tls_.reset();
-  if (provenance_ != nullptr) memory::Wipe(provenance_->path);
+  if (provenance_ != nullptr) Wipe(*provenance_);
   provenance_.reset();
 }
 

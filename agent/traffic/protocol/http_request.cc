@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "absl/strings/ascii.h"
+#include "agent/memory/wipe.h"
 #include "agent/traffic/message.h"
 
 namespace skimwatch::traffic {
@@ -41,6 +42,12 @@ std::string LowerCase(std::string_view text, size_t bytes_max) {
 }
 
 }  // namespace
+
+void Wipe(HttpRequest& request) {
+  for (std::string* text : {&request.method, &request.host, &request.path, &request.referrer}) {
+    memory::Wipe(*text);
+  }
+}
 
 std::string HostName(std::string_view host) {
   host = HostOfAuthority(host);

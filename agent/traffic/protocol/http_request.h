@@ -19,6 +19,9 @@ struct HttpRequest {
   SampleDecision sample;
 };
 
+// Overwrites the names, which senders choose and card numbers can stand in.
+void Wipe(HttpRequest& request);
+
 // A request's host as Provenance has it: lower case, without port and trailing dot.
 std::string HostName(std::string_view host);
 // The path of a request target in origin, absolute or asterisk form (RFC 9112 3.2), without query.

@@ -359,6 +359,32 @@ TEST(Http2, FindsFramesAgainAfterAGapThatHidThem) {
   EXPECT_EQ(harness.coverage.seen_bytes(), c.tcp.payload_bytes());
 }
 
+TEST(Http2, PassesTheTargetOfAHeadThatNeverEnds) {
+  Connection c;
+  c.Start();
+  c.tcp.Client(
+      Http2FrameBytes(NGHTTP2_HEADERS, 0, 1, c.client.Block(RequestFields("GET", "/cut?n=1"))));
+  c.tcp.Close();
+  DecoderHarness harness;
+  harness.Run(c.tcp);
+  EXPECT_EQ(harness.sink.only(Part::kRequestTarget), "/cut?n=1");
+  ExpectAllScanned(harness, c.tcp);
+}
+
+TEST(Http2, PassesEveryTargetOfAHeadAndOneInAResponse) {
+  Connection c;
+  c.Start();
+  c.tcp.Client(c.client.Headers(1, RequestFields("GET", "/first", {{":path", "/second"}}), true));
+  c.tcp.Server(c.server.Headers(1, ResponseFields("200", {{":path", "/answer"}}), true));
+  c.tcp.Close();
+  DecoderHarness harness;
+  harness.Run(c.tcp);
+  EXPECT_EQ(harness.sink.only(Part::kRequestTarget), "/first");
+  EXPECT_THAT(harness.sink.only(Part::kRequestHeaders), HasSubstr(":path: /second\r\n"));
+  EXPECT_THAT(harness.sink.only(Part::kResponseHeaders), HasSubstr(":path: /answer\r\n"));
+  ExpectAllScanned(harness, c.tcp);
+}
+
 TEST(Http2, DoesNotDecodeTheRestOfABlockBehindAGap) {
   Connection c;
   c.Start();
