@@ -19,8 +19,8 @@ namespace skimwatch::fingerprint {
 absl::StatusOr<std::string> Fingerprint(const v1::FingerprintKey& key,
                                         absl::Span<const uint8_t> digits);
 
-// Reads a key file: one line, `id`, space, 64 or more hex digits. The file must not be readable by
-// group or others. An id is 1 to 64 letters, digits, `-`, `_` and `.`.
+// Reads a key file: one line, `id`, space, 64 or more hex digits. Its group may read
+// the file, and others may not. An id is 1 to 64 letters, digits, `-`, `_` and `.`.
 // NOT_FOUND: no such file. PERMISSION_DENIED: it can't be opened, or others may read it.
 // INVALID_ARGUMENT: it does not hold a key. Messages name the file, never its content.
 absl::StatusOr<v1::FingerprintKey> ReadKeyFile(const std::string& path);

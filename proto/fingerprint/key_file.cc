@@ -27,7 +27,8 @@ namespace {
 constexpr size_t kFileBytesMax = 4096;
 constexpr size_t kIdBytesMax = 64;
 constexpr size_t kHexDigitsMin = 64;
-constexpr mode_t kGroupAndOthers = 077;
+// A group may read a key: that is how a service that does not run as root is given one.
+constexpr mode_t kForbidden = S_IWGRP | S_IXGRP | S_IRWXO;
 
 // A file descriptor that is closed in the end.
 class File {
@@ -110,9 +111,10 @@ absl::StatusOr<v1::FingerprintKey> ReadKeyFile(const std::string& path) {
   struct stat status {};
   if (fstat(file.fd(), &status) != 0) return Error(path, "cannot read its mode");
   if (!S_ISREG(status.st_mode)) return Malformed(path, "it is not a regular file");
-  if ((status.st_mode & kGroupAndOthers) != 0) {
+  if ((status.st_mode & kForbidden) != 0) {
     return absl::PermissionDeniedError(absl::StrCat(
-        "fingerprint key file ", path, ": group or others may use it; run `chmod 600 ", path, "`"));
+        "fingerprint key file ", path,
+        ": a key is for its owner and at most readers of its group; run `chmod 600 ", path, "`"));
   }
   SecretText text;
   text->resize(kFileBytesMax + 1);

@@ -45,8 +45,13 @@ TEST_F(KeyFile, HoldsAnIdAndAKey) {
   }
 }
 
+TEST_F(KeyFile, MayBeReadByItsGroup) {
+  EXPECT_TRUE(ReadKeyFile(Write("k", "a " + kHex, 0440)).ok());
+  EXPECT_TRUE(ReadKeyFile(Write("k", "a " + kHex, 0640)).ok());
+}
+
 TEST_F(KeyFile, IsRefusedWhenOthersMayUseIt) {
-  for (const mode_t mode : {0640, 0604, 0660, 0644, 0610, 0601}) {
+  for (const mode_t mode : {0604, 0660, 0644, 0610, 0601, 0620}) {
     const std::string path = Write("k", "a " + kHex, mode);
     const absl::Status status = ReadKeyFile(path).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kPermissionDenied) << mode;
