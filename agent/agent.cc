@@ -761,6 +761,7 @@ v1::Heartbeat AgentImpl::Heartbeat() const {
         dropped_packets - before, dropped_packets);
   }
   heartbeat.set_sample_ratio(sampler_->share(traffic::Priority::kNormal));
+  if (pages_ != nullptr) pages_->AddTo(heartbeat);
   return heartbeat;
 }
 

@@ -14,6 +14,23 @@
 #include "spdlog/spdlog.h"
 
 namespace skimwatch::agent {
+namespace {
+
+// Outcomes stand in the same order in both, and in `looks`.
+v1::PageLook::Outcome OutcomeOf(script::PageOutcome outcome) {
+  return static_cast<v1::PageLook::Outcome>(static_cast<int>(outcome) + v1::PageLook::OUTCOME_OK);
+}
+static_assert(static_cast<int>(script::PageOutcome::kCount) == v1::PageLook::Outcome_MAX);
+static_assert(static_cast<int>(script::PageOutcome::kStepFailed) + v1::PageLook::OUTCOME_OK ==
+              v1::PageLook::OUTCOME_STEP_FAILED);
+static_assert(static_cast<int>(script::PageOutcome::kIncomplete) + v1::PageLook::OUTCOME_OK ==
+              v1::PageLook::OUTCOME_INCOMPLETE);
+
+void SetTime(absl::Time time, google::protobuf::Timestamp& timestamp) {
+  timestamp.set_seconds(absl::ToUnixSeconds(time));
+}
+
+}  // namespace
 
 PageChecking::~PageChecking() { Stop(); }
 
@@ -45,6 +62,10 @@ absl::StatusOr<std::unique_ptr<PageChecking>> PageChecking::Open(
                         absl::StrCat("pages: ", monitor.status().message()));
   }
   checking->monitor_ = *std::move(monitor);
+  if (config.pages().checks_size() > kHeartbeatPagesMax) {
+    spdlog::warn("pages: of {} pages the collector is told when the first {} were looked at",
+                 config.pages().checks_size(), kHeartbeatPagesMax);
+  }
   return checking;
 }
 
@@ -89,6 +110,27 @@ void PageChecking::AddTo(pipeline::AgentSnapshot& snapshot) const {
   scan.matches = stats.matches;
   scan.bytes_not_decoded = stats.bytes_not_decoded;
   snapshot.scans.push_back({.source = "page", .scanner = scan});
+}
+
+void PageChecking::AddTo(v1::Heartbeat& heartbeat) const {
+  for (const script::PageMonitor::CheckStats& check : monitor_->GetStats().checks) {
+    if (heartbeat.pages_size() >= kHeartbeatPagesMax) return;
+    v1::PageLook& look = *heartbeat.add_pages();
+    look.set_name(check.name);
+    look.set_site(check.site);
+    if (check.last_run != absl::InfinitePast()) {
+      SetTime(check.last_run, *look.mutable_last_look());
+      look.set_outcome(OutcomeOf(check.outcome));
+      look.set_without_browser(check.is_static);
+    }
+    if (check.last_success != absl::InfinitePast()) {
+      SetTime(check.last_success, *look.mutable_last_whole_look());
+    }
+    SetTime(check.next_due, *look.mutable_next_due());
+    look.set_interval_seconds(static_cast<uint32_t>(absl::ToInt64Seconds(check.interval)));
+    look.mutable_looks()->Assign(check.looks.begin(), check.looks.end());
+    look.set_looks_without_browser(check.looks_without_browser);
+  }
 }
 
 absl::Status CheckPageSettings(const config::v1::AgentConfig& config) {

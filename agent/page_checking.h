@@ -19,6 +19,7 @@
 #include "agent/traffic/site_map.h"
 #include "proto/destination/approved_destinations.h"
 #include "skimwatch/config/v1/agent.pb.h"
+#include "skimwatch/v1/ingest_service.pb.h"
 #include "skimwatch/v1/policy.pb.h"
 
 namespace skimwatch::agent {
@@ -49,6 +50,11 @@ class PageChecking {
   void Stop();
 
   void AddTo(pipeline::AgentSnapshot& snapshot) const;
+  // When each page was looked at last. The collector takes `kHeartbeatPagesMax`; what is beyond is
+  // left out, and the log says so at the start.
+  void AddTo(v1::Heartbeat& heartbeat) const;
+
+  static constexpr int kHeartbeatPagesMax = 256;
 
  private:
   PageChecking() = default;

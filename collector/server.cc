@@ -296,6 +296,7 @@ absl::Status ServerImpl::StartMetrics() {
                                                 .health = &health_,
                                                 .sites_max = config.metric_limits().sites(),
                                                 .agents_max = config.metric_limits().agents(),
+                                                .pages_max = config.metric_limits().pages(),
                                                 .version = options_.version,
                                                 .revision = options_.revision};
   if (!config.tls().plaintext()) {

@@ -123,6 +123,11 @@ Parser::Parser()
   list->add_option("--limit", options_.limit, "Most rows to show, 0 for all")
       ->type_name("N")
       ->check(CheckNumber);
+  CLI::App* const show = Leaf(
+      agents, "show", "Show an agent, and when it looked at each payment page", ShowAgent);
+  show->add_option("IDENTITY", options_.agent, "The identity, as `agents list` has it")
+      ->required()
+      ->type_name("");
   AddCard();
   AddAudit();
   AddCompletion();

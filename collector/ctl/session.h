@@ -38,6 +38,7 @@ absl::StatusOr<int> ShowDestination(const Options& options, Session& session);
 absl::StatusOr<int> ApproveDestination(const Options& options, Session& session);
 absl::StatusOr<int> RevokeDestination(const Options& options, Session& session);
 absl::StatusOr<int> ListAgents(const Options& options, Session& session);
+absl::StatusOr<int> ShowAgent(const Options& options, Session& session);
 absl::StatusOr<int> SuggestCspHeaders(const Options& options, Session& session);
 absl::StatusOr<int> CheckCard(const Options& options, Session& session);
 absl::StatusOr<int> ListDecisions(const Options& options, Session& session);

@@ -13,6 +13,16 @@ constexpr int kCapabilitiesMax = 64;
 constexpr size_t kTextBytesMax = 128;
 constexpr size_t kClaimShownMax = 256;
 constexpr size_t kHeartbeatBytesMax = 64 << 10;
+// Kept for every agent, and labels of metrics.
+constexpr int kPagesMax = 256;
+constexpr int kOutcomesMax = 32;
+
+// As configurations allow names of sites and of checks.
+bool IsName(std::string_view name) {
+  return !name.empty() && name.size() <= kSiteBytesMax &&
+         name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_.") ==
+             std::string_view::npos;
+}
 
 }  // namespace
 
@@ -80,6 +90,19 @@ absl::Status CheckHeartbeat(const v1::Heartbeat& heartbeat) {
   if (heartbeat.ByteSizeLong() > kHeartbeatBytesMax) {
     return absl::InvalidArgumentError(
         absl::StrCat("heartbeat: larger than ", kHeartbeatBytesMax, " bytes"));
+  }
+  if (heartbeat.pages_size() > kPagesMax) {
+    return absl::InvalidArgumentError(absl::StrCat("heartbeat.pages: more than ", kPagesMax));
+  }
+  for (const v1::PageLook& page : heartbeat.pages()) {
+    if (!IsName(page.name()) || !IsName(page.site())) {
+      return absl::InvalidArgumentError(
+          "heartbeat.pages: a name or site is none of lower-case letters, digits, `-`, `_` and `.`");
+    }
+    if (page.looks_size() > kOutcomesMax) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("heartbeat.pages.looks: more than ", kOutcomesMax));
+    }
   }
   return absl::OkStatus();
 }

@@ -122,6 +122,7 @@ void AgentRegistry::Apply(const Change& change, v1::Agent& agent) {
     *agent.mutable_spool() = change.heartbeat->spool();
     agent.set_policy_version(change.heartbeat->policy_version());
     agent.set_sample_ratio(change.heartbeat->sample_ratio());
+    *agent.mutable_pages() = change.heartbeat->pages();
   }
 }
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
 #include "collector/store/timestamp.h"
 #include "proto/admin/family_builder.h"
 
@@ -49,12 +50,19 @@ std::string Name(v1::Destination::State state) {
 }
 std::string Name(v1::Agent::State state) { return Short(v1::Agent::State_Name(state), "STATE_"); }
 
+std::string Name(v1::PageLook::Outcome outcome) {
+  return Short(v1::PageLook::Outcome_Name(outcome), "OUTCOME_");
+}
+
 double UnixSeconds(absl::Time time) { return absl::ToDoubleSeconds(time - absl::UnixEpoch()); }
 
 }  // namespace
 
 CollectorMetrics::CollectorMetrics(Options options)
-    : options_(std::move(options)), sites_(options_.sites_max), agents_(options_.agents_max) {}
+    : options_(std::move(options)),
+      sites_(options_.sites_max),
+      agents_(options_.agents_max),
+      pages_(options_.pages_max) {}
 
 absl::StatusOr<std::vector<v1::Agent>> CollectorMetrics::ReadAgents() const {
   std::vector<v1::Agent> agents;
@@ -77,6 +85,7 @@ std::vector<prometheus::MetricFamily> CollectorMetrics::Collect() const {
   if (summary.ok() && agents.ok()) {
     AddFindings(*summary, *agents, families);
     AddAgents(*agents, families);
+    AddPages(*agents, families);
   }
   AddIngest(families);
   AddStore(families);
@@ -87,6 +96,7 @@ std::vector<prometheus::MetricFamily> CollectorMetrics::Collect() const {
                         MetricType::Counter);
   dropped.Add({{"label", "site"}}, static_cast<double>(sites_.dropped()));
   dropped.Add({{"label", "agent"}}, static_cast<double>(agents_.dropped()));
+  dropped.Add({{"label", "page"}}, static_cast<double>(pages_.dropped()));
   families.push_back(std::move(dropped).Build());
 
   FamilyBuilder build("skimwatch_build_info", "Version of the collector; always 1.",
@@ -267,6 +277,69 @@ void CollectorMetrics::AddAgents(const std::vector<v1::Agent>& agents, Families&
   families.push_back(std::move(spool_limit).Build());
   families.push_back(std::move(dropped).Build());
   families.push_back(std::move(certificates).Build());
+}
+
+void CollectorMetrics::AddPages(const std::vector<v1::Agent>& agents, Families& families) const {
+  FamilyBuilder last("skimwatch_page_last_look_timestamp_seconds",
+                     "When a payment page was last seen whole, by whichever agent; 0 for never. PCI "
+                     "DSS 11.6.1 wants one look a week: `skimwatchctl agents show` says what became "
+                     "of the last one.",
+                     MetricType::Gauge);
+  FamilyBuilder intervals("skimwatch_page_look_interval_seconds",
+                          "From one look at a payment page to the next, as configured.",
+                          MetricType::Gauge);
+  FamilyBuilder looks("skimwatch_page_looks_total",
+                      "Looks at payment pages by how they ended; `static` went well and had no "
+                      "browser. For anything but ok see the agent's log.",
+                      MetricType::Counter);
+  struct Page {
+    double last = 0;
+    double interval = 0;
+  };
+  std::map<std::pair<std::string, std::string>, Page> pages;
+  for (int outcome = v1::PageLook::OUTCOME_OK; outcome <= v1::PageLook::Outcome_MAX; ++outcome) {
+    looks.Add({{"outcome", Name(static_cast<v1::PageLook::Outcome>(outcome))}}, 0);
+  }
+  looks.Add({{"outcome", "static"}}, 0);
+  for (const v1::Agent& agent : agents) {
+    for (const v1::PageLook& look : agent.pages()) {
+      for (int i = 0; i < look.looks_size(); ++i) {
+        const int outcome = v1::PageLook::OUTCOME_OK + i;
+        // Of an agent that is newer than the collector.
+        const std::string name = v1::PageLook::Outcome_IsValid(outcome)
+                                     ? Name(static_cast<v1::PageLook::Outcome>(outcome))
+                                     : "other";
+        uint64_t count = look.looks(i);
+        if (outcome == v1::PageLook::OUTCOME_OK) {
+          const uint64_t without = std::min(count, look.looks_without_browser());
+          looks.Add({{"outcome", "static"}}, static_cast<double>(without));
+          count -= without;
+        }
+        looks.Add({{"outcome", name}}, static_cast<double>(count));
+      }
+      const double at = look.has_last_whole_look()
+                            ? UnixSeconds(store::FromTimestamp(look.last_whole_look()))
+                            : 0;
+      // Pages of two sites may have one name.
+      const bool is_other = pages_.Map(absl::StrCat(look.site(), "/", look.name())) == "other";
+      const auto [entry, is_new] = pages.try_emplace(
+          {sites_.Map(look.site()), is_other ? "other" : look.name()},
+          Page{.last = at, .interval = static_cast<double>(look.interval_seconds())});
+      if (is_new) continue;
+      Page& page = entry->second;
+      // Agents that share a page help each other out; of pages that share a name, the worst shows.
+      page.last = is_other || entry->first.first == "other" ? std::min(page.last, at)
+                                                            : std::max(page.last, at);
+      page.interval = std::max(page.interval, static_cast<double>(look.interval_seconds()));
+    }
+  }
+  for (const auto& [labels, page] : pages) {
+    last.Add({{"site", labels.first}, {"page", labels.second}}, page.last);
+    intervals.Add({{"site", labels.first}, {"page", labels.second}}, page.interval);
+  }
+  families.push_back(std::move(last).Build());
+  families.push_back(std::move(intervals).Build());
+  families.push_back(std::move(looks).Build());
 }
 
 void CollectorMetrics::AddIngest(Families& families) const {

@@ -33,6 +33,7 @@ class CollectorMetrics : public prometheus::Collectable {
     const ingest::StoreHealth* health = nullptr;
     uint32_t sites_max = 100;
     uint32_t agents_max = 10'000;
+    uint32_t pages_max = 1000;
     // When each of the collector's own certificates stops being valid, by name.
     std::map<std::string, std::function<absl::StatusOr<absl::Time>()>> certificates;
     std::string version;
@@ -51,6 +52,9 @@ class CollectorMetrics : public prometheus::Collectable {
                    Families& families) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void AddAgents(const std::vector<v1::Agent>& agents, Families& families) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Of the payment pages that agents look at.
+  void AddPages(const std::vector<v1::Agent>& agents, Families& families) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void AddIngest(Families& families) const;
   void AddStore(Families& families) const;
 
@@ -58,6 +62,7 @@ class CollectorMetrics : public prometheus::Collectable {
   mutable absl::Mutex mutex_;
   mutable LabelCap sites_ ABSL_GUARDED_BY(mutex_);
   mutable LabelCap agents_ ABSL_GUARDED_BY(mutex_);
+  mutable LabelCap pages_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace skimwatch::metrics

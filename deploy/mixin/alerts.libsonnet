@@ -213,6 +213,23 @@ function(config)
             |||,
             wait=config.storeFailingFor
           ),
+          // The collector leaves interval and time out where no page is configured.
+          alert(
+            'PageNotLookedAt',
+            config.ticket,
+            |||
+              time() - min by (instance, site, page) (skimwatch_page_last_look_timestamp_seconds)
+              >
+              %s * max by (instance, site, page) (skimwatch_page_look_interval_seconds)
+            ||| % config.pageLookIntervals,
+            'Payment page {{ $labels.page }} of {{ $labels.site }} is not looked at',
+            |||
+              Page {{ $labels.page }} of site {{ $labels.site }} was last seen whole {{ if gt $value 1e9 }}never{{ else }}{{ $value | humanizeDuration }} ago{{ end }}.
+              Changes of its scripts and headers go unnoticed meanwhile; PCI DSS 11.6.1 asks for a look
+              at least once every seven days. `skimwatchctl agents show` says what became of the last one.
+            |||,
+            wait=config.pageNotLookedAtFor
+          ),
           alert(
             'CertificateExpiring',
             config.ticket,

@@ -32,6 +32,13 @@
   certificateDaysMin: 14,
   certificateExpiringFor: '10m',
   collectorDownFor: '2m',
+  // Intervals between looks at a payment page that may pass without one that saw it whole; looks are
+  // daily by default, and PCI DSS 4.0.1, 11.6.1, asks for one in seven days.
+  pageLookIntervals: 1.25,
+  pageNotLookedAtFor: '15m',
+
+  // What recording rules take rates over.
+  recordedWindow: '5m',
 
   dashboardPrefix: 'skimwatch',
   dashboardTags: ['skimwatch'],

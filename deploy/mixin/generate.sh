@@ -6,7 +6,7 @@ usage() {
   cat <<'TEXT'
 usage: deploy/mixin/generate.sh [--mixin FILE] [--into FOLDER] [--check] [--help]
 
-Writes prometheus/alerts.yml and grafana/dashboards/*.json.
+Writes prometheus/alerts.yml, prometheus/recording.yml and grafana/dashboards/*.json.
 
   --mixin FILE   a jsonnet file with a mixin of your own (default mixin.libsonnet; config.libsonnet
                  says what may be different)
@@ -39,6 +39,8 @@ trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/prometheus" "$work/grafana/dashboards"
 jsonnet -S -J "$here" -e "(import 'manifest.libsonnet').rules((import '$mixin').prometheusAlerts)" \
   >"$work/prometheus/alerts.yml"
+jsonnet -S -J "$here" -e "(import 'manifest.libsonnet').recorded((import '$mixin').prometheusRules)" \
+  >"$work/prometheus/recording.yml"
 jsonnet -J "$here" -m "$work/grafana/dashboards" -e "(import '$mixin').grafanaDashboards" >/dev/null
 status=0
 while IFS= read -r file; do

@@ -224,6 +224,9 @@ void CheckSources(const Checker& root, const v1::AgentConfig& config, const IsSi
     web_root.EachValid("exclude", IsGlob, "a glob");
     web_root.Number("file_bytes_max", 16777216, 1024, 1073741824);
     web_root.Number("rescan_interval_seconds", 300, 1, 604800);
+    if (web_root.Given("read_interval_seconds")) {
+      web_root.Number("read_interval_seconds", 10, 10, 604800);
+    }
   });
   sources.Each("tls_probes", [&](const Checker& probe) {
     probe.EachValid("processes", IsGlob, "a glob of programs");

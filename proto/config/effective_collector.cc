@@ -97,6 +97,7 @@ absl::StatusOr<v1::CollectorConfig> ParseCollectorConfig(std::string_view text,
   const Checker metric_limits = root.Message("metric_limits");
   metric_limits.Number("sites", 100, 1, 10000);
   metric_limits.Number("agents", 10000, 1, 100000);
+  metric_limits.Number("pages", 1000, 1, 10000);
   CheckLogging(root);
 
   const Checker exposures = root.Message("exposures");

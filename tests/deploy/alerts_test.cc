@@ -83,6 +83,18 @@ TEST(Alerts, PassesItsUnitTests) {
   EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
 }
 
+TEST(RecordingRules, ArePassedByTheirUnitTestsEachOne) {
+  const std::string tests = kFolder + "/tests/recording_test.yml";
+  const testing::Outcome outcome = RunTool({"promtool", "test", "rules", tests});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
+  const std::string text = ReadFile(tests);
+  for (const YAML::Node& group : YAML::LoadFile(kFolder + "/recording.yml")["groups"]) {
+    for (const YAML::Node& rule : group["rules"]) {
+      EXPECT_THAT(text, HasSubstr("expr: " + rule["record"].as<std::string>() + "\n"));
+    }
+  }
+}
+
 TEST(PrometheusConfiguration, IsAccepted) {
   const testing::Outcome outcome =
       RunTool({"promtool", "check", "config", kFolder + "/prometheus.yml"});

@@ -167,7 +167,7 @@ TEST(WatchedCollector, FillsEveryPanelKeepsEveryRuleAndPassesPromtool) {
   // Every rule was evaluated by now, and none failed.
   const testing::Outcome rules = RunTool({"curl", "-sf", watched.prometheus() + "/api/v1/rules"});
   const json groups = json::parse(rules.output)["data"]["groups"];
-  EXPECT_THAT(groups, SizeIs(2));
+  EXPECT_THAT(groups, SizeIs(3));
   const std::string page = watched.collector().Get("/metrics");
   for (const json& group : groups) {
     for (const json& rule : group["rules"]) {

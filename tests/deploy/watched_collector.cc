@@ -40,6 +40,14 @@ v1::StreamRequest Heartbeat(uint64_t round) {
   heartbeat->mutable_spool()->set_bytes_max(1 << 20);
   heartbeat->set_sample_ratio(0.5);
   heartbeat->set_policy_version(1);
+  v1::PageLook* page = heartbeat->add_pages();
+  page->set_name("checkout");
+  page->set_site("shop");
+  *page->mutable_last_look() = store::ToTimestamp(absl::Now());
+  *page->mutable_last_whole_look() = page->last_look();
+  page->set_outcome(v1::PageLook::OUTCOME_OK);
+  page->set_interval_seconds(86400);
+  page->add_looks(round);
   return request;
 }
 

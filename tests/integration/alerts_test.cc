@@ -66,7 +66,11 @@ class Alerts : public ::testing::Test {
                      "/html }]\n  http_mirrors: [{ listen: \"127.0.0.1:", mirror_port_,
                      "\" }]\nlimits: { body_bytes_max: 1024 }\n"
                      "destinations: { learn_days: 0, checkout_processes: [\"*\"] }\n"
-                     "spool: { size_mib: 1, segment_mib: 1 }\n");
+                     "spool: { size_mib: 1, segment_mib: 1 }\n"
+                     // Where nobody listens.
+                     "pages: { browser: { path: none }, checks: [{ name: checkout, url: "
+                     "\"http://127.0.0.1:",
+                     FreePort(), "/checkout\" }] }\n");
     ASSERT_NO_FATAL_FAILURE(deployment_.StartCollector());
     ASSERT_NO_FATAL_FAILURE(deployment_.StartAgentAndWait());
     watched_since_ = absl::Now();
@@ -103,6 +107,8 @@ class Alerts : public ::testing::Test {
 TEST_F(Alerts, ReachAWebhookWhenWhatTheyAreAboutHappens) {
   // Certificates of this test are valid for a day.
   Expect("CertificateExpiring", watched_since_);
+  // A payment page that can't be loaded.
+  Expect("PageNotLookedAt", watched_since_);
 
   absl::Time since = absl::Now();
   Log(absl::StrCat("the card was refused twice today and then ", CardNumber(100'000), " we took"));

@@ -493,6 +493,16 @@ TEST_F(PageChecks, FollowAVendorsScriptThatBeginsToSteal) {
       0);
   EXPECT_EQ(
       deployment_.AgentMetric("skimwatch_page_checks_total{page=\"checkout\",outcome=\"ok\"}"), 1);
+  const auto looks = [&](int64_t count) {
+    return WaitUntil([&] {
+      const std::vector<v1::Agent> agents = deployment_.Agents();
+      return agents.size() == 1 && agents[0].pages_size() == 1 &&
+             agents[0].pages(0).outcome() == v1::PageLook::OUTCOME_OK &&
+             agents[0].pages(0).has_last_whole_look() &&
+             agents[0].pages(0).looks(0) == static_cast<uint64_t>(count);
+    });
+  };
+  EXPECT_TRUE(looks(1)) << deployment_.Agents().at(0).DebugString();
   deployment_.StopAgent(SIGTERM);
 
   ASSERT_NO_FATAL_FAILURE(StartSite("script-src 'self' 'unsafe-inline' " + Vendor() + " " +

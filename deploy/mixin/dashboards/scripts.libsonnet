@@ -112,4 +112,27 @@ function(config)
                        h=8,
                        unit='s'
                      ),
+                     panels.row('Payment pages', y=31),
+                     panels.table(
+                       'Last whole look',
+                       'How long ago each payment page was seen whole, as a shopper receives it. PCI DSS 11.6.1 asks for a look at least once every seven days; a page that was never seen whole has an age of decades.',
+                       'age',
+                       'time() - min by (site, page) (skimwatch_page_last_look_timestamp_seconds{site=~"$site"})',
+                       x=0,
+                       y=32,
+                       w=12,
+                       h=8,
+                       unit='s'
+                     ),
+                     panels.timeseries(
+                       'Looks by outcome',
+                       'Looks at payment pages that ended so. Anything but `ok` is tried again after ten minutes at most, and the log of the agent says why.',
+                       [
+                         { name: '{{outcome}}', expr: 'sum by (outcome) (increase(skimwatch_page_looks_total[$__rate_interval]))' },
+                       ],
+                       x=12,
+                       y=32,
+                       w=12,
+                       h=8
+                     ),
                    ])

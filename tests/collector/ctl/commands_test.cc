@@ -371,6 +371,46 @@ TEST_F(Commands, AgentsListShowsHowTheyAre) {
   EXPECT_EQ(answer["agents"][0]["spool"]["dropped_findings"]["2"], "3");
 }
 
+TEST_F(Commands, AgentsShowSaysWhenPagesWereLookedAt) {
+  v1::Agent agent;
+  agent.set_identity("spiffe://example.com/agent/1");
+  agent.set_state(v1::Agent::STATE_CONNECTED);
+  agent.set_version("0.1.0");
+  *agent.mutable_last_seen() = store::ToTimestamp(absl::Now());
+  v1::PageLook& good = *agent.add_pages();
+  good.set_name("checkout");
+  good.set_site("shop");
+  good.mutable_last_look()->set_seconds(1'700'000'000);
+  good.mutable_last_whole_look()->set_seconds(1'700'000'000);
+  good.mutable_next_due()->set_seconds(1'700'086'400);
+  good.set_outcome(v1::PageLook::OUTCOME_OK);
+  good.set_without_browser(true);
+  good.add_looks(40);
+  good.add_looks(2);
+  v1::PageLook& bad = *agent.add_pages();
+  bad = good;
+  bad.set_name("account");
+  bad.clear_last_whole_look();
+  bad.set_without_browser(false);
+  bad.set_outcome(v1::PageLook::OUTCOME_STEP_FAILED);
+  v1::PageLook& none = *agent.add_pages();
+  none.set_name("cart");
+  server_.AddAgent(agent);
+  Result result = ctl_.Run({"agents", "show", agent.identity(), "--no-headers"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("spiffe://example.com/agent/1\n"));
+  EXPECT_THAT(result.out, HasSubstr("checkout  shop  2023-11-14T22:13:20Z  ok, without a browser  "
+                                    "2023-11-14T22:13:20Z  2023-11-15T22:13:20Z  42  40\n"));
+  EXPECT_THAT(result.out, HasSubstr("account   shop  2023-11-14T22:13:20Z  step_failed            "
+                                    "never                 2023-11-15T22:13:20Z  42  40\n"));
+  EXPECT_THAT(result.out, HasSubstr("none so far"));
+  result = ctl_.Run({"agents", "show", agent.identity(), "--output", "json"});
+  EXPECT_EQ(json::parse(result.out)["pages"][1]["name"], "account");
+  result = ctl_.Run({"agents", "show", "nobody"});
+  EXPECT_EQ(result.code, 2);
+  EXPECT_THAT(result.err, HasSubstr("there is no agent 'nobody'"));
+}
+
 TEST_F(Commands, EscapeWhatCouldSteerATerminal) {
   server_.Add(CardFinding(1, {.path = "/\x1b]0;owned\x07\n1 open", .destination = "a\u202eb"}));
   for (const std::vector<std::string>& arguments : {std::vector<std::string>{"exposures", "list"},

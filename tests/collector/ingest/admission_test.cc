@@ -92,5 +92,26 @@ TEST(CheckHeartbeat, BoundsWhatItMakesTheCollectorKeep) {
   EXPECT_EQ(CheckHeartbeat(heartbeat).code(), absl::StatusCode::kInvalidArgument);
 }
 
+TEST(CheckHeartbeat, TakesPagesByNamesThatConfigurationsAllow) {
+  v1::Heartbeat heartbeat;
+  v1::PageLook& page = *heartbeat.add_pages();
+  page.set_name("checkout-2");
+  page.set_site("shop.eu");
+  EXPECT_TRUE(CheckHeartbeat(heartbeat).ok());
+  for (const std::string name : {"", "Checkout", "a b", "a\nb", std::string(64, 'a').c_str()}) {
+    page.set_name(name);
+    EXPECT_EQ(CheckHeartbeat(heartbeat).code(), absl::StatusCode::kInvalidArgument) << name;
+  }
+  page.set_name("checkout");
+  page.set_site("\xff");
+  EXPECT_EQ(CheckHeartbeat(heartbeat).code(), absl::StatusCode::kInvalidArgument);
+  page.set_site("shop");
+  for (int i = 0; i < 40; ++i) page.add_looks(1);
+  EXPECT_EQ(CheckHeartbeat(heartbeat).code(), absl::StatusCode::kInvalidArgument);
+  page.clear_looks();
+  for (int i = 0; i < 256; ++i) *heartbeat.add_pages() = page;
+  EXPECT_EQ(CheckHeartbeat(heartbeat).code(), absl::StatusCode::kInvalidArgument);
+}
+
 }  // namespace
 }  // namespace skimwatch::ingest

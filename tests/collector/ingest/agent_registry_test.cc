@@ -54,6 +54,28 @@ TEST_F(AgentCoverage, GoesOnWhenTheAgentStartsAnew) {
   EXPECT_EQ(Row(kHour, kHour).coverage().scanned_bytes(), 1050u);
 }
 
+TEST(AgentRegistry, KeepsWhenPagesWereLookedAtUntilTheAgentSaysOtherwise) {
+  testing::TempStore store;
+  AgentRegistry agents(absl::Seconds(30));
+  v1::Heartbeat heartbeat;
+  for (const char* const name : {"checkout", "cart"}) heartbeat.add_pages()->set_name(name);
+  heartbeat.mutable_pages(0)->mutable_last_whole_look()->set_seconds(77);
+  const auto kept = [&] {
+    EXPECT_TRUE(agents.Flush(*store).ok());
+    return store->ListAgents({})->agents(0).pages();
+  };
+  agents.Heartbeat("web-1", heartbeat, kHour);
+  EXPECT_EQ(kept().size(), 2);
+  agents.Disconnected("web-1", kHour + absl::Seconds(1));
+  agents.Connected("web-1", v1::Hello(), std::nullopt, kHour + absl::Seconds(2));
+  EXPECT_EQ(kept().size(), 2);
+  EXPECT_EQ(kept()[0].last_whole_look().seconds(), 77);
+  // Cart is no longer configured.
+  heartbeat.mutable_pages()->RemoveLast();
+  agents.Heartbeat("web-1", heartbeat, kHour + absl::Seconds(3));
+  EXPECT_EQ(kept().size(), 1);
+}
+
 TEST_F(AgentCoverage, HearsNothingBetweenHeartbeatsThatAreFarApart) {
   Heartbeat(1, kHour);
   Heartbeat(2, kHour + absl::Seconds(10));

@@ -6,7 +6,9 @@
 #include <set>
 #include <sstream>
 #include <string>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "collector/exposure/exposure_folder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -53,7 +55,8 @@ class CollectorMetricsTest : public ::testing::Test {
     ASSERT_TRUE(status.ok()) << status;
   }
 
-  void AddAgent(const std::string& identity, const std::string& site) {
+  void AddAgent(const std::string& identity, const std::string& site,
+                const std::vector<v1::PageLook>& pages = {}) {
     ASSERT_TRUE(store_
                     ->Write([&](store::Transaction& tx) {
                       v1::Agent agent;
@@ -66,6 +69,7 @@ class CollectorMetricsTest : public ::testing::Test {
                       agent.mutable_coverage()->set_scanned_bytes(1234);
                       agent.mutable_spool()->set_bytes(77);
                       agent.set_sample_ratio(0.5);
+                      for (const v1::PageLook& page : pages) *agent.add_pages() = page;
                       return tx.PutAgent(agent);
                     })
                     .ok());
@@ -91,6 +95,8 @@ TEST_F(CollectorMetricsTest, SeriesThatAlertsReadStandAtZeroFromTheStart) {
            "skimwatch_ingest_commit_seconds_count 0\n",
            "skimwatch_detection_delay_seconds_count{kind=\"card_number\"} 0\n",
            "skimwatch_metric_series_dropped_total{label=\"site\"} 0\n",
+           "skimwatch_metric_series_dropped_total{label=\"page\"} 0\n",
+           "skimwatch_page_looks_total{outcome=\"ok\"} 0\n",
            "skimwatch_build_info{version=\"1.2.3\",revision=\"abc\"} 1\n",
            "skimwatch_certificate_expiry_timestamp_seconds{certificate=\"collector\"} 1700000100\n",
        }) {
@@ -135,6 +141,49 @@ TEST_F(CollectorMetricsTest, ShowsAgents) {
   EXPECT_THAT(text, HasSubstr("skimwatch_agent_spool_dropped_total{agent=\"web-1\","
                               "severity=\"critical\"} 0\n"));
   EXPECT_THAT(text, HasSubstr("{certificate=\"agent:web-1\"} 1700000100\n"));
+}
+
+v1::PageLook PageLook(const std::string& name, int64_t whole, uint64_t ok, uint64_t crashed) {
+  v1::PageLook look;
+  look.set_name(name);
+  look.set_site("shop");
+  if (whole > 0) look.mutable_last_whole_look()->set_seconds(whole);
+  look.set_interval_seconds(3600);
+  look.mutable_looks()->Resize(v1::PageLook::Outcome_MAX, 0);
+  look.set_looks(v1::PageLook::OUTCOME_OK - 1, ok);
+  look.set_looks(v1::PageLook::OUTCOME_CRASHED - 1, crashed);
+  return look;
+}
+
+TEST_F(CollectorMetricsTest, ShowsWhenPagesWereSeenWhole) {
+  AddAgent("web-1", "shop",
+           {PageLook("checkout", 1'700'000'000, 3, 1), PageLook("cart", 0, 0, 2)});
+  v1::PageLook later = PageLook("checkout", 1'700'000'500, 5, 0);
+  later.set_looks_without_browser(4);
+  // Of a newer agent.
+  later.add_looks(7);
+  AddAgent("web-2", "shop", {later});
+  const std::string text = Text(CollectorMetrics(Options()));
+  const std::string family = "skimwatch_page_last_look_timestamp_seconds{site=\"shop\",page=";
+  EXPECT_THAT(text, HasSubstr(family + "\"checkout\"} 1700000500\n"));
+  EXPECT_THAT(text, HasSubstr(family + "\"cart\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("skimwatch_page_look_interval_seconds{site=\"shop\","
+                              "page=\"checkout\"} 3600\n"));
+  for (const char* const sample : {"ok\"} 4", "static\"} 4", "crashed\"} 3", "timeout\"} 0",
+                                   "other\"} 7"}) {
+    EXPECT_THAT(text, HasSubstr(absl::StrCat("skimwatch_page_looks_total{outcome=\"", sample, "\n")));
+  }
+}
+
+TEST_F(CollectorMetricsTest, OfPagesBeyondTheLimitTheOneThatWasLookedAtLongestAgoShows) {
+  CollectorMetrics::Options options = Options();
+  options.pages_max = 1;
+  AddAgent("web-1", "shop",
+           {PageLook("a", 300, 1, 0), PageLook("b", 100, 1, 0), PageLook("c", 200, 1, 0)});
+  const std::string text = Text(CollectorMetrics(options));
+  EXPECT_THAT(text, HasSubstr("skimwatch_page_last_look_timestamp_seconds{site=\"shop\","
+                              "page=\"other\"} 100\n"));
+  EXPECT_THAT(text, HasSubstr("skimwatch_metric_series_dropped_total{label=\"page\"} 2\n"));
 }
 
 TEST_F(CollectorMetricsTest, LabelsBeyondTheirLimitAreOtherAndCounted) {

@@ -26,7 +26,7 @@ constexpr char kMixin[] =
     "  exposureSuspectedFor: '0s', scriptChangedFor: '0s', newDestinationFor: '0s',\n"
     "  sampleRatioFor: '0s', agentSilentSeconds: 15, agentSilentFor: '0s', coverageWindow: '15s',\n"
     "  coverageFor: '0s', spoolFillingFor: '0s', storeFailingFor: '0s',\n"
-    "  certificateExpiringFor: '0s', collectorDownFor: '0s',\n"
+    "  certificateExpiringFor: '0s', collectorDownFor: '0s', pageNotLookedAtFor: '0s',\n"
     "} }\n";
 
 std::string Local(int port) { return absl::StrCat("127.0.0.1:", port); }
@@ -49,6 +49,7 @@ void Monitoring::WriteConfigurations() {
       {{"127.0.0.1:9464", Local(collector_metrics_port_)},
        {"interval: 15s", "interval: 1s"},
        {"- alerts.yml", absl::StrCat("- ", folder_.path(), "/prometheus/alerts.yml")},
+       {"- recording.yml", absl::StrCat("- ", folder_.path(), "/prometheus/recording.yml")},
        {"# alerting:\n#   alertmanagers:\n#     - static_configs:\n#         - targets: "
         "[127.0.0.1:9093]\n",
         absl::StrCat("alerting:\n  alertmanagers:\n    - static_configs:\n        - targets: [",

@@ -118,7 +118,7 @@ class Monitor final : public PageMonitor {
   void Run();
   void Look(size_t index);
   void Tell(const Check& check, const PageRun& run, CheckStats& stats);
-  void Save(Check& check);
+  void Save(size_t index);
   // Gives approvals that came to the inventories, and counts anew.
   void TakeApprovals();
 
@@ -144,7 +144,10 @@ absl::Status Monitor::Load() {
   for (const config::v1::PageCheck& config : options_.pages.checks()) {
     Check check{.config = config,
                 .state_path = absl::StrCat(options_.state_directory, "/", config.name(), ".page")};
-    CheckStats stats{.name = config.name(), .site = config.site()};
+    CheckStats stats{.name = config.name(),
+                     .site = config.site(),
+                     .next_due = now,
+                     .interval = absl::Seconds(config.interval_seconds())};
     PageState state;
     absl::StatusOr<std::string> bytes = storage::ReadChecked(check.state_path, kStateBytesMax);
     const bool is_damaged =
@@ -172,6 +175,18 @@ absl::Status Monitor::Load() {
       if (check.last_success > now || is_changed) check.due = now;
     }
     stats.last_success = check.last_success;
+    stats.next_due = std::max(check.due, now);
+    if (state.last_run_seconds() > 0) {
+      stats.last_run = absl::FromUnixSeconds(state.last_run_seconds());
+      // One that this program does not know went wrong in some way.
+      stats.outcome = state.last_outcome() < static_cast<uint32_t>(PageOutcome::kCount)
+                          ? static_cast<PageOutcome>(state.last_outcome())
+                          : PageOutcome::kIncomplete;
+    }
+    stats.is_static = state.is_static();
+    const size_t known = std::min(stats.looks.size(), static_cast<size_t>(state.looks_size()));
+    std::copy_n(state.looks().begin(), known, stats.looks.begin());
+    stats.looks_without_browser = state.looks_without_browser();
     const std::string site = config.site();
     check.inventory = std::make_unique<PageInventory>(
         PageInventory::Options{
@@ -204,7 +219,7 @@ void Monitor::TakeApprovals() {
   for (size_t i = 0; i < checks_.size(); ++i) {
     Check& check = checks_[i];
     check.inventory->SetApprovals(approvals);
-    if (check.inventory->changed()) Save(check);
+    if (check.inventory->changed()) Save(i);
     const uint64_t unapproved = check.inventory->unapproved();
     const std::lock_guard<std::mutex> lock(mutex_);
     stats_.checks[i].unapproved_scripts = unapproved;
@@ -277,14 +292,18 @@ void Monitor::Look(size_t index) {
     spdlog::warn("pages: {}: {}: {}", check.config.name(), PageOutcomeName(run.outcome),
                  text::Printable(run.reason));
   }
-  Save(check);
   const uint64_t scripts = check.inventory->scripts();
   const uint64_t unapproved = check.inventory->unapproved();
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const auto outcome = static_cast<size_t>(run.outcome);
+  std::unique_lock<std::mutex> lock(mutex_);
   CheckStats& stats = stats_.checks[index];
-  ++stats.runs[static_cast<size_t>(run.outcome)];
+  ++stats.runs[outcome];
+  ++stats.looks[outcome];
+  if (run.outcome == PageOutcome::kOk && run.is_static) ++stats.looks_without_browser;
   stats.last_success = check.last_success;
   stats.last_run = now;
+  stats.outcome = run.outcome;
+  stats.next_due = check.due;
   stats.last_duration = run.duration;
   stats.last_load_time = run.load_time;
   stats.duration += run.duration;
@@ -300,6 +319,8 @@ void Monitor::Look(size_t index) {
   stats.unapproved_scripts = unapproved;
   stats.changes = check.inventory->changes();
   stats.scripts_left_out = check.inventory->left_out();
+  lock.unlock();
+  Save(index);
 }
 
 void Monitor::Tell(const Check& check, const PageRun& run, CheckStats& stats) {
@@ -315,7 +336,8 @@ void Monitor::Tell(const Check& check, const PageRun& run, CheckStats& stats) {
   }
 }
 
-void Monitor::Save(Check& check) {
+void Monitor::Save(size_t index) {
+  Check& check = checks_[index];
   // A crash between the two tells some changes again rather than none.
   if (options_.before_save != nullptr) options_.before_save();
   PageState state = check.inventory->State();
@@ -324,6 +346,16 @@ void Monitor::Save(Check& check) {
   state.set_config_sha256(Sha256(check.config.SerializeAsString()));
   if (check.last_success != absl::InfinitePast()) {
     state.set_last_success_seconds(absl::ToUnixSeconds(check.last_success));
+  }
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    const CheckStats& stats = stats_.checks[index];
+    if (stats.last_run != absl::InfinitePast()) {
+      state.set_last_run_seconds(absl::ToUnixSeconds(stats.last_run));
+      state.set_last_outcome(static_cast<uint32_t>(stats.outcome));
+    }
+    state.mutable_looks()->Assign(stats.looks.begin(), stats.looks.end());
+    state.set_looks_without_browser(stats.looks_without_browser);
   }
   const absl::Status saved =
       storage::WriteChecked(check.state_path, state.SerializeAsString(), true);

@@ -49,11 +49,19 @@ class PageMonitor {
   struct CheckStats {
     std::string name;
     std::string site;
-    // By outcome.
+    // By outcome, since the monitor was opened.
     std::array<uint64_t, static_cast<size_t>(PageOutcome::kCount)> runs{};
+    // By outcome, kept over restarts; and those of kOk that had no browser.
+    std::array<uint64_t, static_cast<size_t>(PageOutcome::kCount)> looks{};
+    uint64_t looks_without_browser = 0;
     // InfinitePast before the first.
     absl::Time last_success = absl::InfinitePast();
     absl::Time last_run = absl::InfinitePast();
+    // Of the last run.
+    PageOutcome outcome = PageOutcome::kOk;
+    // When the next one begins, or should have begun; and from one to the next.
+    absl::Time next_due = absl::InfinitePast();
+    absl::Duration interval = absl::ZeroDuration();
     absl::Duration last_duration = absl::ZeroDuration();
     // Of the page until its load event.
     absl::Duration last_load_time = absl::ZeroDuration();
