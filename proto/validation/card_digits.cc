@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <cstring>
 
 namespace skimwatch::validation {
 namespace {
@@ -212,16 +213,41 @@ DigitRange GroupedNumber(std::string_view text, const Group& first) {
   return longest;
 }
 
+// Whether nothing that GroupedNumber or PrintedNumber would follow stands behind the group, as
+// behind most numbers.
+bool IsAlone(std::string_view text, const Group& group) {
+  constexpr size_t kPrintedFirst = 4;
+  if (group.end == text.size()) return true;
+  return group.size() != kPrintedFirst && SeparatorAt(text, group.end) == 0;
+}
+
+// The first digit at or after `at`, eight bytes at a time; the text's size where there is none.
+size_t NextDigit(std::string_view text, size_t at) {
+  constexpr uint64_t kOnes = 0x0101010101010101;
+  constexpr uint64_t kHigh = kOnes * 0x80;
+  for (; at + sizeof(uint64_t) <= text.size(); at += sizeof(uint64_t)) {
+    uint64_t word = 0;
+    std::memcpy(&word, text.data() + at, sizeof word);
+    // Of each byte below 0x80, the high bit of the first sum says '0' or above, of the second ':'
+    // or above.
+    const uint64_t low = word & ~kHigh;
+    const uint64_t digits =
+        (low + kOnes * (0x80 - '0')) & ~(low + kOnes * (0x80 - ':')) & ~word & kHigh;
+    if (digits != 0) break;
+  }
+  while (at < text.size() && !IsDigit(text[at])) ++at;
+  return at;
+}
+
 }  // namespace
 
 DigitRange FindCardNumber(std::string_view text, size_t from) {
-  size_t at = from;
-  while (at < text.size()) {
-    if (!IsDigit(text[at])) {
-      ++at;
+  for (size_t at = NextDigit(text, from); at < text.size();) {
+    const Group group = GroupAt(text, at);
+    if (group.size() < kDigitsMin && IsAlone(text, group)) {
+      at = NextDigit(text, group.end);
       continue;
     }
-    const Group group = GroupAt(text, at);
     if (group.size() >= kDigitsMin && group.size() <= kDigitsMax) {
       Digits digits;
       Add(text, group, digits);
@@ -236,7 +262,7 @@ DigitRange FindCardNumber(std::string_view text, size_t from) {
       const DigitRange printed = PrintedNumber(text, group);
       if (!printed.empty()) return printed;
     }
-    at = group.end;
+    at = NextDigit(text, group.end);
   }
   return {};
 }

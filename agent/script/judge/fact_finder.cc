@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "agent/script/judge/card_redaction.h"
 #include "agent/script/judge/fact_rules.h"
+#include "agent/script/judge/literal_finder.h"
 #include "agent/script/judge/shown_text.h"
 
 namespace skimwatch::script {
@@ -82,15 +83,15 @@ Span ExcerptOf(std::string_view text, const Span& match, ExcerptKind kind) {
 
 struct FactFinder::Rules {
   std::vector<CompiledRule> rules;
-  // Rules to try, by literal.
-  absl::flat_hash_map<std::string, std::vector<int>> by_trigger;
-  // Any of the literals.
-  std::unique_ptr<RE2> triggers;
+  std::unique_ptr<LiteralFinder> triggers;
+  // Rules to try, by the literal's number.
+  std::vector<std::vector<int>> by_trigger;
 };
 
 FactFinder::FactFinder() {
   auto compiled = std::make_unique<Rules>();
   std::vector<std::string> literals;
+  absl::flat_hash_map<std::string, std::vector<int>> by_literal;
   for (const FactRule& rule : FactRules()) {
     const int number = static_cast<int>(compiled->rules.size());
     CompiledRule& entry = compiled->rules.emplace_back();
@@ -98,7 +99,7 @@ FactFinder::FactFinder() {
     entry.pattern = Compile(rule.pattern);
     for (const std::string_view nearby : rule.nearby) entry.nearby.push_back(Compile(nearby));
     for (const std::string_view trigger : rule.triggers) {
-      std::vector<int>& numbers = compiled->by_trigger[std::string(trigger)];
+      std::vector<int>& numbers = by_literal[std::string(trigger)];
       if (numbers.empty()) literals.emplace_back(trigger);
       numbers.push_back(number);
     }
@@ -108,20 +109,19 @@ FactFinder::FactFinder() {
   std::sort(literals.begin(), literals.end(), [](const std::string& a, const std::string& b) {
     return a.size() != b.size() ? a.size() > b.size() : a < b;
   });
-  std::string any = "(?i)";
   for (const std::string& literal : literals) {
-    absl::StrAppend(&any, any.size() > 4 ? "|" : "", RE2::QuoteMeta(Piece(literal)));
+    std::vector<int> numbers = by_literal[literal];
     for (const std::string& other : literals) {
       if (other.size() >= literal.size() || !literal.starts_with(other)) continue;
-      for (const int number : compiled->by_trigger[other]) {
-        std::vector<int>& numbers = compiled->by_trigger[literal];
+      for (const int number : by_literal[other]) {
         if (std::find(numbers.begin(), numbers.end(), number) == numbers.end()) {
           numbers.push_back(number);
         }
       }
     }
+    compiled->by_trigger.push_back(std::move(numbers));
   }
-  compiled->triggers = Compile(any);
+  compiled->triggers = std::make_unique<LiteralFinder>(std::move(literals));
   rules_ = std::move(compiled);
 }
 
@@ -227,18 +227,12 @@ class Search {
 
 std::vector<v1::ScriptFact> FactFinder::Find(std::string_view text, int per_name_max) const {
   Search search(text, per_name_max);
-  re2::StringPiece found;
-  std::string literal;
-  for (size_t at = 0;
-       rules_->triggers->Match(Piece(text), at, text.size(), RE2::UNANCHORED, &found, 1);) {
-    const auto begin = static_cast<size_t>(found.data() - text.data());
-    literal.assign(found.data(), found.size());
-    std::transform(literal.begin(), literal.end(), literal.begin(), Lower);
-    if (const auto entry = rules_->by_trigger.find(literal); entry != rules_->by_trigger.end()) {
-      for (const int number : entry->second) search.Try(rules_->rules[number], number, begin);
+  // Another literal may begin inside one.
+  for (auto place = rules_->triggers->Next(text, 0); place;
+       place = rules_->triggers->Next(text, place->begin + 1)) {
+    for (const int number : rules_->by_trigger[place->literal]) {
+      search.Try(rules_->rules[number], number, place->begin);
     }
-    // Another literal may begin inside this one.
-    at = begin + 1;
   }
   return search.Take();
 }

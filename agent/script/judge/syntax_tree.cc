@@ -10,6 +10,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "agent/script/judge/parser_memory.h"
 
 extern "C" const TSLanguage* tree_sitter_javascript(void);
 
@@ -195,7 +196,9 @@ absl::StatusOr<SyntaxTree> SyntaxTree::Parse(std::string_view text, const Option
     return absl::ResourceExhaustedError(
         absl::StrCat("larger than ", options.bytes_max, " bytes, which is as much as is parsed"));
   }
-  const std::unique_ptr<TSParser, ParserDeleter> parser(ts_parser_new());
+  // Outlives parser and tree.
+  const ParserMemory memory;
+  std::unique_ptr<TSParser, ParserDeleter> parser(ts_parser_new());
   if (!ts_parser_set_language(parser.get(), tree_sitter_javascript())) {
     return absl::InternalError("the grammar is of another tree-sitter");
   }
@@ -208,6 +211,7 @@ absl::StatusOr<SyntaxTree> SyntaxTree::Parse(std::string_view text, const Option
     return absl::DeadlineExceededError(
         absl::StrCat("parsing took longer than ", absl::FormatDuration(options.time_max)));
   }
+  parser.reset();
   SyntaxTree result;
   result.text_ = text;
   result.Build(tree.get(), options.nodes_max);

@@ -141,9 +141,10 @@ absl::Status YaraRuleSet::Scan(std::string_view text, absl::Duration timeout,
   if (compiled_->rules == nullptr || rules_ == 0) return absl::OkStatus();
   ScanState state{.matches = &matches};
   const int seconds = std::max(1, static_cast<int>(absl::ToInt64Seconds(timeout)));
-  const int result =
-      yr_rules_scan_mem(compiled_->rules, reinterpret_cast<const uint8_t*>(text.data()),
-                        text.size(), SCAN_FLAGS_REPORT_RULES_MATCHING, OnMessage, &state, seconds);
+  // One match of a string is enough, where its rule does not count them.
+  const int result = yr_rules_scan_mem(
+      compiled_->rules, reinterpret_cast<const uint8_t*>(text.data()), text.size(),
+      SCAN_FLAGS_REPORT_RULES_MATCHING | SCAN_FLAGS_FAST_MODE, OnMessage, &state, seconds);
   switch (result) {
     case ERROR_SUCCESS:
       return absl::OkStatus();
