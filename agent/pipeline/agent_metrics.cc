@@ -500,6 +500,12 @@ void AddScripts(const AgentSnapshot& snapshot, Families& families) {
              "End of the last full look at the root that was looked at longest ago.",
              UnixSeconds(stats.last_full_look));
   }
+  if (stats.last_full_read > absl::InfinitePast()) {
+    AddGauge(families, "skimwatch_web_root_last_full_read_timestamp_seconds",
+             "The same of looks that read every file, whatever its size and times said "
+             "(read_interval_seconds).",
+             UnixSeconds(stats.last_full_read));
+  }
   AddCounter(families, "skimwatch_web_root_watcher_restarts_total",
              "Times that the source of notifications broke and was made anew.",
              static_cast<double>(stats.watcher_restarts));

@@ -24,11 +24,6 @@ constexpr uint64_t kGoneFilesMax = 4096;
 // What is taken from a file: 1, scripts inside pages and their references.
 constexpr uint32_t kReading = 1;
 
-const std::string& NoHash() {
-  static const std::string& none = *new std::string;
-  return none;
-}
-
 // An inline script as it stands in a page now.
 struct SeenInline {
   int number = 0;
@@ -56,20 +51,29 @@ bool VouchesForHosts(const ScriptState& script) {
 
 }  // namespace
 
-RootInventory::RootInventory(Options options,
-                             const google::protobuf::RepeatedPtrField<FileState>& files)
-    : options_(std::move(options)), approvals_(std::make_shared<Approvals>()) {
-  for (const FileState& file : files) {
-    files_[file.path()] = file;
-    ++(file.sha256().empty() ? gone_files_ : live_files_);
-    for (const ScriptState& script : file.scripts()) Hold(script);
+RootInventory::RootInventory(Options options)
+    : options_(std::move(options)), approvals_(std::make_shared<Approvals>()) {}
+
+void RootInventory::Restore(const FileState& file) {
+  const FileState before = files_.Get(file.path());
+  for (const ScriptState& script : before.scripts()) Release(script);
+  if (!before.path().empty()) gone_.erase({before.gone_seconds(), file.path()});
+  if (file.sha256().empty() && file.scripts().empty()) {
+    files_.Forget(file.path());
+    return;
   }
+  files_.Restore(file, CountsOf(FileName(options_.name_prefix, file.path()), file));
+  for (const ScriptState& script : file.scripts()) Hold(script);
+  if (file.sha256().empty()) gone_.emplace(file.gone_seconds(), file.path());
 }
 
 void RootInventory::SetApprovals(std::shared_ptr<const Approvals> approvals) {
   approvals_ = std::move(approvals);
-  for (auto& [path, file] : files_) {
+  std::vector<std::pair<std::string, FileState>> newly_approved;
+  for (const auto& [path, known] : files_) {
     const std::string file_name = FileName(options_.name_prefix, path);
+    FileState file = known;
+    bool is_changed = false;
     for (ScriptState& script : *file.mutable_scripts()) {
       if (!script.has_current() || script.current().sha256() == script.approved().sha256())
         continue;
@@ -80,44 +84,32 @@ void RootInventory::SetApprovals(std::shared_ptr<const Approvals> approvals) {
       Release(script);
       *script.mutable_approved() = script.current();
       Hold(script);
-      changed_ = true;
+      is_changed = true;
     }
+    files_.SetCounts(path, CountsOf(file_name, file));
+    if (is_changed) newly_approved.emplace_back(path, std::move(file));
+  }
+  for (const auto& [path, file] : newly_approved) {
+    const uint64_t stamp = files_.Stamp(path);
+    files_.Put(path, file, CountsOf(FileName(options_.name_prefix, path), file));
+    // Its bytes are as they were.
+    files_.SetStamp(path, stamp);
+    changed_ = true;
   }
 }
 
-const std::string& RootInventory::KnownSha256(const std::string& path) const {
-  const auto entry = files_.find(path);
-  if (entry == files_.end() || entry->second.reading() != kReading) return NoHash();
-  return entry->second.sha256();
-}
-
-bool RootInventory::IsLive(const std::string& path) const {
-  const auto entry = files_.find(path);
-  return entry != files_.end() && !entry->second.sha256().empty();
-}
-
-std::vector<std::string> RootInventory::LiveBelow(const std::string& path) const {
-  std::vector<std::string> live;
-  for (auto entry = files_.lower_bound(path);
-       entry != files_.end() && entry->first.starts_with(path); ++entry) {
-    if (IsAtOrBelow(entry->first, path) && !entry->second.sha256().empty()) {
-      live.push_back(entry->first);
-    }
-  }
-  return live;
+std::string RootInventory::KnownSha256(const std::string& path) const {
+  FileState file = files_.Get(path);
+  return file.reading() == kReading ? std::move(*file.mutable_sha256()) : std::string();
 }
 
 void RootInventory::Apply(const std::string& path, const FileContent& content, bool is_proposal) {
-  const auto [entry, is_new] = files_.try_emplace(path);
-  FileState& file = entry->second;
+  FileState file = files_.Get(path);
   // What an older program did not take from a file was there before.
   const bool is_reread = !file.sha256().empty() && file.reading() != kReading;
   if (file.sha256() == content.version.sha256() && !is_reread) return;
-  if (is_new) file.set_path(path);
-  if (file.sha256().empty()) {
-    ++live_files_;
-    if (!is_new) --gone_files_;
-  }
+  file.set_path(path);
+  gone_.erase({file.gone_seconds(), path});
   file.clear_gone_seconds();
   const std::string name = FileName(options_.name_prefix, path);
   const bool has_text = !content.too_large && !content.outside;
@@ -131,6 +123,7 @@ void RootInventory::Apply(const std::string& path, const FileContent& content, b
   // After everything was said: until then the file is as it was.
   file.set_sha256(content.version.sha256());
   file.set_reading(kReading);
+  files_.Put(path, file, CountsOf(name, file));
   changed_ = true;
 }
 
@@ -347,79 +340,61 @@ void RootInventory::SeeGone(const Place& place, ScriptState& script) {
 }
 
 void RootInventory::ApplyGone(const std::string& path, absl::Time now) {
-  const auto entry = files_.find(path);
-  if (entry == files_.end() || entry->second.sha256().empty()) return;
-  FileState& file = entry->second;
+  if (!files_.IsLive(path)) return;
+  FileState file = files_.Get(path);
   const std::string name = FileName(options_.name_prefix, path);
   FileState left;
   for (ScriptState& script : *file.mutable_scripts()) {
     if (script.has_current()) SeeGone(PlaceOf(name, script), script);
     if (script.has_approved()) *left.add_scripts() = std::move(script);
   }
-  --live_files_;
   changed_ = true;
   if (left.scripts_size() == 0) {
-    files_.erase(entry);
+    files_.Erase(path);
     return;
   }
-  left.set_path(path);
   left.set_number_max(file.number_max());
   left.set_reading(file.reading());
   left.set_gone_seconds(absl::ToUnixSeconds(now));
-  file = std::move(left);
-  if (++gone_files_ <= kGoneFilesMax) return;
-  auto oldest = files_.end();
-  for (auto file_entry = files_.begin(); file_entry != files_.end(); ++file_entry) {
-    if (!file_entry->second.sha256().empty()) continue;
-    if (oldest == files_.end() ||
-        file_entry->second.gone_seconds() < oldest->second.gone_seconds()) {
-      oldest = file_entry;
-    }
-  }
-  for (const ScriptState& script : oldest->second.scripts()) Release(script);
-  files_.erase(oldest);
-  --gone_files_;
+  files_.Put(path, left, CountsOf(name, left));
+  gone_.emplace(left.gone_seconds(), path);
+  if (gone_.size() > kGoneFilesMax) ForgetOldestGone();
+}
+
+void RootInventory::ForgetOldestGone() {
+  const std::string path = gone_.begin()->second;
+  gone_.erase(gone_.begin());
+  const FileState oldest = files_.Get(path);
+  for (const ScriptState& script : oldest.scripts()) Release(script);
+  files_.Erase(path);
 }
 
 void RootInventory::Forget(const std::string& path) {
-  const auto entry = files_.find(path);
-  if (entry == files_.end()) return;
-  for (const ScriptState& script : entry->second.scripts()) Release(script);
-  --(entry->second.sha256().empty() ? gone_files_ : live_files_);
-  files_.erase(entry);
+  if (!files_.Contains(path)) return;
+  const FileState file = files_.Get(path);
+  for (const ScriptState& script : file.scripts()) Release(script);
+  gone_.erase({file.gone_seconds(), path});
+  files_.Erase(path);
   changed_ = true;
 }
 
-uint64_t RootInventory::live_scripts() const {
-  uint64_t live = 0;
-  for (const auto& [path, file] : files_) {
-    for (const ScriptState& script : file.scripts()) live += script.has_current() ? 1 : 0;
+FileTable::Counts RootInventory::CountsOf(const std::string& file_name,
+                                          const FileState& file) const {
+  FileTable::Counts counts;
+  for (const ScriptState& script : file.scripts()) {
+    if (!script.has_current()) continue;
+    ++counts.scripts;
+    const bool is_approved = approvals_->Contains(options_.site, PlaceOf(file_name, script).name,
+                                                  script.current().sha256());
+    counts.unapproved += is_approved ? 0 : 1;
   }
-  return live;
-}
-
-uint64_t RootInventory::unapproved_scripts() const {
-  uint64_t unapproved = 0;
-  for (const auto& [path, file] : files_) {
-    const std::string file_name = FileName(options_.name_prefix, path);
-    for (const ScriptState& script : file.scripts()) {
-      if (!script.has_current()) continue;
-      const bool is_approved = approvals_->Contains(options_.site, PlaceOf(file_name, script).name,
-                                                    script.current().sha256());
-      unapproved += is_approved ? 0 : 1;
-    }
-  }
-  return unapproved;
-}
-
-void RootInventory::WriteTo(google::protobuf::RepeatedPtrField<FileState>& files) const {
-  files.Reserve(static_cast<int>(files_.size()));
-  for (const auto& [path, file] : files_) *files.Add() = file;
+  return counts;
 }
 
 void RootInventory::MarkSaved() {
   for (const std::string& sha256 : to_release_) options_.versions->Release(sha256);
   to_release_.clear();
+  files_.MarkSaved();
   changed_ = false;
 }
 

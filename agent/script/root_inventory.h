@@ -1,17 +1,20 @@
 #ifndef SKIMWATCH_AGENT_SCRIPT_ROOT_INVENTORY_H_
 #define SKIMWATCH_AGENT_SCRIPT_ROOT_INVENTORY_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/time/time.h"
 #include "agent/script/approvals.h"
+#include "agent/script/file_table.h"
 #include "agent/script/judge/inline_scripts.h"
 #include "agent/script/judge/script_judge.h"
 #include "agent/script/script_sink.h"
@@ -48,17 +51,27 @@ class RootInventory {
     ScriptSink* sink = nullptr;
   };
 
-  // Goes on from `files`, or from nothing. What `options` point to must outlive this.
-  RootInventory(Options options, const google::protobuf::RepeatedPtrField<FileState>& files);
+  // Begins with nothing. What `options` point to must outlive this.
+  explicit RootInventory(Options options);
+
+  // A file as it was saved; one that has nothing but a path is no longer there.
+  void Restore(const FileState& file);
 
   void SetApprovals(std::shared_ptr<const Approvals> approvals);
 
   // SHA-256 of the file as it was read last; empty when there was none, or when it is to be read
   // again because less was taken from it than this program takes.
-  const std::string& KnownSha256(const std::string& path) const;
-  bool IsLive(const std::string& path) const;
+  std::string KnownSha256(const std::string& path) const;
+  bool IsLive(const std::string& path) const { return files_.IsLive(path); }
   // Live files at or below a path.
-  std::vector<std::string> LiveBelow(const std::string& path) const;
+  std::vector<std::string> LiveBelow(const std::string& path) const {
+    return files_.LiveBelow(path);
+  }
+  // See FileTable: what a look needs to know of a file besides its state.
+  uint64_t Stamp(const std::string& path) const { return files_.Stamp(path); }
+  void SetStamp(const std::string& path, uint64_t stamp) { files_.SetStamp(path, stamp); }
+  void MarkSeen(const std::string& path, uint32_t look) { files_.MarkSeen(path, look); }
+  std::vector<std::string> LiveNotSeen(uint32_t look) const { return files_.LiveNotSeen(look); }
 
   // The file holds this. `is_proposal`: it belongs to the first look.
   void Apply(const std::string& path, const FileContent& content, bool is_proposal);
@@ -67,15 +80,20 @@ class RootInventory {
   // The file is no longer selected: nothing is said about it.
   void Forget(const std::string& path);
 
-  uint64_t live_files() const { return live_files_; }
+  uint64_t live_files() const { return files_.live(); }
+  // Gone ones whose approved version is kept, too.
+  size_t files() const { return files_.size(); }
   // Changes that went to the sink.
   uint64_t changes() const { return changes_; }
-  uint64_t live_scripts() const;
-  uint64_t unapproved_scripts() const;
+  uint64_t live_scripts() const { return files_.scripts(); }
+  // By the approvals that were in force when they came or the script was seen, whichever is later.
+  uint64_t unapproved_scripts() const { return files_.unapproved(); }
 
   // Whether anything is to be saved since MarkSaved.
   bool changed() const { return changed_; }
-  void WriteTo(google::protobuf::RepeatedPtrField<FileState>& files) const;
+  // All files, and those that changed since, as FileTable has them.
+  std::string SerializedFiles() const { return files_.Serialized(); }
+  std::vector<std::string> SerializedChanges() const { return files_.SerializedChanges(); }
   // The state is on disk: versions that it no longer names can go.
   void MarkSaved();
 
@@ -106,14 +124,16 @@ class RootInventory {
   void Hold(const ScriptState& script);
   void Release(const ScriptState& script);
   Place PlaceOf(const std::string& file_name, const ScriptState& script) const;
+  FileTable::Counts CountsOf(const std::string& file_name, const FileState& file) const;
+  void ForgetOldestGone();
 
   const Options options_;
   std::shared_ptr<const Approvals> approvals_;
-  std::map<std::string, FileState> files_;
+  FileTable files_;
+  // Files that are gone, by when they went.
+  std::set<std::pair<int64_t, std::string>> gone_;
   // Scripts that name a host and may be relied on.
   absl::flat_hash_map<std::string, int> known_hosts_;
-  uint64_t live_files_ = 0;
-  uint64_t gone_files_ = 0;
   uint64_t changes_ = 0;
   bool changed_ = false;
   std::vector<std::string> to_release_;

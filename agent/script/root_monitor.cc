@@ -36,6 +36,11 @@ constexpr absl::Duration kSaveInterval = absl::Seconds(2);
 // Time without a save after one, in times that it took.
 constexpr int kSaveShare = 10;
 constexpr absl::Duration kCountInterval = absl::Milliseconds(200);
+// Time from one look that reads every file to the next, in times that it took.
+constexpr int kReadShare = 50;
+// A log may grow to the size of the state, and to this in any case.
+constexpr uint64_t kLogBytesMin = uint64_t{16} << 20;
+constexpr const char* kLogSuffix = ".log";
 // Waiting for the close of a file that is being written, and for anything at all, in settle times.
 constexpr int kWritingSettles = 20;
 constexpr int kPatienceSettles = 100;
@@ -63,6 +68,7 @@ RootMonitor::RootMonitor(Options options)
     : options_(std::move(options)),
       selection_(options_.root),
       settling_(options_.settle * kPatienceSettles),
+      log_(absl::StrCat(options_.state_path, kLogSuffix)),
       approvals_(std::make_shared<Approvals>()) {}
 
 absl::StatusOr<std::unique_ptr<RootMonitor>> RootMonitor::Open(Options options) {
@@ -78,7 +84,19 @@ absl::StatusOr<std::unique_ptr<RootMonitor>> RootMonitor::Open(Options options) 
 }
 
 absl::Status RootMonitor::Load() {
-  absl::StatusOr<LoadedRootState> loaded = LoadRootState(options_.state_path);
+  inventory_ =
+      std::make_unique<RootInventory>(RootInventory::Options{.site = options_.root.site(),
+                                                             .name_prefix = options_.name_prefix,
+                                                             .selection = &selection_,
+                                                             .versions = options_.versions,
+                                                             .judge = options_.judge,
+                                                             .sink = options_.sink});
+  std::vector<std::string> unselected;
+  const auto restore = [&](const FileState& file) {
+    inventory_->Restore(file);
+    if (!selection_.IsSelected(file.path())) unselected.push_back(file.path());
+  };
+  absl::StatusOr<LoadedRootState> loaded = LoadRootState(options_.state_path, restore);
   if (!loaded.ok()) return loaded.status();
   if (loaded->set_aside) {
     set_aside_ = true;
@@ -88,22 +106,25 @@ absl::Status RootMonitor::Load() {
     failures_.erase(kStateFailure);
   }
   const RootState& state = loaded->state;
-  inventory_ =
-      std::make_unique<RootInventory>(RootInventory::Options{.site = options_.root.site(),
-                                                             .name_prefix = options_.name_prefix,
-                                                             .selection = &selection_,
-                                                             .versions = options_.versions,
-                                                             .judge = options_.judge,
-                                                             .sink = options_.sink},
-                                      state.files());
+  generation_ = state.generation();
+  if (generation_ > 0) {
+    const absl::Status replayed = log_.Replay(generation_, [&](std::string_view record) {
+      FileState file;
+      if (file.ParseFromArray(record.data(), static_cast<int>(record.size()))) restore(file);
+    });
+    if (!replayed.ok()) return replayed;
+    // So that it may grow a while before the state is written whole.
+    struct stat info {};
+    if (log_.is_open() && stat(options_.state_path.c_str(), &info) == 0) {
+      whole_bytes_ = static_cast<uint64_t>(info.st_size);
+    }
+  }
   baseline_complete_ = state.baseline_complete();
   *proposed_.mutable_scripts() = state.scripts();
   *proposed_.mutable_pages() = state.pages();
   *proposed_.mutable_exclude() = state.exclude();
   proposed_selection_ = std::make_unique<Selection>(proposed_);
-  for (const FileState& file : state.files()) {
-    if (!selection_.IsSelected(file.path())) inventory_->Forget(file.path());
-  }
+  for (const std::string& path : unselected) inventory_->Forget(path);
   absl::MutexLock lock(&mutex_);
   stats_.states_set_aside = set_aside_ ? 1 : 0;
   return absl::OkStatus();
@@ -341,14 +362,19 @@ void RootMonitor::FullLook() {
   if (notifier_ == nullptr) OpenNotifier();
   unwatched_.clear();
   folder_links_.clear();
-  std::set<std::string> seen;
+  const uint32_t number = ++look_number_;
+  const absl::Time begin = Now();
+  const bool reads = begin >= last_read_ + ReadInterval();
+  // Those of files that fail.
+  std::set<std::string> failing;
   std::set<std::string> folders;
   std::set<std::string> unread;
   int since_drain = 0;
   const auto look = [&](const std::string& path) {
-    seen.insert(path);
     if (Stopping()) return;
-    LookAt(path);
+    LookAt(path, reads);
+    inventory_->MarkSeen(path, number);
+    if (!failures_.empty() && failures_.contains(path)) failing.insert(path);
     if (++since_drain < kFilesPerDrain) return;
     since_drain = 0;
     if (notifier_ != nullptr) DrainNotifications(absl::ZeroDuration());
@@ -358,8 +384,7 @@ void RootMonitor::FullLook() {
   if (!Walk("", look, folders, unread)) return;
 
   const absl::Time now = Now();
-  for (const std::string& path : inventory_->LiveBelow("")) {
-    if (seen.contains(path)) continue;
+  for (const std::string& path : inventory_->LiveNotSeen(number)) {
     const bool hidden = std::any_of(unread.begin(), unread.end(), [&](const std::string& folder) {
       return IsAtOrBelow(path, folder);
     });
@@ -369,25 +394,49 @@ void RootMonitor::FullLook() {
   // What failed and is no longer there.
   for (auto failure = failures_.begin(); failure != failures_.end();) {
     const std::string& path = failure->first;
-    const bool is_here = seen.contains(path) || folders.contains(path) || path.starts_with('/');
+    const bool is_here = failing.contains(path) || folders.contains(path) || path.starts_with('/');
     failure = is_here ? std::next(failure) : failures_.erase(failure);
   }
   looked_ = true;
   last_look_ = Now();
+  if (reads) {
+    last_read_ = begin;
+    read_cost_ = last_look_ - begin;
+  }
   gauges_stale_ = true;
   last_count_ = absl::InfinitePast();
   absl::MutexLock lock(&mutex_);
   ++stats_.rescans;
   stats_.last_full_look = absl::Now();
+  if (!reads) return;
+  ++stats_.full_reads;
+  stats_.last_full_read = stats_.last_full_look;
 }
 
-void RootMonitor::LookAt(const std::string& path) {
+absl::Duration RootMonitor::ReadInterval() const {
+  const uint32_t configured = options_.root.read_interval_seconds();
+  if (configured > 0) return absl::Seconds(configured);
+  // Looks that come about as often read every time.
+  const absl::Duration share = read_cost_ * kReadShare;
+  return share <= absl::Seconds(options_.root.rescan_interval_seconds()) ? absl::ZeroDuration()
+                                                                         : share;
+}
+
+void RootMonitor::LookAt(const std::string& path, bool reads) {
+  if (!reads) {
+    const uint64_t stamp = inventory_->Stamp(path);
+    if (stamp != 0 && stamp == reader_->Stamp(path)) return;
+  }
   const bool is_known = inventory_->IsLive(path);
   const bool is_proposal =
       !is_known && (!baseline_complete_ || !proposed_selection_->IsSelected(path));
   if (is_proposal && !looked_) proposing_.insert(path);
   std::optional<FileContent> content = Read(path);
-  if (!content || content->version.sha256() == inventory_->KnownSha256(path)) return;
+  if (!content) return;
+  if (content->version.sha256() == inventory_->KnownSha256(path)) {
+    inventory_->SetStamp(path, content->stamp);
+    return;
+  }
   // A proposal is made at once, unless somebody is at work on the file.
   const absl::Duration age = absl::Now() - content->modified;
   const bool is_fresh = age < options_.settle && age > -options_.settle;
@@ -584,6 +633,7 @@ std::optional<FileContent> RootMonitor::Read(const std::string& path) {
 
 void RootMonitor::Apply(const std::string& path, const FileContent& content) {
   inventory_->Apply(path, content, proposing_.contains(path));
+  inventory_->SetStamp(path, content.stamp);
   proposing_.erase(path);
   gauges_stale_ = true;
 }
@@ -635,6 +685,8 @@ void RootMonitor::FinishBaseline() {
   baseline_complete_ = true;
   proposed_ = options_.root;
   proposed_selection_ = std::make_unique<Selection>(proposed_);
+  // The log has no place for it.
+  whole_bytes_ = 0;
   Save(true);
 }
 
@@ -642,18 +694,13 @@ void RootMonitor::Save(bool at_once) {
   const bool is_over = at_once && looked_;
   if (!inventory_->changed() && !is_over) return;
   const absl::Time begin = Now();
-  // A state of a hundred thousand files takes a while to write; what a crash makes it miss is found
-  // and told again.
+  // A state takes a while to write; what a crash makes it miss is found and told again.
   if (!at_once && begin - last_save_ < save_cost_ * kSaveShare) return;
-  RootState state;
-  state.set_site(options_.root.site());
-  state.set_root(options_.root.path());
-  state.set_baseline_complete(baseline_complete_);
-  *state.mutable_scripts() = proposed_.scripts();
-  *state.mutable_pages() = proposed_.pages();
-  *state.mutable_exclude() = proposed_.exclude();
-  inventory_->WriteTo(*state.mutable_files());
-  if (absl::Status status = SaveRootState(options_.state_path, state); !status.ok()) {
+  const bool uses_log = inventory_->files() > options_.whole_state_files_max && whole_bytes_ > 0 &&
+                        log_.is_open() && log_.bytes() < std::max(whole_bytes_, kLogBytesMin);
+  if (uses_log && !inventory_->changed()) return;
+  const absl::Status status = uses_log ? log_.Append(inventory_->SerializedChanges()) : SaveWhole();
+  if (!status.ok()) {
     Fail(kStateFailure, status);
     absl::MutexLock lock(&mutex_);
     ++stats_.write_errors;
@@ -663,6 +710,31 @@ void RootMonitor::Save(bool at_once) {
   last_save_ = Now();
   save_cost_ = last_save_ - begin;
   inventory_->MarkSaved();
+}
+
+absl::Status RootMonitor::SaveWhole() {
+  RootState state;
+  state.set_site(options_.root.site());
+  state.set_root(options_.root.path());
+  state.set_baseline_complete(baseline_complete_);
+  *state.mutable_scripts() = proposed_.scripts();
+  *state.mutable_pages() = proposed_.pages();
+  *state.mutable_exclude() = proposed_.exclude();
+  // By the time, so that a log that outlived its state is of no later one.
+  const auto now = static_cast<uint64_t>(absl::ToUnixMicros(absl::Now()));
+  state.set_generation(std::max(generation_ + 1, now));
+  {
+    const std::string files = inventory_->SerializedFiles();
+    if (absl::Status status = SaveRootState(options_.state_path, state, files); !status.ok()) {
+      return status;
+    }
+    whole_bytes_ = files.size();
+  }
+  // The log of the state before is of no more use: its generation says so.
+  generation_ = state.generation();
+  if (inventory_->files() > options_.whole_state_files_max) return log_.Begin(generation_);
+  log_.Close();
+  return absl::OkStatus();
 }
 
 void RootMonitor::Fail(const std::string& what, const absl::Status& status) {

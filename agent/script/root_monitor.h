@@ -29,6 +29,7 @@
 #include "agent/script/source/glob_list.h"
 #include "agent/script/source/notifier.h"
 #include "agent/script/source/settling.h"
+#include "agent/script/state_log.h"
 #include "agent/script/version_store.h"
 
 namespace skimwatch::script {
@@ -47,6 +48,8 @@ class RootMonitor {
     std::string name_prefix;
     std::string state_path;
     absl::Duration settle;
+    // Up to that many files the state is written whole; of more, what changed is added to a log.
+    size_t whole_state_files_max = 4096;
     std::function<absl::StatusOr<std::unique_ptr<Notifier>>()> make_notifier;
     // These outlive the monitor.
     VersionStore* versions = nullptr;
@@ -90,7 +93,10 @@ class RootMonitor {
   bool WalkFolder(const std::string& folder, const std::function<void(const std::string&)>& look,
                   std::vector<std::string>& pending);
   void WatchFolder(const std::string& folder);
-  void LookAt(const std::string& path);
+  // With `reads`, whatever the file's size and times say.
+  void LookAt(const std::string& path, bool reads);
+  // From one look that reads every file to the next.
+  absl::Duration ReadInterval() const;
 
   void DrainNotifications(absl::Duration timeout);
   void Handle(const Notification& notification);
@@ -111,6 +117,7 @@ class RootMonitor {
   void FinishBaseline();
   // Saves what changed, when saving does not take too much of the time or `at_once`.
   void Save(bool at_once);
+  absl::Status SaveWhole();
   void Fail(const std::string& what, const absl::Status& status);
   // With `count`, numbers of scripts as well, which are counted one by one.
   void Publish(bool count);
@@ -133,9 +140,17 @@ class RootMonitor {
   Settling settling_;
   bool look_requested_ = true;
   absl::Time last_look_ = absl::InfinitePast();
+  uint32_t look_number_ = 0;
+  // The last look that read every file, and how long it took.
+  absl::Time last_read_ = absl::InfinitePast();
+  absl::Duration read_cost_ = absl::ZeroDuration();
   absl::Time last_save_ = absl::InfinitePast();
   // How long it took.
   absl::Duration save_cost_ = absl::ZeroDuration();
+  StateLog log_;
+  uint64_t generation_ = 0;
+  // Of the state as it was written whole; 0 when it is to be.
+  uint64_t whole_bytes_ = 0;
   absl::Time last_count_ = absl::InfinitePast();
   // Files of the first look that are still to be read whole.
   std::set<std::string> proposing_;

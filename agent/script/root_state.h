@@ -1,7 +1,9 @@
 #ifndef SKIMWATCH_AGENT_SCRIPT_ROOT_STATE_H_
 #define SKIMWATCH_AGENT_SCRIPT_ROOT_STATE_H_
 
+#include <functional>
 #include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -15,18 +17,21 @@ namespace skimwatch::script {
 std::string RootStatePath(const std::string& state_directory, const config::v1::WebRoot& root);
 
 struct LoadedRootState {
-  // Empty when there was none.
+  // Without its files, which may be a million. Empty when there was none.
   RootState state;
   // There was one that could not be read; it was renamed to end in `.damaged`.
   bool set_aside = false;
   std::string why;
 };
 
-// Errors name the file: it is there and can neither be read nor set aside.
-absl::StatusOr<LoadedRootState> LoadRootState(const std::string& path);
+// Calls `on_file` for each file of a state that is whole. Errors name the file: it is there and can
+// neither be read nor set aside.
+absl::StatusOr<LoadedRootState> LoadRootState(
+    const std::string& path, const std::function<void(const FileState& file)>& on_file);
 
-// Replaces the file at once, durably.
-absl::Status SaveRootState(const std::string& path, const RootState& state);
+// Replaces the file at once, durably. `files` are those of the state, as FileTable::Serialized has
+// them; `state` has none.
+absl::Status SaveRootState(const std::string& path, const RootState& state, std::string_view files);
 
 }  // namespace skimwatch::script
 

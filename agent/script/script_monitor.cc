@@ -58,9 +58,11 @@ void AddTo(const ScriptMonitor::Stats& root, ScriptMonitor::Stats& sum) {
   sum.errors += root.errors;
   if (!root.last_error.empty()) sum.last_error = root.last_error;
   sum.last_full_look = std::min(sum.last_full_look, root.last_full_look);
+  sum.last_full_read = std::min(sum.last_full_read, root.last_full_read);
   sum.changes += root.changes;
   sum.bytes_read += root.bytes_read;
   sum.rescans += root.rescans;
+  sum.full_reads += root.full_reads;
   sum.overflows += root.overflows;
   sum.watcher_restarts += root.watcher_restarts;
   sum.states_set_aside += root.states_set_aside;
@@ -90,6 +92,7 @@ class Monitor : public ScriptMonitor {
       root_options.root = std::move(root);
       root_options.state_path = RootStatePath(options.state_directory, root_options.root);
       root_options.settle = options.settle;
+      root_options.whole_state_files_max = options.whole_state_files_max;
       root_options.make_notifier = options.make_notifier;
       root_options.versions = versions_.get();
       root_options.judge = judge_.get();
@@ -120,6 +123,7 @@ class Monitor : public ScriptMonitor {
   Stats GetStats() const override {
     Stats sum;
     sum.last_full_look = absl::InfiniteFuture();
+    sum.last_full_read = absl::InfiniteFuture();
     for (const auto& root : roots_) AddTo(root->GetStats(), sum);
     const VersionStore::Stats versions = versions_->GetStats();
     sum.versions_bytes = versions.bytes;
@@ -151,8 +155,9 @@ absl::StatusOr<std::unique_ptr<ScriptMonitor>> ScriptMonitor::Open(Options optio
                                                                    ScriptSink& sink) {
   absl::StatusOr<std::unique_ptr<StateLock>> lock = StateLock::Take(options.state_directory);
   if (!lock.ok()) return lock.status();
-  absl::StatusOr<std::unique_ptr<VersionStore>> versions = VersionStore::Open(
-      absl::StrCat(options.state_directory, "/versions"), options.versions_bytes_max);
+  absl::StatusOr<std::unique_ptr<VersionStore>> versions =
+      VersionStore::Open(absl::StrCat(options.state_directory, "/versions"),
+                         options.versions_bytes_max, options.versions_burst);
   if (!versions.ok()) return versions.status();
   auto monitor = std::make_unique<Monitor>(*std::move(lock), *std::move(versions), options.judge);
   if (absl::Status status = monitor->OpenRoots(std::move(options), sink); !status.ok())

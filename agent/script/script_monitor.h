@@ -1,6 +1,7 @@
 #ifndef SKIMWATCH_AGENT_SCRIPT_SCRIPT_MONITOR_H_
 #define SKIMWATCH_AGENT_SCRIPT_SCRIPT_MONITOR_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -46,9 +47,13 @@ class ScriptMonitor {
     std::string state_directory;
     // Room for contents, as compressed on disk. Beyond it the oldest go, and cost a difference.
     uint64_t versions_bytes_max = uint64_t{256} << 20;
+    // See VersionStore.
+    absl::Duration versions_burst = absl::Minutes(10);
     // After the last notification about a file, how long to wait for more, so that a file is read
     // when it is whole.
     absl::Duration settle = absl::Milliseconds(100);
+    // See RootMonitor.
+    size_t whole_state_files_max = 4096;
     // Limits and rules of what judges a change.
     ScriptJudge::Options judge;
     // Where notifications come from; tests put in one that fails.
@@ -76,13 +81,17 @@ class ScriptMonitor {
     // End of the last full look at the root that was looked at longest ago; InfinitePast before
     // each had one. A watcher that stopped shows here.
     absl::Time last_full_look = absl::InfinitePast();
+    // The same of looks that read every file, whatever its size and times said.
+    absl::Time last_full_read = absl::InfinitePast();
     // Contents kept, in bytes on disk.
     uint64_t versions_bytes = 0;
 
     // Since the monitor was opened.
     uint64_t changes = 0;
     uint64_t bytes_read = 0;
+    // Full looks, and those of them that read every file.
     uint64_t rescans = 0;
+    uint64_t full_reads = 0;
     // Times that the kernel's queue of notifications overflowed; each leads to a rescan.
     uint64_t overflows = 0;
     // Times that the source of notifications broke and was made anew.

@@ -11,6 +11,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "agent/script/judge/text_diff.h"
 #include "agent/script/script_state.pb.h"
 #include "agent/storage/checked_file.h"
@@ -24,9 +25,9 @@ constexpr size_t kHashDigits = 64;
 // A thousand facts of every name, at their longest.
 constexpr size_t kFactsBytesMax = size_t{16} << 20;
 
-uint64_t SizeOf(const std::string& path) {
+uint32_t SizeOf(const std::string& path) {
   struct stat info {};
-  return stat(path.c_str(), &info) == 0 ? static_cast<uint64_t>(info.st_size) : 0;
+  return stat(path.c_str(), &info) == 0 ? static_cast<uint32_t>(info.st_size) : 0;
 }
 
 bool IsHash(std::string_view text) {
@@ -43,23 +44,37 @@ void RemoveFile(const std::string& path) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<VersionStore>> VersionStore::Open(const std::string& directory,
-                                                                 uint64_t bytes_max) {
+                                                                 uint64_t bytes_max,
+                                                                 absl::Duration burst) {
   if (mkdir(directory.c_str(), S_IRWXU) != 0 && errno != EEXIST) {
     return absl::InternalError(
         absl::StrCat(directory, ": can't be made: ", std::generic_category().message(errno)));
   }
-  auto store = std::unique_ptr<VersionStore>(new VersionStore(directory, bytes_max));
+  auto store = std::unique_ptr<VersionStore>(new VersionStore(directory, bytes_max, burst));
   if (absl::Status status = store->Load(); !status.ok()) return status;
   return store;
 }
 
-std::string VersionStore::PathOf(const std::string& sha256, std::string_view kind) const {
-  return absl::StrCat(directory_, "/", absl::BytesToHexString(sha256), std::string(kind));
+VersionStore::Digest VersionStore::DigestOf(std::string_view sha256) {
+  Digest digest{};
+  std::copy_n(sha256.begin(), std::min(sha256.size(), digest.size()), digest.begin());
+  return digest;
+}
+
+std::string VersionStore::PathOf(const Digest& digest, std::string_view kind) const {
+  const absl::string_view bytes(digest.data(), digest.size());
+  return absl::StrCat(directory_, "/", absl::BytesToHexString(bytes), std::string(kind));
+}
+
+void VersionStore::NoteAge(const Digest& digest, Entry& entry, absl::Time since) {
+  if (entry.age != 0) return;
+  entry.age = next_age_++;
+  by_age_[entry.age] = {digest, since};
 }
 
 absl::Status VersionStore::Load() {
   absl::MutexLock lock(&mutex_);
-  std::vector<std::tuple<std::filesystem::file_time_type, std::string>> found;
+  std::vector<std::tuple<absl::Time, Digest>> found;
   std::error_code error;
   std::filesystem::directory_iterator file(directory_, error);
   for (; !error && file != std::filesystem::directory_iterator(); file.increment(error)) {
@@ -71,29 +86,25 @@ absl::Status VersionStore::Load() {
       if (name.ends_with(storage::kUnfinishedSuffix)) RemoveFile(file->path());
       continue;
     }
-    std::error_code ignored;
-    const std::string sha256 = absl::HexStringToBytes(stem);
-    Entry& entry = entries_[sha256];
-    const uint64_t bytes = SizeOf(file->path());
+    struct stat info {};
+    if (stat(file->path().c_str(), &info) != 0) continue;
+    const Digest digest = DigestOf(absl::HexStringToBytes(stem));
+    Entry& entry = entries_[digest];
+    const auto bytes = static_cast<uint32_t>(info.st_size);
     (kind == kFacts ? entry.facts_bytes : entry.text_bytes) = bytes;
     stats_.bytes += bytes;
-    found.emplace_back(std::filesystem::last_write_time(file->path(), ignored), sha256);
+    found.emplace_back(absl::TimeFromTimespec(info.st_mtim), digest);
   }
   if (error) {
     return absl::InternalError(absl::StrCat(directory_, ": can't be listed: ", error.message()));
   }
   std::sort(found.begin(), found.end());
-  for (const auto& [time, sha256] : found) {
-    Entry& entry = entries_[sha256];
-    if (entry.age != 0) continue;
-    entry.age = next_age_++;
-    by_age_[entry.age] = sha256;
-  }
+  for (const auto& [time, digest] : found) NoteAge(digest, entries_[digest], time);
   MakeRoom();
   return absl::OkStatus();
 }
 
-uint64_t VersionStore::Write(const std::string& path, std::string_view content) {
+uint32_t VersionStore::Write(const std::string& path, std::string_view content) {
   // Not durable: after a loss of power a damaged file is found out, and costs a difference.
   if (absl::Status status = storage::WriteChecked(path, content, false); !status.ok()) {
     ++stats_.write_errors;
@@ -103,71 +114,78 @@ uint64_t VersionStore::Write(const std::string& path, std::string_view content) 
   return SizeOf(path);
 }
 
-void VersionStore::Put(const std::string& sha256, const KeptVersion& version) {
-  absl::MutexLock lock(&mutex_);
-  Entry& entry = entries_[sha256];
-  if (entry.age == 0) {
-    entry.age = next_age_++;
-    by_age_[entry.age] = sha256;
+bool VersionStore::IsFullOfBurst() const {
+  // Room for one large text, so that what makes room now and then does not end here.
+  constexpr uint64_t kRoom = 64 << 10;
+  if (burst_ <= absl::ZeroDuration() || stats_.bytes + kRoom <= bytes_max_ || by_age_.empty()) {
+    return false;
   }
+  const absl::Duration age = absl::Now() - by_age_.begin()->second.since;
+  return age >= absl::ZeroDuration() && age < burst_;
+}
+
+void VersionStore::Put(const std::string& sha256, const KeptVersion& version) {
+  const Digest digest = DigestOf(sha256);
+  absl::MutexLock lock(&mutex_);
+  if (IsFullOfBurst()) {
+    ++stats_.evicted;
+    return;
+  }
+  Entry& entry = entries_[digest];
   if (entry.facts_bytes == 0) {
     VersionFacts facts;
     for (const v1::ScriptFact& fact : version.facts) *facts.add_facts() = fact;
-    entry.facts_bytes = Write(PathOf(sha256, kFacts), facts.SerializeAsString());
+    entry.facts_bytes = Write(PathOf(digest, kFacts), facts.SerializeAsString());
     stats_.bytes += entry.facts_bytes;
   }
   if (entry.text_bytes == 0 && version.text && version.text->size() <= kKeptTextBytesMax) {
-    entry.text_bytes = Write(PathOf(sha256, kText), *version.text);
+    entry.text_bytes = Write(PathOf(digest, kText), *version.text);
     stats_.bytes += entry.text_bytes;
   }
+  if (entry.facts_bytes > 0 || entry.text_bytes > 0) NoteAge(digest, entry, absl::Now());
   MakeRoom();
 }
 
 std::optional<KeptVersion> VersionStore::Get(const std::string& sha256) {
+  const Digest digest = DigestOf(sha256);
   absl::MutexLock lock(&mutex_);
-  const auto found = entries_.find(sha256);
+  const auto found = entries_.find(digest);
   if (found == entries_.end() || found->second.facts_bytes == 0) return std::nullopt;
   Entry& entry = found->second;
-  const std::string facts_path = PathOf(sha256, kFacts);
+  const std::string facts_path = PathOf(digest, kFacts);
   absl::StatusOr<std::string> bytes = storage::ReadChecked(facts_path, kFactsBytesMax);
   VersionFacts facts;
   if (!bytes.ok() || !facts.ParseFromString(*bytes)) {
     ++stats_.damaged;
     stats_.last_error = bytes.ok() ? absl::StrCat(facts_path, ": is damaged")
                                    : std::string(bytes.status().message());
-    Erase(sha256, entry, true);
+    Erase(digest, entry, true);
     return std::nullopt;
   }
   KeptVersion version;
   version.facts.assign(facts.facts().begin(), facts.facts().end());
   if (entry.text_bytes == 0) return version;
-  absl::StatusOr<std::string> text = storage::ReadChecked(PathOf(sha256, kText), kKeptTextBytesMax);
+  absl::StatusOr<std::string> text = storage::ReadChecked(PathOf(digest, kText), kKeptTextBytesMax);
   if (text.ok()) {
     version.text = *std::move(text);
   } else {
     ++stats_.damaged;
     stats_.last_error = std::string(text.status().message());
-    Erase(sha256, entry, false);
+    Erase(digest, entry, false);
   }
   return version;
 }
 
 void VersionStore::Hold(const std::string& sha256) {
   absl::MutexLock lock(&mutex_);
-  Entry& entry = entries_[sha256];
-  if (entry.age == 0) {
-    entry.age = next_age_++;
-    by_age_[entry.age] = sha256;
-  }
-  ++entry.holders;
+  ++entries_[DigestOf(sha256)].holders;
 }
 
 void VersionStore::Release(const std::string& sha256) {
   absl::MutexLock lock(&mutex_);
-  const auto found = entries_.find(sha256);
+  const auto found = entries_.find(DigestOf(sha256));
   if (found == entries_.end() || --found->second.holders > 0) return;
-  Erase(sha256, found->second, true);
-  by_age_.erase(found->second.age);
+  Erase(found->first, found->second, true);
   entries_.erase(found);
 }
 
@@ -177,33 +195,37 @@ void VersionStore::DropUnheld() {
     const auto next = std::next(entry);
     if (entry->second.holders <= 0) {
       Erase(entry->first, entry->second, true);
-      by_age_.erase(entry->second.age);
       entries_.erase(entry);
     }
     entry = next;
   }
 }
 
-void VersionStore::Erase(const std::string& sha256, Entry& entry, bool facts_too) {
+void VersionStore::Erase(const Digest& digest, Entry& entry, bool facts_too) {
   if (entry.text_bytes > 0) {
-    RemoveFile(PathOf(sha256, kText));
+    RemoveFile(PathOf(digest, kText));
     stats_.bytes -= entry.text_bytes;
     entry.text_bytes = 0;
   }
   if (facts_too && entry.facts_bytes > 0) {
-    RemoveFile(PathOf(sha256, kFacts));
+    RemoveFile(PathOf(digest, kFacts));
     stats_.bytes -= entry.facts_bytes;
     entry.facts_bytes = 0;
   }
+  if (entry.facts_bytes > 0 || entry.text_bytes > 0) return;
+  by_age_.erase(entry.age);
+  entry.age = 0;
 }
 
 void VersionStore::MakeRoom() {
   for (const bool facts_too : {false, true}) {
-    for (auto oldest = by_age_.begin(); oldest != by_age_.end() && stats_.bytes > bytes_max_;
-         ++oldest) {
-      Entry& entry = entries_[oldest->second];
+    for (auto oldest = by_age_.begin(); oldest != by_age_.end() && stats_.bytes > bytes_max_;) {
+      // It may be erased with what is kept of it.
+      const Digest digest = oldest->second.digest;
+      ++oldest;
+      Entry& entry = entries_[digest];
       if (entry.text_bytes == 0 && (!facts_too || entry.facts_bytes == 0)) continue;
-      Erase(oldest->second, entry, facts_too);
+      Erase(digest, entry, facts_too);
       ++stats_.evicted;
     }
   }

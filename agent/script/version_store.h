@@ -1,6 +1,7 @@
 #ifndef SKIMWATCH_AGENT_SCRIPT_VERSION_STORE_H_
 #define SKIMWATCH_AGENT_SCRIPT_VERSION_STORE_H_
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -13,6 +14,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "skimwatch/v1/finding.pb.h"
 
 namespace skimwatch::script {
@@ -44,8 +46,13 @@ class VersionStore {
   };
 
   // The folder is made when it is not there; its parent must be. Errors name it.
-  static absl::StatusOr<std::unique_ptr<VersionStore>> Open(const std::string& directory,
-                                                            uint64_t bytes_max);
+  //
+  // Of versions that come within `burst`, those that no longer fit are left out, rather than that
+  // each makes room for itself: at the first look at a large root they would all be written and
+  // removed again.
+  static absl::StatusOr<std::unique_ptr<VersionStore>> Open(
+      const std::string& directory, uint64_t bytes_max,
+      absl::Duration burst = absl::ZeroDuration());
 
   // Keeps a version that is not there yet. What can't be written is counted.
   void Put(const std::string& sha256, const KeptVersion& version);
@@ -61,32 +68,45 @@ class VersionStore {
   Stats GetStats() const;
 
  private:
+  // A SHA-256.
+  using Digest = std::array<char, 32>;
   struct Entry {
     // Bytes on disk; 0 when there is none.
-    uint64_t facts_bytes = 0;
-    uint64_t text_bytes = 0;
-    // Grows with every version that is put.
+    uint32_t facts_bytes = 0;
+    uint32_t text_bytes = 0;
+    // Grows with every version that is put; 0 where nothing is kept.
     uint64_t age = 0;
-    int holders = 0;
+    int32_t holders = 0;
+  };
+  struct Kept {
+    Digest digest;
+    absl::Time since;
   };
 
-  VersionStore(std::string directory, uint64_t bytes_max)
-      : directory_(std::move(directory)), bytes_max_(bytes_max) {}
+  VersionStore(std::string directory, uint64_t bytes_max, absl::Duration burst)
+      : directory_(std::move(directory)), bytes_max_(bytes_max), burst_(burst) {}
 
-  std::string PathOf(const std::string& sha256, std::string_view kind) const;
+  static Digest DigestOf(std::string_view sha256);
+  std::string PathOf(const Digest& digest, std::string_view kind) const;
   absl::Status Load();
   // Writes a file and returns its bytes, 0 when it failed.
-  uint64_t Write(const std::string& path, std::string_view content)
+  uint32_t Write(const std::string& path, std::string_view content)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Erase(const std::string& sha256, Entry& entry, bool facts_too)
+  void Erase(const Digest& digest, Entry& entry, bool facts_too)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void MakeRoom() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Whether there is no room, and all that is kept came with what comes now.
+  bool IsFullOfBurst() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void NoteAge(const Digest& digest, Entry& entry, absl::Time since)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const std::string directory_;
   const uint64_t bytes_max_;
+  const absl::Duration burst_;
   mutable absl::Mutex mutex_;
-  absl::flat_hash_map<std::string, Entry> entries_ ABSL_GUARDED_BY(mutex_);
-  std::map<uint64_t, std::string> by_age_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<Digest, Entry> entries_ ABSL_GUARDED_BY(mutex_);
+  // What is kept, from the oldest.
+  std::map<uint64_t, Kept> by_age_ ABSL_GUARDED_BY(mutex_);
   uint64_t next_age_ ABSL_GUARDED_BY(mutex_) = 1;
   Stats stats_ ABSL_GUARDED_BY(mutex_);
 };

@@ -8,13 +8,15 @@
 
 #include <algorithm>
 #include <array>
+#include <memory>
 #include <string_view>
 #include <system_error>
 #include <utility>
-#include <vector>
 
 #include "absl/cleanup/cleanup.h"
+#include "absl/hash/hash.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "agent/script/judge/script_version.h"
 #include "agent/script/source/folder_watches.h"
 
@@ -22,6 +24,8 @@ namespace skimwatch::script {
 namespace {
 
 constexpr size_t kPieceBytes = 256 << 10;
+// File systems keep times by ticks of up to two seconds.
+constexpr absl::Duration kTimesSettle = absl::Seconds(3);
 
 absl::Status ErrorOf(std::string_view doing, const std::string& path, int error) {
   const std::string text = absl::StrCat(path, ": can't ", std::string(doing), ": ",
@@ -43,6 +47,19 @@ bool SameState(const struct stat& a, const struct stat& b) {
   return a.st_size == b.st_size && a.st_mtim.tv_sec == b.st_mtim.tv_sec &&
          a.st_mtim.tv_nsec == b.st_mtim.tv_nsec && a.st_ctim.tv_sec == b.st_ctim.tv_sec &&
          a.st_ctim.tv_nsec == b.st_ctim.tv_nsec;
+}
+
+uint64_t StampOf(const struct stat& info) {
+  const size_t stamp =
+      absl::HashOf(info.st_dev, info.st_ino, info.st_size, info.st_mode, info.st_mtim.tv_sec,
+                   info.st_mtim.tv_nsec, info.st_ctim.tv_sec, info.st_ctim.tv_nsec);
+  return stamp == 0 ? 1 : stamp;
+}
+
+// A write within the same tick of the file system's clock as another leaves no trace in the times.
+bool IsSettled(const struct stat& info) {
+  const absl::Duration age = absl::Now() - absl::TimeFromTimespec(info.st_ctim);
+  return age > kTimesSettle;
 }
 
 // Where an open file really is; empty when it has no name any more.
@@ -89,16 +106,17 @@ absl::StatusOr<FileContent> FileReader::Read(const std::string& path,
 
   // Both hashes as the bytes come where they can't be kept, else one now and one when it is needed.
   VersionHasher hasher;
-  std::vector<char> piece(std::min<size_t>(kPieceBytes, static_cast<size_t>(before.st_size) + 1));
+  const size_t piece_bytes = std::min<size_t>(kPieceBytes, static_cast<size_t>(before.st_size) + 1);
+  const auto piece = std::make_unique_for_overwrite<char[]>(piece_bytes);
   const bool keep = !content.outside;
   if (keep && !content.too_large) content.text.reserve(static_cast<size_t>(before.st_size));
   bool streaming = !keep || content.too_large;
   while (true) {
-    const ssize_t got = read(fd, piece.data(), piece.size());
+    const ssize_t got = read(fd, piece.get(), piece_bytes);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return ErrorOf("read", path, errno);
     if (got == 0) break;
-    const std::string_view bytes(piece.data(), static_cast<size_t>(got));
+    const std::string_view bytes(piece.get(), static_cast<size_t>(got));
     content.bytes_read += bytes.size();
     if (!streaming && content.bytes_read > text_bytes_max_) {
       // It grew beyond the limit while it was read.
@@ -119,6 +137,7 @@ absl::StatusOr<FileContent> FileReader::Read(const std::string& path,
   if (!SameState(before, after) || content.bytes_read != static_cast<uint64_t>(after.st_size)) {
     content.unstable = true;
   }
+  if (!content.unstable && IsSettled(after)) content.stamp = StampOf(after);
   if (streaming) {
     content.version = hasher.Finish();
     return content;
@@ -131,6 +150,12 @@ absl::StatusOr<FileContent> FileReader::Read(const std::string& path,
     content.version = VersionOf(content.text);
   }
   return content;
+}
+
+uint64_t FileReader::Stamp(const std::string& path) const {
+  struct stat info {};
+  if (stat(JoinPath(real_root_, path).c_str(), &info) != 0 || !S_ISREG(info.st_mode)) return 0;
+  return StampOf(info);
 }
 
 }  // namespace skimwatch::script

@@ -23,6 +23,8 @@ struct FileContent {
   // It changed while it was read, so this may be neither what was nor what is.
   bool unstable = false;
   absl::Time modified;
+  // See FileReader::Stamp; 0 where it may be of other bytes than these.
+  uint64_t stamp = 0;
   // Where a link leads, below the root; empty for a file of its own.
   std::string target;
   uint64_t bytes_read = 0;
@@ -43,6 +45,11 @@ class FileReader {
   // file. CANCELLED: stopped. PERMISSION_DENIED and others: it can't be read. All name the path.
   absl::StatusOr<FileContent> Read(const std::string& path, const std::string& known_sha256,
                                    const std::function<bool()>& stop) const;
+
+  // What is another when the file at `path`, or the one that a link leads to, was written, replaced
+  // or changed in its rights: device, inode, size and times together. 0 when there is no regular
+  // file.
+  uint64_t Stamp(const std::string& path) const;
 
  private:
   const std::string real_root_;
