@@ -41,6 +41,16 @@ class DecodedText {
     bytes_[size_] = byte;
     sources_[size_++] = static_cast<uint32_t>(source);
   }
+  // Bytes of units of one byte each that fit.
+  size_t room() const { return kCapacity - size_; }
+  // Appends text that stands for itself, at most room() bytes, from `source` on.
+  void AppendRun(std::string_view text, size_t source) {
+    memcpy(bytes_.data() + size_, text.data(), text.size());
+    for (size_t i = 0; i < text.size(); ++i) {
+      sources_[size_ + i] = static_cast<uint32_t>(source + i);
+    }
+    size_ += text.size();
+  }
   // Where the source of the last unit ends.
   void SetEnd(size_t source) { sources_[size_] = static_cast<uint32_t>(source); }
 

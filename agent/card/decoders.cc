@@ -100,29 +100,46 @@ size_t DecodeHex(std::string_view text, size_t begin, size_t end, DecodedText& o
   return at + 1 == end ? end : at;
 }
 
-size_t DecodeEscapes(Form form, std::string_view text, size_t begin, size_t end, DecodedText& out) {
-  const char mark = form == Form::kPercent ? '%' : form == Form::kBackslash ? '\\' : '&';
+constexpr std::array<bool, 256> kEscapeMarks = [] {
+  std::array<bool, 256> marks{};
+  for (const char c : std::string_view("%\\&")) marks[static_cast<uint8_t>(c)] = true;
+  return marks;
+}();
+bool IsEscapeMark(char c) { return kEscapeMarks[static_cast<uint8_t>(c)]; }
+
+size_t DecodeEscapes(std::string_view text, size_t begin, size_t end, DecodedText& out) {
   const std::string_view whole = text.substr(0, end);
   size_t at = begin;
   while (at < end && out.HasRoom()) {
-    if (text[at] == mark) {
-      if (form == Form::kPercent) {
-        if (const int64_t code = HexNumberAt(whole, at + 1, 2); code >= 0) {
-          out.Append(static_cast<char>(code), at);
-          at += 3;
-          continue;
-        }
-      }
-      const EscapeSymbol escape =
-          form == Form::kPercent ? EscapeSymbol{} : EscapeAt(form, whole, at);
-      if (escape.bytes > 0) {
-        AppendUtf8(escape.code, at, out);
-        at += escape.bytes;
+    if (!IsEscapeMark(whole[at])) {
+      const size_t run_max = std::min(end, at + out.room());
+      size_t run_end = at + 1;
+      while (run_end < run_max && !IsEscapeMark(whole[run_end])) ++run_end;
+      out.AppendRun(whole.substr(at, run_end - at), at);
+      at = run_end;
+      continue;
+    }
+    if (whole[at] == '%' && end - at >= 3) {
+      const int high = kHexValues[static_cast<uint8_t>(whole[at + 1])];
+      const int low = kHexValues[static_cast<uint8_t>(whole[at + 2])];
+      if ((high | low) >= 0) {
+        out.Append(static_cast<char>(high << 4 | low), at);
+        at += 3;
         continue;
       }
     }
-    out.Append(text[at], at);
-    ++at;
+    const EscapeSymbol escape = EscapeAt(whole, at);
+    if (escape.bytes == 0) {
+      out.Append(whole[at], at);
+      ++at;
+      continue;
+    }
+    if (escape.kind == EscapeKind::kPercent || escape.code < 0x80) {
+      out.Append(static_cast<char>(escape.code), at);
+    } else {
+      AppendUtf8(escape.code, at, out);
+    }
+    at += escape.bytes;
   }
   out.SetEnd(at);
   return at;
@@ -194,10 +211,8 @@ size_t Decode(Form form, std::string_view text, size_t begin, size_t end, Decode
       return DecodeBase64(text, begin, end, out);
     case Form::kHex:
       return DecodeHex(text, begin, end, out);
-    case Form::kPercent:
-    case Form::kBackslash:
-    case Form::kEntity:
-      return DecodeEscapes(form, text, begin, end, out);
+    case Form::kEscapes:
+      return DecodeEscapes(text, begin, end, out);
     case Form::kUtf16Le:
       return DecodeUtf16(/*little_endian=*/true, text, begin, end, out);
     case Form::kUtf16Be:
@@ -210,24 +225,35 @@ size_t Decode(Form form, std::string_view text, size_t begin, size_t end, Decode
   return end;
 }
 
-EscapeSymbol EscapeAt(Form form, std::string_view text, size_t at) {
-  switch (form) {
-    case Form::kPercent: {
-      const int64_t code = text[at] == '%' ? HexNumberAt(text, at + 1, 2) : -1;
-      return code < 0 ? EscapeSymbol{} : EscapeSymbol{3, static_cast<uint32_t>(code)};
+EscapeSymbol EscapeAt(std::string_view text, size_t at) {
+  switch (text[at]) {
+    case '%': {
+      const int64_t code = HexNumberAt(text, at + 1, 2);
+      if (code < 0) return {};
+      return {.bytes = 3, .kind = EscapeKind::kPercent, .code = static_cast<uint32_t>(code)};
     }
-    case Form::kBackslash: {
-      if (text[at] != '\\') return {};
+    case '\\': {
       const Neighbour symbol = NeighbourAfter(text, at);
-      return symbol.escaped() ? EscapeSymbol{symbol.bytes, symbol.code} : EscapeSymbol{};
+      if (!symbol.escaped()) return {};
+      return {.bytes = symbol.bytes, .kind = EscapeKind::kBackslash, .code = symbol.code};
     }
-    case Form::kEntity: {
+    case '&': {
       const Neighbour symbol = CharacterReferenceAt(text, at);
-      return {symbol.bytes, symbol.code};
+      return {.bytes = symbol.bytes, .kind = EscapeKind::kEntity, .code = symbol.code};
     }
     default:
       return {};
   }
+}
+
+std::array<bool, kEscapeKinds> EscapesIn(std::string_view text, size_t begin, size_t end) {
+  std::array<bool, kEscapeKinds> kinds{};
+  for (size_t at = begin; at < end;) {
+    const EscapeSymbol escape = EscapeAt(text, at);
+    if (escape.bytes > 0) kinds[static_cast<size_t>(escape.kind)] = true;
+    at += std::max<size_t>(escape.bytes, 1);
+  }
+  return kinds;
 }
 
 bool IsPatternOfWideDigits(std::string_view units) {
@@ -279,13 +305,14 @@ bool MayTell(std::string_view text, size_t at) {
   }
 }
 
-bool IsTellingEscape(Form form, std::string_view text, size_t at) {
-  const EscapeSymbol escape = EscapeAt(form, text, at);
+bool IsTellingEscape(std::string_view text, size_t at) {
+  const EscapeSymbol escape = EscapeAt(text, at);
   if (escape.bytes == 0) return false;
   const size_t next = at + escape.bytes;
   const uint32_t code = escape.code;
   const bool digit_before = at > 0 && IsAsciiDigit(text[at - 1]);
-  const bool simple = form == Form::kBackslash && escape.bytes == 2;
+  const bool percent = escape.kind == EscapeKind::kPercent;
+  const bool simple = escape.kind == EscapeKind::kBackslash && escape.bytes == 2;
   if (simple) {
     // `\\u0034`, `\\x34`, `\\064`; `\/` and line breaks within base64.
     if (code == '\\') {
@@ -316,13 +343,13 @@ bool IsTellingEscape(Form form, std::string_view text, size_t at) {
   }
   // A separator or the sign of a track after a digit.
   if (code == ' ' || code == '-' || code == '.' || code == '_' || code == '/' || code == '+') {
-    if (form == Form::kPercent && code == ' ') return false;
+    if (percent && code == ' ') return false;
     const bool goes_on = next < text.size() && (IsAsciiDigit(text[next]) || text[next] == text[at]);
     return digit_before && goes_on;
   }
   if (code == '^' || code == '=') return digit_before;
   // UTF-8 digits and separators in percent, others as code points.
-  if (form == Form::kPercent) {
+  if (percent) {
     if (code == 0xC2 || code == 0xE2 || code == 0xE3) return digit_before;
     return code == 0xD9 || code == 0xDB || code == 0xEF || (code == 0xE0 && digit_before);
   }
@@ -330,12 +357,11 @@ bool IsTellingEscape(Form form, std::string_view text, size_t at) {
   return code >= 0xFF10 && code <= 0xFF19;
 }
 
-Stretch EscapedStretch(Form form, std::string_view text, size_t at, size_t floor, size_t ceiling) {
+Stretch EscapedStretch(std::string_view text, size_t at, size_t floor, size_t ceiling) {
   constexpr size_t kAround = 192;
   constexpr size_t kCoreAround = 128;
   constexpr size_t kRunMax = 384;
   constexpr size_t kGapMax = 2 * kAround;
-  const char mark = form == Form::kPercent ? '%' : form == Form::kBackslash ? '\\' : '&';
   const auto before = [&](size_t place, size_t bytes) {
     return place > floor + bytes ? place - bytes : floor;
   };
@@ -348,23 +374,24 @@ Stretch EscapedStretch(Form form, std::string_view text, size_t at, size_t floor
   // Not within an escape.
   constexpr size_t kEscapeBytesMax = 10;
   for (size_t back = kEscapeBytesMax; back > 0; --back) {
-    if (begin < back || text[begin - back] != mark) continue;
-    if (EscapeAt(form, text, begin - back).bytes > back) {
-      begin = begin - back + EscapeAt(form, text, begin - back).bytes;
+    if (begin < back || !IsEscapeMark(text[begin - back])) continue;
+    if (EscapeAt(text, begin - back).bytes > back) {
+      begin = begin - back + EscapeAt(text, begin - back).bytes;
       break;
     }
   }
+  // Where the last escape is that may tell, each close to one before. The furthest of those close
+  // is taken, so that few are looked at where they stand close together.
   size_t last = at;
-  while (last < ceiling) {
-    const EscapeSymbol escape = EscapeAt(form, text, last);
-    const size_t from = last + (escape.bytes > 0 ? escape.bytes : 1);
-    const size_t next = text.substr(0, std::min(from + kGapMax, ceiling)).find(mark, from);
-    if (next == std::string_view::npos) {
-      last = from;
-      break;
+  for (bool goes_on = true; goes_on;) {
+    goes_on = false;
+    for (size_t next = std::min(last + kGapMax, ceiling) - 1; next > last && !goes_on; --next) {
+      if (!IsEscapeMark(text[next]) || !MayTell(text, next)) continue;
+      last = next;
+      goes_on = true;
     }
-    last = next;
   }
+  last = std::min(last + std::max<size_t>(EscapeAt(text, last).bytes, 1), ceiling);
   const size_t core_end = std::min(last + kAround, ceiling);
   const size_t end_max = std::min(core_end + kAround, ceiling);
   size_t end = core_end;

@@ -1,6 +1,7 @@
 #ifndef SKIMWATCH_AGENT_CARD_DECODERS_H_
 #define SKIMWATCH_AGENT_CARD_DECODERS_H_
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -13,9 +14,8 @@ namespace skimwatch::card {
 enum class Form : uint8_t {
   kBase64,
   kHex,
-  kPercent,
-  kBackslash,
-  kEntity,
+  // Escapes of every kind (EscapeAt), which stand beside each other in any order.
+  kEscapes,
   kUtf16Le,
   kUtf16Be,
   // code_list.h
@@ -26,26 +26,29 @@ enum class Form : uint8_t {
 
 constexpr bool IsCodeList(Form form) { return form >= Form::kHexPairs; }
 
-// Whether the form leaves text that needs no escape as it is.
-constexpr bool IsEscape(Form form) {
-  return form == Form::kPercent || form == Form::kBackslash || form == Form::kEntity;
-}
-
 // Undoes `form` over [begin, end) of `text` and appends what it gives to `out`, until `out` is
 // full. Returns where it stopped, `end` when all is done. What is not of the form is skipped
 // (base64, hex) or kept as it is (escapes). `begin` is where a unit (group of four, pair, escape)
 // begins.
 size_t Decode(Form form, std::string_view text, size_t begin, size_t end, DecodedText& out);
 
+enum class EscapeKind : uint8_t { kPercent, kBackslash, kEntity };
+inline constexpr size_t kEscapeKinds = 3;
+
 struct EscapeSymbol {
   // Bytes of the escape; 0 when there is none.
   uint8_t bytes = 0;
+  EscapeKind kind = EscapeKind::kPercent;
   // What it stands for: a byte of UTF-8 for percent, a code point for the others.
   uint32_t code = 0;
 };
-// The escape of `form` at `at`: `%41`; `\x41`, `\u0041`, `\u{41}`, `\101`, `\n` and its like;
-// `&#65;`, `&#x41;`.
-EscapeSymbol EscapeAt(Form form, std::string_view text, size_t at);
+// The escape at `at`: `%41`; `\x41`, `\u0041`, `\u{41}`, `\101`, `\n` and its like; `&#65;`,
+// `&#x41;`. Each begins with a sign that no other has in it, so that escapes never overlap.
+EscapeSymbol EscapeAt(std::string_view text, size_t at);
+
+// Which kinds of escapes are in [begin, end) of `text`, by EscapeKind; `begin` and `end` are within
+// none.
+std::array<bool, kEscapeKinds> EscapesIn(std::string_view text, size_t begin, size_t end);
 
 // Whether UTF-16, little endian, has no sign of ASCII, and not just full-width digits and hyphens
 // of which three digits differ: rows of pixels look like that.
@@ -55,14 +58,14 @@ bool IsPatternOfWideDigits(std::string_view units);
 // one: it stands for a digit, a letter or another escape's beginning, for a separator between
 // digits, or for a sign within base64. Others (`%2F` in a path, `\"`) need not be undone to see a
 // number.
-bool IsTellingEscape(Form form, std::string_view text, size_t at);
+bool IsTellingEscape(std::string_view text, size_t at);
 
 // False for most escapes at `at` that neither tell nor separate digits (SeparatorAt), such as `\"`,
 // `\u003c` and the first sign of `&&`, at less cost.
 bool MayTell(std::string_view text, size_t at);
 
-// The stretch of `text` around the telling escape at `at` in which escapes of `form` follow each
-// other closely, with some text on both sides. At most [floor, ceiling).
+// The stretch of `text` around the telling escape at `at` in which escapes that may tell follow
+// each other closely, with some text on both sides. At most [floor, ceiling).
 struct Stretch {
   size_t begin = 0;
   size_t end = 0;
@@ -72,7 +75,7 @@ struct Stretch {
   size_t core_begin = 0;
   size_t core_end = 0;
 };
-Stretch EscapedStretch(Form form, std::string_view text, size_t at, size_t floor, size_t ceiling);
+Stretch EscapedStretch(std::string_view text, size_t at, size_t floor, size_t ceiling);
 
 }  // namespace skimwatch::card
 

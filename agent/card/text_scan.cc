@@ -221,22 +221,28 @@ std::optional<Encoding> EncodingOf(Form form) {
       return Encoding::kBase64;
     case Form::kHex:
       return Encoding::kHex;
-    case Form::kPercent:
-      return Encoding::kPercent;
-    case Form::kBackslash:
-      return Encoding::kJsonEscape;
-    case Form::kEntity:
-      return Encoding::kHtmlEntity;
     case Form::kQuotedPairs:
       return Encoding::kQuotedPrintable;
     case Form::kHexPairs:
     case Form::kDecimalCodes:
       return Encoding::kCharCodes;
+    case Form::kEscapes:
     case Form::kUtf16Le:
     case Form::kUtf16Be:
       return std::nullopt;
   }
   return std::nullopt;
+}
+
+// Adds the kinds of escapes in [begin, end) of `text`, which can be undone in any order.
+void AddEscapes(std::string_view text, size_t begin, size_t end,
+                absl::InlinedVector<Encoding, 4>& encodings) {
+  constexpr std::array<Encoding, kEscapeKinds> kEncodings = {
+      Encoding::kPercent, Encoding::kJsonEscape, Encoding::kHtmlEntity};
+  const std::array<bool, kEscapeKinds> kinds = EscapesIn(text, begin, end);
+  for (size_t i = kEscapeKinds; i > 0; --i) {
+    if (kinds[i - 1]) encodings.insert(encodings.begin(), kEncodings[i - 1]);
+  }
 }
 
 }  // namespace
@@ -364,20 +370,21 @@ void TextScan::ScanEscape(const Level& level, size_t at, Progress& progress) {
   const std::string_view text = level.text;
   const char mark = text[at];
   // `%20` and `&nbsp;` between digits separate groups of a plain number.
-  if (mark != '\\' && at >= progress.digits && at > 0 && IsAsciiDigit(text[at - 1]) &&
+  const char next = at + 1 < text.size() ? text[at + 1] : '\0';
+  const bool may_separate = (mark == '%' && next == '2') || (mark == '&' && next == 'n');
+  if (may_separate && at >= progress.digits && at > 0 && IsAsciiDigit(text[at - 1]) &&
       SeparatesDigits(text, at)) {
     ScanChain(level, at, progress);
   }
-  if (level.depth_left == 0 || !MayTell(text, at)) return;
-  const Form form = mark == '%' ? Form::kPercent : mark == '\\' ? Form::kBackslash : Form::kEntity;
-  size_t& done = progress.escapes[static_cast<size_t>(form) - static_cast<size_t>(Form::kPercent)];
-  if (at < done || !IsTellingEscape(form, text, at)) return;
+  if (level.depth_left == 0 || at < progress.escapes || !MayTell(text, at)) return;
+  if (!IsTellingEscape(text, at)) return;
   const size_t floor = level.begin > kRunContextBytes ? level.begin - kRunContextBytes : 0;
   const size_t ceiling = std::min(text.size(), level.end + kRunContextBytes);
-  const Stretch stretch = EscapedStretch(form, text, at, floor, ceiling);
-  done = stretch.end;
-  ScanEncoded(level, form, {stretch.begin, stretch.end}, level.is_first && stretch.begin == 0,
-              level.is_last && stretch.end == text.size(), {stretch.core_begin, stretch.core_end});
+  const Stretch stretch = EscapedStretch(text, at, floor, ceiling);
+  progress.escapes = stretch.end;
+  ScanEncoded(level, Form::kEscapes, {stretch.begin, stretch.end},
+              level.is_first && stretch.begin == 0, level.is_last && stretch.end == text.size(),
+              {stretch.core_begin, stretch.core_end});
 }
 
 void TextScan::ScanHexRuns(const Level& level, uint64_t places, uint64_t alphabet, size_t block,
@@ -393,6 +400,7 @@ void TextScan::ScanHexRuns(const Level& level, uint64_t places, uint64_t alphabe
     const bool is_first = (floor == 0 && level.is_first) || !BeginsAtCut(text, begin, floor);
     const bool is_last =
         (ceiling == text.size() && level.is_last) || !(end == ceiling || EndsAtCut(text, end));
+    if (WasSeenEscaped(level, {begin, end})) return;
     for (const size_t from : {begin, begin + 1}) {
       if (MayHoldNumberInHex(text, from, end)) {
         ScanEncoded(level, Form::kHex, {from, end}, is_first, is_last);
@@ -416,7 +424,7 @@ void TextScan::ScanPairs(const Level& level, uint64_t places, size_t block, Prog
       if (!MayBeCodesOfNumber(form, text, at)) continue;
       const CodeList list = CodeListAround(form, text, at, floor, ceiling);
       done = std::max(done, list.end);
-      if (list.digits < kNumberBytesMin) continue;
+      if (list.digits < kNumberBytesMin || WasSeenEscaped(level, {list.begin, list.end})) continue;
       const bool is_first = (floor == 0 && level.is_first) || !BeginsAtCut(text, list.begin, floor);
       const bool is_last = (ceiling == text.size() && level.is_last) ||
                            !(list.end == ceiling || EndsAtCut(text, list.end));
@@ -477,7 +485,7 @@ void TextScan::ScanBase64(const Level& level, const Places& places, size_t index
       size_t& done = progress.base64_text[group % kBase64Group];
       if (group >= done) {
         const Run run = Base64RunAt(level, at, block, alphabet, progress);
-        done = ScanBase64Groups(level, run, group, done);
+        done = WasSeenEscaped(level, run) ? run.end : ScanBase64Groups(level, run, group, done);
       }
     }
     if ((places.base64_runs[index] & bit) == 0) continue;
@@ -488,7 +496,8 @@ void TextScan::ScanBase64(const Level& level, const Places& places, size_t index
     } else if (at >= progress.base64_runs) {
       const Run run = Base64RunAt(level, at, block, alphabet, progress);
       progress.base64_runs = run.end;
-      ScanBase64Run(level, run, progress.base64_text[run.begin % kBase64Group]);
+      if (!WasSeenEscaped(level, run))
+        ScanBase64Run(level, run, progress.base64_text[run.begin % kBase64Group]);
     }
   }
 }
@@ -502,6 +511,15 @@ TextScan::Run TextScan::Base64RunAt(const Level& level, size_t at, size_t block,
     run = RunAround(level.text, at, block, alphabet, floor, ceiling, IsBase64);
   }
   return run;
+}
+
+bool TextScan::WasSeenEscaped(const Level& level, const Run& run) {
+  if (level.parent == nullptr || level.form != Form::kEscapes) return false;
+  // What stands beside it ends it in the level above as it does here.
+  if (run.begin == 0 || run.end >= level.text.size()) return false;
+  const size_t begin = run.begin - 1;
+  const size_t end = run.end + 1;
+  return level.decoded->Source(end) - level.decoded->Source(begin) == end - begin;
 }
 
 bool TextScan::BeginsHere(const Level& level, const Run& run) {
@@ -518,6 +536,7 @@ void TextScan::ScanBase64Lines(const Level& level, const Run& run, Progress& pro
   const size_t lines_end = EndOfLines(level.text.substr(0, ceiling), run.begin, run.end);
   if (lines_end == run.end || !MayGoOnOverBreak(level.text, run, lines_end)) return;
   progress.lines = lines_end;
+  if (WasSeenEscaped(level, {run.begin, lines_end})) return;
   ScanEncoded(level, Form::kBase64, {run.begin, lines_end}, BeginsHere(level, run),
               EndsHere(level, lines_end));
 }
@@ -697,10 +716,11 @@ void TextScan::Report(const Level& level, const Candidate& candidate) {
         ++source_end;
       }
     }
-    // Escapes were undone around the number, not in it.
-    const bool untouched = IsEscape(at->form) && source_end - source_begin == end - begin;
-    if (const auto encoding = EncodingOf(at->form); encoding.has_value() && !untouched) {
+    if (const auto encoding = EncodingOf(at->form); encoding.has_value()) {
       encodings.insert(encodings.begin(), *encoding);
+    } else if (at->form == Form::kEscapes) {
+      // Those around the number do not count.
+      AddEscapes(at->parent->text, source_begin, source_end, encodings);
     }
     begin = source_begin;
     end = source_end;

@@ -59,7 +59,7 @@ class TextScan {
   // Bytes that were left undecoded because a window asked for too much of it.
   uint64_t bytes_not_decoded() const { return bytes_not_decoded_; }
 
-  static constexpr uint64_t kDecodedPerByteMax = 16;
+  static constexpr uint64_t kDecodedPerByteMax = 8;
 
   // Bytes [begin, end) of a text that are of one alphabet.
   struct Run {
@@ -104,7 +104,7 @@ class TextScan {
     size_t utf16 = 0;
     size_t pairs = 0;
     size_t pairs_seen = 0;
-    std::array<size_t, 3> escapes{};
+    size_t escapes = 0;
     SplitFields::Previous value;
   };
 
@@ -123,6 +123,9 @@ class TextScan {
   // The run in the alphabet of base64 around `at`.
   static Run Base64RunAt(const Level& level, size_t at, size_t block, uint64_t alphabet,
                          Progress& progress);
+  // Whether nothing in or beside a run was escaped, so that it was decoded where the escapes were
+  // not undone yet.
+  static bool WasSeenEscaped(const Level& level, const Run& run);
   // Whether a run begins, or ends, where it seems to, and does not go on beyond a cut.
   static bool BeginsHere(const Level& level, const Run& run);
   static bool EndsHere(const Level& level, size_t end);

@@ -30,26 +30,26 @@ TEST(Decode, GivesBackWhatWasEncoded) {
     EXPECT_EQ(Decoded(Form::kBase64, testing::Base64Url(text)), text);
     EXPECT_EQ(Decoded(Form::kHex, testing::HexLower(text)), text);
     EXPECT_EQ(Decoded(Form::kHex, testing::HexUpper(text)), text);
-    EXPECT_EQ(Decoded(Form::kPercent, testing::PercentAll(text)), text);
-    EXPECT_EQ(Decoded(Form::kBackslash, testing::JsonEscapeAll(text)), text);
-    EXPECT_EQ(Decoded(Form::kBackslash, testing::HexEscapeAll(text)), text);
-    EXPECT_EQ(Decoded(Form::kEntity, testing::EntityAll(text)), text);
+    EXPECT_EQ(Decoded(Form::kEscapes, testing::PercentAll(text)), text);
+    EXPECT_EQ(Decoded(Form::kEscapes, testing::JsonEscapeAll(text)), text);
+    EXPECT_EQ(Decoded(Form::kEscapes, testing::HexEscapeAll(text)), text);
+    EXPECT_EQ(Decoded(Form::kEscapes, testing::EntityAll(text)), text);
     EXPECT_EQ(Decoded(Form::kUtf16Le, testing::Utf16Le(text)), text);
     EXPECT_EQ(Decoded(Form::kUtf16Be, testing::Utf16Be(text)), text);
   }
 }
 
 TEST(Decode, LeavesWhatIsNoEscapeAsItIs) {
-  EXPECT_EQ(Decoded(Form::kPercent, "100% %4 %zz %41"), "100% %4 %zz A");
-  EXPECT_EQ(Decoded(Form::kBackslash, "\\q \\x4 \\u004 \\u{} \\x41\\u{42}\\"),
+  EXPECT_EQ(Decoded(Form::kEscapes, "100% %4 %zz %41"), "100% %4 %zz A");
+  EXPECT_EQ(Decoded(Form::kEscapes, "\\q \\x4 \\u004 \\u{} \\x41\\u{42}\\"),
             "\\q \\x4 \\u004 \\u{} AB\\");
-  EXPECT_EQ(Decoded(Form::kBackslash, "a\\nb\\/c\\\"d"), "a\nb/c\"d");
-  EXPECT_EQ(Decoded(Form::kEntity, "&amp; &# &#x; &#65 &#x42;"), "&amp; &# &#x; A B");
+  EXPECT_EQ(Decoded(Form::kEscapes, "a\\nb\\/c\\\"d"), "a\nb/c\"d");
+  EXPECT_EQ(Decoded(Form::kEscapes, "&amp; &# &#x; &#65 &#x42;"), "&amp; &# &#x; A B");
 }
 
 TEST(Decode, WritesCodePointsAsUtf8) {
-  EXPECT_EQ(Decoded(Form::kBackslash, "\\uff14\\u00a0"), "\xEF\xBC\x94\xC2\xA0");
-  EXPECT_EQ(Decoded(Form::kEntity, "&#x1D7D2;"), "\xF0\x9D\x9F\x92");
+  EXPECT_EQ(Decoded(Form::kEscapes, "\\uff14\\u00a0"), "\xEF\xBC\x94\xC2\xA0");
+  EXPECT_EQ(Decoded(Form::kEscapes, "&#x1D7D2;"), "\xF0\x9D\x9F\x92");
 }
 
 TEST(Decode, ReadsBase64OverLineBreaks) {
@@ -62,8 +62,8 @@ TEST(Decode, StopsWhereNoMoreFitsAndGoesOnFromThere) {
   for (const auto& [form, encoded] :
        std::vector<std::pair<Form, std::string>>{{Form::kBase64, testing::Base64(text)},
                                                  {Form::kHex, testing::HexLower(text)},
-                                                 {Form::kPercent, testing::PercentAll(text)},
-                                                 {Form::kBackslash, testing::JsonEscapeAll(text)},
+                                                 {Form::kEscapes, testing::PercentAll(text)},
+                                                 {Form::kEscapes, testing::JsonEscapeAll(text)},
                                                  {Form::kUtf16Le, testing::Utf16Le(text)}}) {
     const auto out = std::make_unique<DecodedText>();
     std::string joined;
@@ -82,7 +82,7 @@ TEST(Decode, StopsWhereNoMoreFitsAndGoesOnFromThere) {
 TEST(Decode, RemembersWhereEachByteCameFrom) {
   const auto out = std::make_unique<DecodedText>();
   const std::string_view text = "a%41b\xC2%41";
-  Decode(Form::kPercent, text, 0, text.size(), *out);
+  Decode(Form::kEscapes, text, 0, text.size(), *out);
   ASSERT_EQ(out->size(), 5u);
   EXPECT_EQ(out->Source(1), 1u);
   EXPECT_EQ(out->SourceEnd(1), 4u);
@@ -97,9 +97,7 @@ TEST(Decode, RemembersWhereEachByteCameFrom) {
 }
 
 TEST(TellingEscapes, AreThoseThatANumberMayBeBehind) {
-  const auto percent = [](std::string_view text, size_t at) {
-    return IsTellingEscape(Form::kPercent, text, at);
-  };
+  const auto percent = [](std::string_view text, size_t at) { return IsTellingEscape(text, at); };
   EXPECT_TRUE(percent("%34", 0));
   EXPECT_TRUE(percent("%41", 0));
   EXPECT_TRUE(percent("%2534", 0));
@@ -108,10 +106,10 @@ TEST(TellingEscapes, AreThoseThatANumberMayBeBehind) {
   EXPECT_FALSE(percent("a%20b", 1));
   EXPECT_FALSE(percent("http%3A%2F%2Fa.b", 4));
   EXPECT_FALSE(percent("x%22:%22y", 1));
-  EXPECT_TRUE(IsTellingEscape(Form::kBackslash, "\\u0034", 0));
-  EXPECT_TRUE(IsTellingEscape(Form::kBackslash, "\\\\u0034", 0));
-  EXPECT_FALSE(IsTellingEscape(Form::kBackslash, "a\\nb", 1));
-  EXPECT_FALSE(IsTellingEscape(Form::kBackslash, "\\u4e2d", 0));
+  EXPECT_TRUE(IsTellingEscape("\\u0034", 0));
+  EXPECT_TRUE(IsTellingEscape("\\\\u0034", 0));
+  EXPECT_FALSE(IsTellingEscape("a\\nb", 1));
+  EXPECT_FALSE(IsTellingEscape("\\u4e2d", 0));
 }
 
 TEST(DecodedText, IsWiped) {
@@ -140,10 +138,7 @@ TEST(MayTell, HoldsForAllThatTellsAndSeparates) {
     for (uint64_t i = testing::Below(random, 7); i > 0; --i) {
       text += kParts[testing::Below(random, kParts.size())];
     }
-    const Form form = text[at] == '%'    ? Form::kPercent
-                      : text[at] == '\\' ? Form::kBackslash
-                                         : Form::kEntity;
-    const bool tells = IsTellingEscape(form, text, at);
+    const bool tells = IsTellingEscape(text, at);
     const bool separates = SeparatorAt(text, at).bytes > 0;
     if (tells || separates) {
       ASSERT_TRUE(MayTell(text, at)) << text;

@@ -50,11 +50,11 @@ bool IsBase64(char c) { return Base64Value(c) >= 0; }
 struct Text {
   // Null for the stream.
   const Text* parent = nullptr;
-  // None for UTF-16, which is no encoding of its own in findings.
+  // None for UTF-16, which is no encoding of its own in findings, and for escapes.
   std::optional<Encoding> encoding;
   bool is_base64 = false;
-  // An escape leaves what needs none as it is.
-  bool is_escape = false;
+  // For each byte the escape that it was, where escapes were undone.
+  std::vector<std::optional<Encoding>> escaped_by;
   std::string bytes;
   std::vector<size_t> from;
   std::vector<size_t> to;
@@ -99,6 +99,7 @@ uint32_t NumberAt(std::string_view text, size_t at, int base, size_t digits_max,
 struct Escape {
   size_t bytes = 0;
   uint32_t code = 0;
+  Encoding encoding = Encoding::kPercent;
 };
 
 Escape PercentAt(std::string_view text, size_t at) {
@@ -114,28 +115,30 @@ Escape BackslashAt(std::string_view text, size_t at) {
   size_t count = 0;
   if (kind == 'x') {
     const uint32_t code = NumberAt(text, at + 2, 16, 2, count);
-    return count == 2 ? Escape{4, code} : Escape{};
+    return count == 2 ? Escape{4, code, Encoding::kJsonEscape} : Escape{};
   }
   if (kind == 'u') {
     if (at + 2 < text.size() && text[at + 2] == '{') {
       const uint32_t code = NumberAt(text, at + 3, 16, 7, count);
       const size_t end = at + 3 + count;
       const bool closed = end < text.size() && text[end] == '}';
-      if (count > 0 && closed && code <= 0x10FFFF) return {end + 1 - at, code};
+      if (count > 0 && closed && code <= 0x10FFFF) {
+        return {end + 1 - at, code, Encoding::kJsonEscape};
+      }
       return {};
     }
     const uint32_t code = NumberAt(text, at + 2, 16, 4, count);
-    return count == 4 ? Escape{6, code} : Escape{};
+    return count == 4 ? Escape{6, code, Encoding::kJsonEscape} : Escape{};
   }
   if (kind >= '0' && kind <= '3') {
     const uint32_t code = NumberAt(text, at + 1, 8, 3, count);
-    return count == 3 ? Escape{4, code} : Escape{};
+    return count == 3 ? Escape{4, code, Encoding::kJsonEscape} : Escape{};
   }
   constexpr std::string_view kNames = "nrtbfv\"'\\/";
   constexpr std::string_view kCodes = "\n\r\t\b\f\v\"'\\/";
   const size_t index = kNames.find(kind);
   if (index == std::string_view::npos) return {};
-  return {2, static_cast<uint8_t>(kCodes[index])};
+  return {2, static_cast<uint8_t>(kCodes[index]), Encoding::kJsonEscape};
 }
 
 Escape EntityAt(std::string_view text, size_t at) {
@@ -147,32 +150,34 @@ Escape EntityAt(std::string_view text, size_t at) {
   if (count == 0 || code > 0x10FFFF) return {};
   const size_t end = number + count;
   const bool closed = end < text.size() && text[end] == ';';
-  return {end - at + (closed ? 1 : 0), code};
+  return {end - at + (closed ? 1 : 0), code, Encoding::kHtmlEntity};
 }
 
-// Undoes the escapes in all of a text; nothing when there are none that tell of a number.
-std::optional<Text> Unescaped(const Text& parent, Encoding encoding, card::Form form,
-                              Escape (*escape_at)(std::string_view, size_t)) {
-  Text text = {.parent = &parent,
-               .encoding = encoding,
-               .is_escape = true,
-               .begin_is_cut = parent.begin_is_cut,
-               .end_is_cut = parent.end_is_cut};
+// Undoes the escapes in all of a text, of every kind; nothing when there are none that tell of a
+// number.
+std::optional<Text> Unescaped(const Text& parent) {
+  Text text = {
+      .parent = &parent, .begin_is_cut = parent.begin_is_cut, .end_is_cut = parent.end_is_cut};
   bool tells = false;
   for (size_t at = 0; at < parent.bytes.size();) {
-    const Escape escape = escape_at(parent.bytes, at);
+    Escape escape;
+    for (auto* const escape_at : {PercentAt, BackslashAt, EntityAt}) {
+      if (escape.bytes == 0) escape = escape_at(parent.bytes, at);
+    }
     if (escape.bytes == 0) {
       text.Append(static_cast<uint8_t>(parent.bytes[at]), at, at + 1);
+      text.escaped_by.resize(text.bytes.size());
       ++at;
       continue;
     }
-    tells = tells || card::IsTellingEscape(form, parent.bytes, at);
+    tells = tells || card::IsTellingEscape(parent.bytes, at);
     // Percent stands for bytes, the others for code points.
-    if (encoding == Encoding::kPercent) {
+    if (escape.encoding == Encoding::kPercent) {
       text.Append(escape.code, at, at + escape.bytes);
     } else {
       text.AppendUtf8(escape.code, at, at + escape.bytes);
     }
+    text.escaped_by.resize(text.bytes.size(), escape.encoding);
     at += escape.bytes;
   }
   if (!tells) return std::nullopt;
@@ -242,13 +247,8 @@ class Engine {
     FindNumbers(text);
     if (!within_utf16) SearchUtf16(text, depth);
     if (depth == 0) return;
-    const auto search_unescaped = [&](Encoding encoding, card::Form form, auto escape_at) {
-      const std::optional<Text> plain = Unescaped(text, encoding, form, escape_at);
-      if (plain.has_value()) Search(*plain, depth - 1, within_utf16);
-    };
-    search_unescaped(Encoding::kPercent, card::Form::kPercent, PercentAt);
-    search_unescaped(Encoding::kJsonEscape, card::Form::kBackslash, BackslashAt);
-    search_unescaped(Encoding::kHtmlEntity, card::Form::kEntity, EntityAt);
+    const std::optional<Text> plain = Unescaped(text);
+    if (plain.has_value()) Search(*plain, depth - 1, within_utf16);
     SearchBase64(text, depth, within_utf16);
     SearchHex(text, depth, within_utf16);
   }
@@ -300,9 +300,18 @@ class Engine {
     for (const Text* level = &text; level->parent != nullptr; level = level->parent) {
       const size_t source_begin = level->from[begin];
       const size_t source_end = level->to[end - 1];
-      const bool untouched = level->is_escape && source_end - source_begin == end - begin;
-      if (level->encoding.has_value() && !untouched) {
+      if (level->encoding.has_value()) {
         match.encodings.insert(match.encodings.begin(), *level->encoding);
+      }
+      // Escapes beside each other can be undone in any order.
+      for (const Encoding kind :
+           {Encoding::kHtmlEntity, Encoding::kJsonEscape, Encoding::kPercent}) {
+        const bool is_in =
+            !level->escaped_by.empty() &&
+            std::find(level->escaped_by.begin() + static_cast<ptrdiff_t>(begin),
+                      level->escaped_by.begin() + static_cast<ptrdiff_t>(end),
+                      kind) != level->escaped_by.begin() + static_cast<ptrdiff_t>(end);
+        if (is_in) match.encodings.insert(match.encodings.begin(), kind);
       }
       begin = source_begin;
       end = source_end;
