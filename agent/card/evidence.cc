@@ -192,7 +192,7 @@ Confidence LevelOf(int score) {
 }
 
 bool Weigh(std::string_view text, const Candidate& candidate, const StreamFacts& facts,
-           CardMatch& match) {
+           CardMatch& match, QuietText* quiet) {
   const bool vouched = candidate.luhn_valid && candidate.brand.luhn != LuhnRule::kNone &&
                        candidate.shape != Shape::kOddGroups;
   if (!vouched && ReadName(text, candidate.begin, candidate.end) != NameVerdict::kCardNumber)
@@ -200,7 +200,7 @@ bool Weigh(std::string_view text, const Candidate& candidate, const StreamFacts&
   // The bytes around a chip's fields are no text.
   const bool is_emv = candidate.emv == EmvField::kPan || candidate.emv == EmvField::kTrack2;
   Surroundings around =
-      is_emv ? Surroundings{} : ReadSurroundings(text, candidate.begin, candidate.end);
+      is_emv ? Surroundings{} : ReadSurroundings(text, candidate.begin, candidate.end, quiet);
   const bool names_card =
       around.name == NameVerdict::kCardNumber || around.name == NameVerdict::kCard;
   if (candidate.needs_name && !names_card) return false;

@@ -6,6 +6,7 @@
 #include "agent/card/card_match.h"
 #include "agent/card/number_finder.h"
 #include "agent/card/scanner.h"
+#include "agent/card/surroundings.h"
 
 namespace skimwatch::card {
 
@@ -31,9 +32,9 @@ Confidence LevelOf(int score);
 // Weighs what speaks for and against `candidate`, at its place in `text`, and sets kind, score,
 // confidence, test_card and evidence of `match`. False when the evidence does not reach for a match
 // of any level: a number whose check digit its brand does not promise, or in odd groups, needs a
-// field that names it, and then is `low`.
+// field that names it, and then is `low`. `quiet`, if any, is of `text`.
 bool Weigh(std::string_view text, const Candidate& candidate, const StreamFacts& facts,
-           CardMatch& match);
+           CardMatch& match, QuietText* quiet = nullptr);
 
 }  // namespace skimwatch::card
 

@@ -632,6 +632,18 @@ HWY_INLINE uint64_t WindowBefore(const std::array<uint64_t, Places::kBlocks + 1>
   return masks[block + 1] << (63 - bit) | masks[block] >> 1 >> bit;
 }
 
+// An escape whose last digits are a number's first begins among as many bytes before these.
+constexpr size_t kEscapeHeadBytes = 8;
+// Whether there is a percent sign or a backslash among so many bytes from `bytes` on.
+HWY_INLINE bool MayLeadEscape(const char* bytes) {
+  constexpr uint64_t kOnes = 0x0101010101010101u;
+  constexpr uint64_t kTops = 0x8080808080808080u;
+  uint64_t word = 0;
+  memcpy(&word, bytes, sizeof(word));
+  const auto has_zero = [](uint64_t v) { return (v - kOnes) & ~v & kTops; };
+  return (has_zero(word ^ kOnes * '%') | has_zero(word ^ kOnes * '\\')) != 0;
+}
+
 constexpr bool IsAsciiPrintable(char c) { return c >= 0x20 && c < 0x7F; }
 
 // Whether the run of `length` digits, 12 to 24, before `end` of the text may be a number. Without
@@ -655,7 +667,9 @@ HWY_INLINE bool MayBeNumber(const FirstPass::State& state, size_t end, size_t le
                        static_cast<uint32_t>(IsAsciiDigit(text[first - 2])) &
                        static_cast<uint32_t>(IsAsciiDigit(text[first - kFirstGroupAndSeparator]));
   if (NumberFilter::MayDivideRun(text[first - 1]) &&
-      (!IsAsciiPrintable(text[first - 1]) || SkipEscapeTail(text, first) > first)) {
+      (!IsAsciiPrintable(text[first - 1]) ||
+       (MayLeadEscape(text.data() + first - kEscapeHeadBytes) &&
+        SkipEscapeTail(text, first) > first))) {
     return true;
   }
   return ((checked | unchecked | grouped) & 1) != 0;

@@ -1,5 +1,9 @@
 #include "agent/card/iban.h"
 
+#include <string.h>
+
+#include <cstdint>
+
 #include "agent/card/symbols.h"
 
 namespace skimwatch::card {
@@ -28,6 +32,20 @@ bool OpensIban(std::string_view text, size_t at) {
     if (kCountries.substr(i, 2) == text.substr(at, 2)) return true;
   }
   return false;
+}
+
+// False for most texts without a letter, which are among the bytes with bit 6.
+bool MayHoldLetter(std::string_view text) {
+  constexpr uint64_t kBit6 = 0x4040404040404040u;
+  uint64_t seen = 0;
+  size_t at = 0;
+  for (; at + sizeof(uint64_t) <= text.size(); at += sizeof(uint64_t)) {
+    uint64_t word = 0;
+    memcpy(&word, text.data() + at, sizeof(word));
+    seen |= word;
+  }
+  for (; at < text.size(); ++at) seen |= static_cast<uint8_t>(text[at]);
+  return (seen & kBit6) != 0;
 }
 
 // The remainder of `remainder` with the sign `c` written after it: letters count 10 to 35.
@@ -65,6 +83,7 @@ bool ChecksFrom(std::string_view text, size_t at, size_t end) {
 
 bool IsInIban(std::string_view text, size_t begin, size_t end) {
   const size_t floor = begin > kBytesMax ? begin - kBytesMax : 0;
+  if (!MayHoldLetter(text.substr(floor, begin - floor))) return false;
   size_t signs = 0;
   for (size_t at = begin; at > floor && signs < kSignsMax;) {
     --at;

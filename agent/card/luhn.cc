@@ -11,12 +11,10 @@ constexpr std::array<uint8_t, 10> kDoubled = {0, 2, 4, 6, 8, 1, 3, 5, 7, 9};
 // Sum over `digits` from the right; the first is doubled when `doubled`.
 uint32_t LuhnSum(absl::Span<const uint8_t> digits, bool doubled) {
   uint32_t sum = 0;
-  for (size_t i = digits.size(); i > 0; --i) {
-    const uint8_t digit = digits[i - 1];
-    sum += doubled ? kDoubled[digit] : digit;
-    doubled = !doubled;
-  }
-  return sum;
+  size_t left = digits.size();
+  if (doubled && left > 0) sum += kDoubled[digits[--left]];
+  for (; left >= 2; left -= 2) sum += digits[left - 1] + kDoubled[digits[left - 2]];
+  return left == 1 ? sum + digits[0] : sum;
 }
 
 }  // namespace

@@ -35,6 +35,11 @@ bool NumberFilter::OpensOddGroups(const char* chain, const Group* group, size_t 
     size += group[taken++].digits;
   }
   if (taken > kOddGroupsMax || size <= kDigitsMin || size > kDigitsMax) return false;
+  constexpr size_t kPrefix = 3;
+  const auto has_length = [&](const char* first) {
+    return (Lengths(first) >> (size - kDigitsMin) & 1) != 0;
+  };
+  if (group[0].digits >= kPrefix && !has_length(chain + group[0].begin)) return false;
   std::array<char, kDigitsMax> digits;
   std::array<uint8_t, kDigitsMax> values;
   size_t at = 0;
@@ -43,8 +48,7 @@ bool NumberFilter::OpensOddGroups(const char* chain, const Group* group, size_t 
     at += group[i].digits;
   }
   for (size_t i = 0; i < size; ++i) values[i] = static_cast<uint8_t>(digits[i] - '0');
-  const bool passes =
-      (Lengths(digits.data()) >> (size - kDigitsMin) & 1) != 0 && LuhnValid({values.data(), size});
+  const bool passes = has_length(digits.data()) && LuhnValid({values.data(), size});
   explicit_bzero(digits.data(), size);
   explicit_bzero(values.data(), size);
   return passes;

@@ -1,7 +1,5 @@
 #include "agent/card/number_finder.h"
 
-#include <string.h>
-
 #include <algorithm>
 #include <iterator>
 
@@ -179,8 +177,6 @@ struct NumberFinder::Groups {
   size_t taken_end = 0;
 };
 
-void Candidate::Wipe() { explicit_bzero(digits.data(), digits.size()); }
-
 size_t NumberFinder::DigitsIn(const Groups& groups) {
   size_t digits = 0;
   for (size_t i = 0; i < groups.count; ++i) digits += groups.group[i].digits;
@@ -349,6 +345,10 @@ void NumberFinder::FindOddlyGrouped(std::string_view text, const Groups& groups,
 
 void NumberFinder::TakeDigits(std::string_view text, const Group& group, Candidate& candidate) {
   size_t at = group.begin;
+  // Most are of ASCII.
+  while (at < group.end && candidate.size < kDigitsMax && IsAsciiDigit(text[at])) {
+    candidate.digits[candidate.size++] = static_cast<uint8_t>(text[at++] - '0');
+  }
   while (at < group.end && candidate.size < kDigitsMax) {
     const DigitSymbol digit = DigitAt(text, at);
     candidate.digits[candidate.size++] = digit.value;

@@ -10,6 +10,7 @@
 #include "absl/types/span.h"
 #include "agent/card/brand_table.h"
 #include "agent/card/secret_digits.h"
+#include "agent/card/wipe.h"
 
 namespace skimwatch::card {
 
@@ -38,7 +39,7 @@ struct Candidate {
   Candidate& operator=(const Candidate&) = delete;
 
   absl::Span<const uint8_t> span() const { return {digits.data(), size}; }
-  void Wipe();
+  void Wipe() { WipeArray(digits); }
 
   // Bytes of the text, from the first digit to one past the last.
   size_t begin = 0;

@@ -1,8 +1,8 @@
 #include "agent/card/secret_digits.h"
 
-#include <string.h>
-
 #include <algorithm>
+
+#include "agent/card/wipe.h"
 
 namespace skimwatch::card {
 
@@ -28,8 +28,8 @@ SecretDigits& SecretDigits::operator=(SecretDigits&& other) noexcept {
 }
 
 void SecretDigits::Wipe() {
-  // explicit_bzero, since a plain store to an object about to die may be optimised away.
-  explicit_bzero(digits_.data(), digits_.size());
+  // A plain store to an object about to die may be optimised away.
+  WipeArray(digits_);
   size_ = 0;
 }
 

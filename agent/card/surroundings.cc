@@ -15,6 +15,9 @@
 namespace skimwatch::card {
 namespace {
 
+// How far before a number its structure is read.
+constexpr size_t kStructureBytes = 1024;
+
 constexpr char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
 constexpr bool IsUpper(char c) { return c >= 'A' && c <= 'Z'; }
 constexpr bool IsSpace(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
@@ -25,6 +28,10 @@ template <size_t kBytesMax>
 class PlainText {
  public:
   explicit PlainText(std::string_view text) {
+    if (StandsForItself(text)) {
+      raw_ = text.substr(0, kBytesMax);
+      return;
+    }
     size_t at = 0;
     while (at < text.size() && size_ < bytes_.size()) {
       const char c = text[at];
@@ -45,9 +52,27 @@ class PlainText {
   PlainText(const PlainText&) = delete;
   PlainText& operator=(const PlainText&) = delete;
 
-  std::string_view view() const { return {bytes_.data(), size_}; }
+  std::string_view view() const {
+    return raw_.empty() ? std::string_view(bytes_.data(), size_) : raw_;
+  }
 
  private:
+  // Whether nothing in a text is undone, or left out.
+  static bool StandsForItself(std::string_view text) {
+    static constexpr std::array<bool, 256> kUndone = [] {
+      std::array<bool, 256> undone{};
+      for (const char c : {'%', '\\', '+', '\0', ':'}) undone[static_cast<uint8_t>(c)] = true;
+      return undone;
+    }();
+    for (size_t at = 0; at < text.size(); ++at) {
+      if (!kUndone[static_cast<uint8_t>(text[at])]) continue;
+      const bool is_type =
+          text[at] == ':' && at > 0 && (text[at - 1] == 's' || text[at - 1] == 'i');
+      if (text[at] != ':' || is_type) return false;
+    }
+    return true;
+  }
+
   // PHP's serialize() writes `s:3:"cvv";s:3:"123";` and `i:123;`: what is before each value says
   // its type and length, and nothing here.
   void DropSerialTypes() {
@@ -78,6 +103,8 @@ class PlainText {
     return typed ? end + 1 - at : 0;
   }
 
+  // The text as it is, where nothing had to be undone.
+  std::string_view raw_;
   std::array<char, kBytesMax> bytes_;
   size_t size_ = 0;
 };
@@ -581,7 +608,7 @@ NameVerdict Judge(std::string_view name, Surroundings& result) {
 // Reads names that the structure of the body gives, where what stands directly before the number
 // names nothing.
 void ReadStructure(std::string_view text, size_t begin, size_t end, Surroundings& result) {
-  constexpr size_t kBytesBefore = 1024;
+  constexpr size_t kBytesBefore = kStructureBytes;
   constexpr size_t kBytesAfter = 256;
   constexpr size_t kOpeningBytes = 4;
   if (result.name == NameVerdict::kCardNumber || result.name == NameVerdict::kCard) return;
@@ -631,8 +658,28 @@ NameVerdict ReadName(std::string_view text, size_t begin, size_t end) {
   return result.name;
 }
 
-Surroundings ReadSurroundings(std::string_view text, size_t begin, size_t end) {
+bool QuietText::Covers(std::string_view text, size_t begin, size_t end) {
+  if (loud_ >= begin && loud_ < end) return false;
+  const bool joins = begin >= begin_ && begin <= end_;
+  if (joins && end <= end_) return true;
+  constexpr uint8_t kBit6 = 0x40;
+  for (size_t at = joins ? end_ : begin; at < end; ++at) {
+    if ((static_cast<uint8_t>(text[at]) & kBit6) != 0 || text[at] == '/') {
+      loud_ = at;
+      return false;
+    }
+  }
+  if (!joins) begin_ = begin;
+  end_ = end;
+  return true;
+}
+
+Surroundings ReadSurroundings(std::string_view text, size_t begin, size_t end, QuietText* quiet) {
   Surroundings result;
+  if (quiet != nullptr && quiet->Covers(text, begin > kStructureBytes ? begin - kStructureBytes : 0,
+                                        std::min(end + kSurroundingBytes, text.size()))) {
+    return result;
+  }
   const std::string_view before_raw = BytesBefore(text, begin, kSurroundingBytes);
   const std::string_view after_raw = text.substr(end, kSurroundingBytes);
   if (SaysSomething(before_raw) || SaysSomething(after_raw)) {

@@ -33,12 +33,28 @@ struct Surroundings {
   bool card_word_after = false;
 };
 
+// Remembers what of one text says nothing about numbers: no letter and no slash of a date. In a
+// list of numbers each would read the same text again. For one text that does not change.
+class QuietText {
+ public:
+  // Whether [begin, end) of `text` is quiet. True may be said of less than all that is.
+  bool Covers(std::string_view text, size_t begin, size_t end);
+
+ private:
+  size_t begin_ = 0;
+  size_t end_ = 0;
+  // One byte that was not quiet.
+  size_t loud_ = std::string_view::npos;
+};
+
 // Reads up to kSurroundingBytes before and after [begin, end) of `text`. A name is what leads to
 // the number in JSON (`"cardNumber":"`), forms (`cc=`, multipart `name="cc"`), XML and HTML
 // (`<pan>`, `name="pan" value="`), headers and plain words (`Card number is `); percent and
 // backslash escapes are seen through. Where that names nothing, field_structure.h says what the
 // structure around does, from further away.
-Surroundings ReadSurroundings(std::string_view text, size_t begin, size_t end);
+// `quiet`, if any, is of this text.
+Surroundings ReadSurroundings(std::string_view text, size_t begin, size_t end,
+                              QuietText* quiet = nullptr);
 // Only the name, which is all that some candidates are judged by.
 NameVerdict ReadName(std::string_view text, size_t begin, size_t end);
 

@@ -183,6 +183,7 @@ SeparatorSymbol SeparatorBefore(std::string_view text, size_t end) {
 Neighbour NeighbourBefore(std::string_view text, size_t begin) {
   if (begin == 0) return {};
   const auto raw = static_cast<uint8_t>(text[begin - 1]);
+  if (!MayEndEscape(text[begin - 1])) return {raw, 1};
   if (begin >= 3 && text[begin - 3] == '%') {
     if (const int64_t code = HexNumberAt(text, begin - 2, 2); code >= 0) {
       return {static_cast<uint32_t>(code), 3};

@@ -85,6 +85,10 @@ struct Neighbour {
 
   bool escaped() const { return bytes > 1; }
 };
+// Whether an escape may end with a sign; most signs beside numbers are others.
+constexpr bool MayEndEscape(char c) {
+  return IsAsciiAlnum(c) || c == ';' || c == '}' || c == '"' || c == '\'' || c == '\\' || c == '/';
+}
 Neighbour NeighbourBefore(std::string_view text, size_t begin);
 Neighbour NeighbourAfter(std::string_view text, size_t end);
 

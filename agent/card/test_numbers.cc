@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include <algorithm>
+#include <bitset>
 #include <string_view>
 #include <tuple>
 #include <vector>
@@ -36,16 +37,39 @@ std::vector<TestNumber> ReadNumbers(std::string_view lines) {
   return numbers;
 }
 
+class TestNumbers {
+ public:
+  TestNumbers() : numbers_(ReadNumbers(TestNumbersTsv())) {
+    for (const TestNumber& number : numbers_) endings_.set(number.value % kEndings);
+  }
+
+  bool Contain(absl::Span<const uint8_t> digits) const {
+    // Most numbers end otherwise.
+    if (digits.size() < kEndingDigits) return false;
+    size_t ending = 0;
+    for (const uint8_t digit : digits.last(kEndingDigits)) ending = ending * 10 + digit;
+    if (!endings_.test(ending)) return false;
+    TestNumber number = {.digits = static_cast<uint8_t>(digits.size())};
+    for (const uint8_t digit : digits) number.value = number.value * 10 + digit;
+    const bool found = std::binary_search(numbers_.begin(), numbers_.end(), number);
+    explicit_bzero(&number, sizeof(number));
+    return found;
+  }
+
+ private:
+  static constexpr size_t kEndingDigits = 4;
+  static constexpr size_t kEndings = 10'000;
+
+  const std::vector<TestNumber> numbers_;
+  // Of their last digits.
+  std::bitset<kEndings> endings_;
+};
+
 }  // namespace
 
 bool IsTestNumber(absl::Span<const uint8_t> digits) {
-  TestNumber number = {.digits = static_cast<uint8_t>(digits.size())};
-  for (const uint8_t digit : digits) number.value = number.value * 10 + digit;
-  static const std::vector<TestNumber>& numbers =
-      *new std::vector<TestNumber>(ReadNumbers(TestNumbersTsv()));
-  const bool found = std::binary_search(numbers.begin(), numbers.end(), number);
-  explicit_bzero(&number, sizeof(number));
-  return found;
+  static const TestNumbers& numbers = *new TestNumbers;
+  return numbers.Contain(digits);
 }
 
 }  // namespace skimwatch::card

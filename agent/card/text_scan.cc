@@ -320,7 +320,7 @@ void TextScan::ScanFields(const Level& level, const Places& places, size_t index
                           Progress& progress) {
   const std::string_view text = level.text;
   const size_t block = places.at + index * kBlockBytes;
-  const auto report = [&](const Candidate& candidate) { Report(level, candidate); };
+  const auto report = [&](const Candidate& candidate) { Report(level, candidate, progress.quiet); };
   constexpr size_t kNothingDone = 0;
   ForEachPlace(places.values[index], block, kNothingDone,
                [&](size_t at) { split_fields_.TakeValue(text, at, progress.value, report); });
@@ -335,8 +335,9 @@ void TextScan::ScanFields(const Level& level, const Places& places, size_t index
 }
 
 void TextScan::ScanChain(const Level& level, size_t at, Progress& progress) {
-  progress.digits = finder_.FindInChain(
-      level.text, at, [&](const Candidate& candidate) { Report(level, candidate); });
+  progress.digits = finder_.FindInChain(level.text, at, [&](const Candidate& candidate) {
+    Report(level, candidate, progress.quiet);
+  });
 }
 
 void TextScan::ScanDigitsAndEscapes(const Level& level, const Places& places, size_t index,
@@ -475,7 +476,6 @@ void TextScan::ScanUtf16(const Level& level, uint64_t places, size_t block, Prog
 void TextScan::ScanBase64(const Level& level, const Places& places, size_t index,
                           Progress& progress) {
   const uint64_t groups = places.base64[index];
-  const uint64_t alphabet = places.base64_bytes[index];
   const size_t block = places.at + index * kBlockBytes;
   for (uint64_t left = groups | places.base64_runs[index]; left != 0; left &= left - 1) {
     const uint64_t bit = left & -left;
@@ -484,17 +484,17 @@ void TextScan::ScanBase64(const Level& level, const Places& places, size_t index
       const size_t group = at + 1 - kBase64Group;
       size_t& done = progress.base64_text[group % kBase64Group];
       if (group >= done) {
-        const Run run = Base64RunAt(level, at, block, alphabet, progress);
+        const Run run = Base64RunAt(level, at, places, index, progress);
         done = WasSeenEscaped(level, run) ? run.end : ScanBase64Groups(level, run, group, done);
       }
     }
     if ((places.base64_runs[index] & bit) == 0) continue;
     if (!IsBase64(level.text[at])) {
       if (!IsLineBreak(level.text[at])) continue;
-      const Run run = Base64RunAt(level, at - 1, at - 1, 1, progress);
+      const Run run = Base64RunAt(level, at - 1, places, at > block ? index : index - 1, progress);
       if (run.begin >= progress.lines) ScanBase64Lines(level, run, progress);
     } else if (at >= progress.base64_runs) {
-      const Run run = Base64RunAt(level, at, block, alphabet, progress);
+      const Run run = Base64RunAt(level, at, places, index, progress);
       progress.base64_runs = run.end;
       if (!WasSeenEscaped(level, run))
         ScanBase64Run(level, run, progress.base64_text[run.begin % kBase64Group]);
@@ -502,14 +502,30 @@ void TextScan::ScanBase64(const Level& level, const Places& places, size_t index
   }
 }
 
-TextScan::Run TextScan::Base64RunAt(const Level& level, size_t at, size_t block, uint64_t alphabet,
-                                    Progress& progress) {
+TextScan::Run TextScan::Base64RunAt(const Level& level, size_t at, const Places& places,
+                                    size_t index, Progress& progress) {
   Run& run = progress.base64_run;
-  if (at < run.begin || at >= run.end) {
-    const size_t floor = level.begin > kRunContextBytes ? level.begin - kRunContextBytes : 0;
-    const size_t ceiling = std::min(level.text.size(), level.end + kRunContextBytes);
-    run = RunAround(level.text, at, block, alphabet, floor, ceiling, IsBase64);
+  if (at >= run.begin && at < run.end) return run;
+  const size_t floor = level.begin > kRunContextBytes ? level.begin - kRunContextBytes : 0;
+  const size_t ceiling = std::min(level.text.size(), level.end + kRunContextBytes);
+  run = {.begin = at, .end = at};
+  // By masks within the batch; what is in another batch, byte by byte.
+  if (index < Places::kBlocks) {
+    const size_t bit = (at - places.at) % kBlockBytes;
+    size_t before = std::countl_one(places.base64_bytes[index] << (kBlockBytes - 1 - bit));
+    for (size_t i = index; i > 0 && before == bit + 1 + (index - i) * kBlockBytes; --i) {
+      before += std::countl_one(places.base64_bytes[i - 1]);
+    }
+    size_t after = std::countr_one(places.base64_bytes[index] >> bit);
+    for (size_t i = index + 1; i < Places::kBlocks && after == (i - index) * kBlockBytes - bit;
+         ++i) {
+      after += std::countr_one(places.base64_bytes[i]);
+    }
+    run = {.begin = std::max(at + 1 - std::min(before, at + 1), floor),
+           .end = std::min(at + after, ceiling)};
   }
+  while (run.begin > floor && IsBase64(level.text[run.begin - 1])) --run.begin;
+  while (run.end < ceiling && IsBase64(level.text[run.end])) ++run.end;
   return run;
 }
 
@@ -687,7 +703,7 @@ void TextScan::ScanEncoded(const Level& level, Form form, const Run& run, bool i
   }
 }
 
-void TextScan::Report(const Level& level, const Candidate& candidate) {
+void TextScan::Report(const Level& level, const Candidate& candidate, QuietText& quiet) {
   // What touches a cut may go on beyond it.
   if (!level.is_first && BeginsAtCut(level.text, candidate.begin, 0)) return;
   if (EndsAtCut(level.text, candidate.end) && !level.is_last) return;
@@ -725,15 +741,23 @@ void TextScan::Report(const Level& level, const Candidate& candidate) {
     begin = source_begin;
     end = source_end;
   }
-  CardMatch match;
-  if (!Weigh(level.text, candidate, *facts_, match)) return;
+  // A list of numbers fills the matches of a window in few steps.
+  constexpr size_t kMatchesFirst = 64;
+  constexpr size_t kMatchesGrowth = 4;
+  if (matches_->size() == matches_->capacity()) {
+    matches_->reserve(std::max(kMatchesFirst, kMatchesGrowth * matches_->size()));
+  }
+  CardMatch& match = matches_->emplace_back();
+  if (!Weigh(level.text, candidate, *facts_, match, &quiet)) {
+    matches_->pop_back();
+    return;
+  }
   match.offset = offset_ + begin;
   match.length = static_cast<uint32_t>(end - begin);
   match.brand = candidate.brand.brand;
   match.iin_digits = candidate.brand.iin_digits;
   match.digits = SecretDigits(candidate.span());
   match.encodings = std::move(encodings);
-  matches_->push_back(std::move(match));
 }
 
 }  // namespace skimwatch::card

@@ -106,6 +106,7 @@ class TextScan {
     size_t pairs_seen = 0;
     size_t escapes = 0;
     SplitFields::Previous value;
+    QuietText quiet;
   };
 
   void ScanLevel(const Level& level);
@@ -120,8 +121,9 @@ class TextScan {
   void ScanPairs(const Level& level, uint64_t places, size_t block, Progress& progress);
   void ScanUtf16(const Level& level, uint64_t places, size_t block, Progress& progress);
 
-  // The run in the alphabet of base64 around `at`.
-  static Run Base64RunAt(const Level& level, size_t at, size_t block, uint64_t alphabet,
+  // The run in the alphabet of base64 around `at`, which is in block `index` of the batch, or
+  // before the batch.
+  static Run Base64RunAt(const Level& level, size_t at, const Places& places, size_t index,
                          Progress& progress);
   // Whether nothing in or beside a run was escaped, so that it was decoded where the escapes were
   // not undone yet.
@@ -149,7 +151,7 @@ class TextScan {
   // Numbers that are no chain of digits: in several fields, and as chips write them.
   void ScanFields(const Level& level, const Places& places, size_t index, Progress& progress);
   void ScanChain(const Level& level, size_t at, Progress& progress);
-  void Report(const Level& level, const Candidate& candidate);
+  void Report(const Level& level, const Candidate& candidate, QuietText& quiet);
 
   const int decode_depth_;
   const NumberFinder finder_;

@@ -87,6 +87,11 @@ Track TrackAround(std::string_view text, size_t begin, size_t end) {
 
 bool ReadNumberOfTrackBefore(std::string_view text, size_t begin, TrackDigits& number) {
   number.size = 0;
+  // Most have something else before them than `=` and `^`, or the end of an escape.
+  if (begin == 0 ||
+      !(text[begin - 1] == '=' || text[begin - 1] == '^' || MayEndEscape(text[begin - 1]))) {
+    return false;
+  }
   if (!BeginsWithExpiryAndServiceCode(text.substr(begin)) || text[begin] > '4') return false;
   Neighbour delimiter = NeighbourBefore(text, begin);
   size_t at = begin - delimiter.bytes;
