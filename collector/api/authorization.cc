@@ -14,6 +14,7 @@ constexpr MethodRole kMethodRoles[] = {
     {"skimwatch.v1.QueryService.ListExposures", Role::kViewer},
     {"skimwatch.v1.QueryService.GetExposure", Role::kViewer},
     {"skimwatch.v1.QueryService.GetExposureReport", Role::kViewer},
+    {"skimwatch.v1.QueryService.GetExposureTimeline", Role::kViewer},
     {"skimwatch.v1.QueryService.ListFindings", Role::kViewer},
     {"skimwatch.v1.QueryService.WatchFindings", Role::kViewer},
     {"skimwatch.v1.QueryService.ListScripts", Role::kViewer},
@@ -29,6 +30,7 @@ constexpr MethodRole kMethodRoles[] = {
     {"skimwatch.v1.DecisionService.ApproveDestination", Role::kApprover},
     {"skimwatch.v1.DecisionService.RevokeDestination", Role::kApprover},
     {"skimwatch.v1.DecisionService.CloseExposure", Role::kApprover},
+    {"skimwatch.v1.DecisionService.AddExposureNote", Role::kApprover},
 };
 
 Role ParseRole(std::string_view name) {

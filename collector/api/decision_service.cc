@@ -2,8 +2,8 @@
 #include <utility>
 
 #include "collector/api/caller.h"
+#include "collector/api/handlers.h"
 #include "collector/api/services.h"
-#include "collector/exposure/close.h"
 #include "grpcpp/grpcpp.h"
 #include "proto/text/printable.h"
 #include "skimwatch/v1/decision_service.grpc.pb.h"
@@ -21,33 +21,18 @@ class DecisionService final : public v1::DecisionService::CallbackService {
 
   ServerUnaryReactor* ApproveScript(Context* context, const v1::ApproveScriptRequest* request,
                                     v1::ApproveScriptResponse* response) override {
-    return Answer(
-        on_, context, "skimwatch.v1.DecisionService.ApproveScript", request, response,
-        [this, request](const Caller& caller) -> absl::StatusOr<v1::ApproveScriptResponse> {
-          absl::StatusOr<v1::Script> script = on_.inventory->Approve(*request, caller.identity);
-          if (!script.ok()) return script.status();
-          spdlog::info("{} approved the script {} of {}", text::Printable(caller.identity),
-                       text::Printable(request->name()), text::Printable(request->site()));
-          v1::ApproveScriptResponse answer;
-          *answer.mutable_script() = *std::move(script);
-          return answer;
-        });
+    return Answer(on_, context, "skimwatch.v1.DecisionService.ApproveScript", request, response,
+                  [this, request](const Caller& caller) {
+                    return HandleApproveScript(on_, caller, *request);
+                  });
   }
 
   ServerUnaryReactor* RevokeScript(Context* context, const v1::RevokeScriptRequest* request,
                                    v1::RevokeScriptResponse* response) override {
-    return Answer(
-        on_, context, "skimwatch.v1.DecisionService.RevokeScript", request, response,
-        [this, request](const Caller& caller) -> absl::StatusOr<v1::RevokeScriptResponse> {
-          absl::StatusOr<v1::Script> script = on_.inventory->Revoke(*request, caller.identity);
-          if (!script.ok()) return script.status();
-          spdlog::info("{} revoked the approval of the script {} of {}",
-                       text::Printable(caller.identity), text::Printable(request->name()),
-                       text::Printable(request->site()));
-          v1::RevokeScriptResponse answer;
-          *answer.mutable_script() = *std::move(script);
-          return answer;
-        });
+    return Answer(on_, context, "skimwatch.v1.DecisionService.RevokeScript", request, response,
+                  [this, request](const Caller& caller) {
+                    return HandleRevokeScript(on_, caller, *request);
+                  });
   }
 
   ServerUnaryReactor* ApproveDestination(Context* context,
@@ -83,17 +68,18 @@ class DecisionService final : public v1::DecisionService::CallbackService {
 
   ServerUnaryReactor* CloseExposure(Context* context, const v1::CloseExposureRequest* request,
                                     v1::CloseExposureResponse* response) override {
-    return Answer(
-        on_, context, "skimwatch.v1.DecisionService.CloseExposure", request, response,
-        [this, request](const Caller& caller) -> absl::StatusOr<v1::CloseExposureResponse> {
-          absl::StatusOr<v1::Exposure> exposure =
-              exposure::Close(*on_.store, *request, caller.identity, on_.now());
-          if (!exposure.ok()) return exposure.status();
-          spdlog::info("{} closed exposure {}", text::Printable(caller.identity), request->id());
-          v1::CloseExposureResponse answer;
-          *answer.mutable_exposure() = *std::move(exposure);
-          return answer;
-        });
+    return Answer(on_, context, "skimwatch.v1.DecisionService.CloseExposure", request, response,
+                  [this, request](const Caller& caller) {
+                    return HandleCloseExposure(on_, caller, *request);
+                  });
+  }
+
+  ServerUnaryReactor* AddExposureNote(Context* context, const v1::AddExposureNoteRequest* request,
+                                      v1::AddExposureNoteResponse* response) override {
+    return Answer(on_, context, "skimwatch.v1.DecisionService.AddExposureNote", request, response,
+                  [this, request](const Caller& caller) {
+                    return HandleAddExposureNote(on_, caller, *request);
+                  });
   }
 
  private:

@@ -4,8 +4,8 @@
 
 #include "collector/api/caller.h"
 #include "collector/api/finding_watch.h"
+#include "collector/api/handlers.h"
 #include "collector/api/services.h"
-#include "collector/report/exposure_report.h"
 #include "grpcpp/grpcpp.h"
 #include "proto/text/printable.h"
 #include "skimwatch/v1/query_service.grpc.pb.h"
@@ -29,28 +29,43 @@ class QueryService final : public v1::QueryService::CallbackService {
 
   ServerUnaryReactor* GetExposure(Context* context, const v1::GetExposureRequest* request,
                                   v1::GetExposureResponse* response) override {
-    return Answer(on_, context, "skimwatch.v1.QueryService.GetExposure", request, response,
-                  [this, request](const Caller&) { return on_.store->GetExposure(request->id()); });
+    return Answer(
+        on_, context, "skimwatch.v1.QueryService.GetExposure", request, response,
+        [this, request](const Caller& caller) { return HandleGetExposure(on_, caller, *request); });
   }
 
   ServerUnaryReactor* GetExposureReport(Context* context,
                                         const v1::GetExposureReportRequest* request,
                                         v1::GetExposureReportResponse* response) override {
     return Answer(on_, context, "skimwatch.v1.QueryService.GetExposureReport", request, response,
-                  [this, request](const Caller&) -> absl::StatusOr<v1::GetExposureReportResponse> {
-                    absl::StatusOr<v1::ExposureReport> report = report::MakeExposureReport(
-                        *on_.store, request->id(), on_.version, on_.now());
-                    if (!report.ok()) return report.status();
-                    v1::GetExposureReportResponse answer;
-                    *answer.mutable_report() = *std::move(report);
-                    return answer;
+                  [this, request](const Caller& caller) {
+                    return HandleGetExposureReport(on_, caller, *request);
                   });
+  }
+
+  ServerUnaryReactor* GetExposureTimeline(Context* context,
+                                          const v1::GetExposureTimelineRequest* request,
+                                          v1::GetExposureTimelineResponse* response) override {
+    return Answer(
+        on_, context, "skimwatch.v1.QueryService.GetExposureTimeline", request, response,
+        [this, request](const Caller& caller) -> absl::StatusOr<v1::GetExposureTimelineResponse> {
+          v1::GetExposureReportRequest whole;
+          whole.set_id(request->id());
+          absl::StatusOr<v1::GetExposureReportResponse> report =
+              HandleGetExposureReport(on_, caller, whole);
+          if (!report.ok()) return report.status();
+          v1::GetExposureTimelineResponse answer;
+          answer.mutable_timeline()->Swap(report->mutable_report()->mutable_timeline());
+          return answer;
+        });
   }
 
   ServerUnaryReactor* ListFindings(Context* context, const v1::ListFindingsRequest* request,
                                    v1::ListFindingsResponse* response) override {
     return Answer(on_, context, "skimwatch.v1.QueryService.ListFindings", request, response,
-                  [this, request](const Caller&) { return on_.store->ListFindings(*request); });
+                  [this, request](const Caller& caller) {
+                    return HandleListFindings(on_, caller, *request);
+                  });
   }
 
   grpc::ServerWriteReactor<v1::WatchFindingsResponse>* WatchFindings(
@@ -70,14 +85,7 @@ class QueryService final : public v1::QueryService::CallbackService {
   ServerUnaryReactor* GetScript(Context* context, const v1::GetScriptRequest* request,
                                 v1::GetScriptResponse* response) override {
     return Answer(on_, context, "skimwatch.v1.QueryService.GetScript", request, response,
-                  [this, request](const Caller&) -> absl::StatusOr<v1::GetScriptResponse> {
-                    absl::StatusOr<v1::Script> script =
-                        on_.store->GetScript(request->site(), request->name());
-                    if (!script.ok()) return script.status();
-                    v1::GetScriptResponse answer;
-                    *answer.mutable_script() = *std::move(script);
-                    return answer;
-                  });
+                  [this, request](const Caller&) { return HandleGetScript(on_, *request); });
   }
 
   ServerUnaryReactor* ListDestinations(Context* context, const v1::ListDestinationsRequest* request,

@@ -30,7 +30,8 @@ struct TextLimit {
 constexpr TextLimit kTextLimits[] = {
     {"site", 0, 63},     {"page_token", 0, 1024},  {"agent", 0, 1024},         {"name", 1, 4096},
     {"sha256", 32, 32},  {"fingerprints", 32, 32}, {"justification", 1, 4096}, {"reason", 1, 4096},
-    {"pattern", 1, 255}, {"process", 0, 4096},     {"subject", 0, 8192},
+    {"pattern", 1, 255}, {"process", 0, 4096},     {"subject", 0, 8192},       {"text", 1, 4096},
+    {"page", 0, 4096},
 };
 // Requests about one script or destination name its site.
 constexpr absl::string_view kNeedSite[] = {"GetScriptRequest",          "ApproveScriptRequest",
@@ -108,6 +109,8 @@ absl::Status CheckField(const Message& request, const FieldDescriptor& field) {
           nullptr) {
         return Wrong(field.name(), absl::StrCat("a known ", field.enum_type()->name()));
       }
+      return absl::OkStatus();
+    case FieldDescriptor::CPPTYPE_BOOL:
       return absl::OkStatus();
     case FieldDescriptor::CPPTYPE_UINT32:
       if (field.name() == "page_size" && reflection.GetUInt32(request, &field) > kPageSizeMax) {

@@ -197,6 +197,21 @@ void Parser::AddExposures() {
       ->check(CheckNumber)
       ->type_name("");
   close->add_option("--reason", options_.reason, "Why; asked for on a terminal")->type_name("TEXT");
+
+  CLI::App* const timeline =
+      Leaf(group, "timeline", "Show how an exposure went", TimelineOfExposure);
+  timeline->add_option("ID", options_.exposure_id, "The exposure's number")
+      ->required()
+      ->check(CheckNumber)
+      ->type_name("");
+
+  CLI::App* const note =
+      Leaf(group, "note", "Write down what is known about an exposure", AddExposureNote);
+  note->add_option("ID", options_.exposure_id, "The exposure's number")
+      ->required()
+      ->check(CheckNumber)
+      ->type_name("");
+  note->add_option("--text", options_.text, "The note; asked for on a terminal")->type_name("TEXT");
 }
 
 void Parser::AddFindings() {

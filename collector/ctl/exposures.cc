@@ -11,7 +11,10 @@
 #include "collector/ctl/report/document.h"
 #include "collector/ctl/report/exposure_document.h"
 #include "collector/ctl/session.h"
+#include "collector/ctl/terminal.h"
+#include "collector/ctl/timeline.h"
 #include "proto/text/table.h"
+#include "proto/validation/card_digits.h"
 
 namespace skimwatch::ctl {
 namespace {
@@ -132,6 +135,83 @@ absl::StatusOr<int> CloseExposure(const Options& options, Session& session) {
   } else {
     Show(answer->exposure(), session.output);
   }
+  return 0;
+}
+
+absl::StatusOr<int> TimelineOfExposure(const Options& options, Session& session) {
+  v1::GetExposureTimelineRequest request;
+  request.set_id(options.exposure_id);
+  const absl::StatusOr<v1::GetExposureTimelineResponse> answer = session.connection.Call(
+      session.connection.query(), &v1::QueryService::Stub::GetExposureTimeline, request);
+  if (!answer.ok()) return answer.status();
+  if (session.output.json()) {
+    session.output.Json(answer->timeline());
+    return 0;
+  }
+  const v1::ExposureTimeline& timeline = answer->timeline();
+  text::Table events({{.name = "WHEN"},
+                      {.name = "WHAT"},
+                      {.name = "WHO", .shrinks = true},
+                      {.name = "DETAILS", .shrinks = true}});
+  for (const v1::TimelineEvent& event : timeline.events()) {
+    events.AddRow({Describe(event.at()), EventName(event), event.who(), EventText(event)});
+  }
+  session.output.Rows(events);
+  if (timeline.growth_size() > 0) {
+    session.output.Line("");
+    text::Table growth({{.name = timeline.growth_bucket_seconds() >= 86400 ? "DAY" : "HOUR"},
+                        {.name = "FINDINGS", .right = true},
+                        {.name = "SEEN", .right = true},
+                        {.name = "NEW CARDS", .right = true},
+                        {.name = "CARDS SO FAR", .right = true}});
+    uint64_t cards = 0;
+    for (const v1::ExposureGrowth& bucket : timeline.growth()) {
+      cards += bucket.new_cards();
+      growth.AddRow({Describe(bucket.start()), absl::StrCat(bucket.findings()),
+                     absl::StrCat(bucket.occurrences()), absl::StrCat(bucket.new_cards()),
+                     absl::StrCat(cards)});
+    }
+    session.output.Rows(growth);
+  }
+  if (timeline.gaps_size() > 0) {
+    session.output.Line("");
+    text::Table gaps({{.name = "AGENT", .shrinks = true},
+                      {.name = "FROM"},
+                      {.name = "TO"},
+                      {.name = "NOT SEEN", .shrinks = true}});
+    for (const v1::CoverageGap& gap : timeline.gaps()) {
+      gaps.AddRow({gap.agent(), Describe(gap.since()), Describe(gap.until()), GapText(gap)});
+    }
+    session.output.Rows(gaps);
+  }
+  const std::string left_out = LeftOutNote(timeline);
+  if (!left_out.empty()) session.output.Line(left_out);
+  return 0;
+}
+
+absl::StatusOr<int> AddExposureNote(const Options& options, Session& session) {
+  v1::AddExposureNoteRequest request;
+  request.set_id(options.exposure_id);
+  request.set_text(options.text);
+  if (request.text().empty() && IsInteractive()) {
+    absl::StatusOr<std::string> answer = Ask("What is there to note? ");
+    if (!answer.ok()) return answer.status();
+    request.set_text(*std::move(answer));
+  }
+  if (request.text().find_first_not_of(" \t") == std::string::npos) {
+    return absl::InvalidArgumentError("a note needs a text; give it with --text");
+  }
+  // A number does not even leave this process.
+  const bool masked = validation::MaskCardNumbers(*request.mutable_text());
+  const absl::StatusOr<v1::AddExposureNoteResponse> answer = session.connection.Call(
+      session.connection.decision(), &v1::DecisionService::Stub::AddExposureNote, request);
+  if (!answer.ok()) return answer.status();
+  if (session.output.json()) {
+    session.output.Json(answer->note());
+    return 0;
+  }
+  session.output.Line(absl::StrCat("Noted as decision ", answer->note().decision_id(),
+                                   masked ? ", with a card number masked." : "."));
   return 0;
 }
 

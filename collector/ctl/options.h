@@ -57,6 +57,8 @@ struct Options {
   std::string expires;
   // Justification or reason.
   std::string reason;
+  // A note.
+  std::string text;
   // Hex digits of the seal that the last decision had when it was noted down.
   std::string seal;
 };

@@ -27,6 +27,8 @@ absl::StatusOr<int> ListExposures(const Options& options, Session& session);
 absl::StatusOr<int> ShowExposure(const Options& options, Session& session);
 absl::StatusOr<int> ReportExposure(const Options& options, Session& session);
 absl::StatusOr<int> CloseExposure(const Options& options, Session& session);
+absl::StatusOr<int> TimelineOfExposure(const Options& options, Session& session);
+absl::StatusOr<int> AddExposureNote(const Options& options, Session& session);
 absl::StatusOr<int> ListFindings(const Options& options, Session& session);
 absl::StatusOr<int> WatchFindings(const Options& options, Session& session);
 absl::StatusOr<int> ListScripts(const Options& options, Session& session);

@@ -86,6 +86,15 @@ void ExposureFolder::AddSighting(const store::ExposureKey& key, const v1::Findin
   cards.test_card = card->test_card();
 }
 
+v1::ExposureGrowth& ExposureFolder::GrowthAt(absl::Time seen, Entry& entry) const {
+  seen = std::clamp(seen, now_ - kGrowthSpan, now_);
+  const absl::Time start =
+      absl::UnixEpoch() + absl::Floor(seen - absl::UnixEpoch(), absl::Hours(1));
+  v1::ExposureGrowth& growth = entry.growth[start];
+  if (!growth.has_start()) *growth.mutable_start() = ToTimestamp(start);
+  return growth;
+}
+
 absl::StatusOr<uint64_t> ExposureFolder::Add(const v1::Finding& finding, v1::FindingKind kind,
                                              const std::string& agent) {
   const store::ExposureKey key = KeyOf(finding, kind);
@@ -112,6 +121,12 @@ absl::StatusOr<uint64_t> ExposureFolder::AddTo(const store::ExposureKey& key,
   if (!entry.ok()) return entry.status();
   AddFinding(finding, kind, agent, (*entry)->exposure);
   (*entry)->changed = true;
+  v1::ExposureGrowth& growth = GrowthAt(FromTimestamp(finding.first_seen()), **entry);
+  growth.set_findings(growth.findings() + 1);
+  const uint64_t count = std::max<uint64_t>(finding.count(), 1);
+  growth.set_occurrences(growth.occurrences() > std::numeric_limits<uint64_t>::max() - count
+                             ? std::numeric_limits<uint64_t>::max()
+                             : growth.occurrences() + count);
   AddSighting(key, finding, (*entry)->exposure.id());
   return (*entry)->exposure.id();
 }
@@ -131,6 +146,7 @@ absl::StatusOr<uint64_t> ExposureFolder::OpenWithoutFinding(const store::Exposur
   }
   v1::Exposure& exposure = (*entry)->exposure;
   exposure.set_severity(std::max(exposure.severity(), severity));
+  AddSeverityReason(severity, rule, /*agent=*/"", now_, exposure);
   if (std::find(exposure.rules().begin(), exposure.rules().end(), rule) == exposure.rules().end() &&
       exposure.rules_size() < kListEntriesMax) {
     exposure.add_rules(rule);
@@ -190,10 +206,15 @@ absl::Status ExposureFolder::Flush() {
     if (cards.test_card) {
       entry.exposure.set_distinct_test_cards(entry.exposure.distinct_test_cards() + 1);
     }
+    v1::ExposureGrowth& growth = GrowthAt(cards.first_seen, entry);
+    growth.set_new_cards(growth.new_cards() + 1);
   }
   for (auto& [id, entry] : exposures_) {
     if (!entry.changed) continue;
     if (absl::Status s = transaction_.UpdateExposure(entry.exposure, now_); !s.ok()) return s;
+    for (const auto& [start, growth] : entry.growth) {
+      if (absl::Status s = transaction_.AddGrowth(id, growth); !s.ok()) return s;
+    }
   }
   return absl::OkStatus();
 }

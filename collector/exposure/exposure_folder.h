@@ -24,6 +24,10 @@ namespace skimwatch::exposure {
 // exposure.
 inline constexpr absl::Duration kLateFindings = absl::Minutes(2);
 
+// What was seen longer before it is stored counts in the hour this long before, so that an agent's
+// clock can't make hours without bound.
+inline constexpr absl::Duration kGrowthSpan = absl::Hours(400 * 24);
+
 // Folds the findings of one transaction into exposures and card sightings. Exposures are read once
 // and written once each, however many findings they get.
 //
@@ -63,6 +67,8 @@ class ExposureFolder {
   struct Entry {
     v1::Exposure exposure;
     bool changed = false;
+    // What this transaction adds to it, by the hour's start.
+    std::map<absl::Time, v1::ExposureGrowth> growth;
   };
   struct Cards {
     absl::Time first_seen = absl::InfiniteFuture();
@@ -81,6 +87,8 @@ class ExposureFolder {
   // The exposure closed just now that a late finding still belongs to, or null.
   absl::StatusOr<Entry*> FindJustClosed(const store::ExposureKey& key, const v1::Finding& finding);
   void AddSighting(const store::ExposureKey& key, const v1::Finding& finding, uint64_t exposure_id);
+  // The hour that something seen at `seen` counts in.
+  v1::ExposureGrowth& GrowthAt(absl::Time seen, Entry& entry) const;
 
   const Rules rules_;
   store::Transaction& transaction_;

@@ -32,6 +32,18 @@ const google::protobuf::RepeatedPtrField<std::string>* EncodingsOf(const v1::Fin
   }
 }
 
+// The least that a finding calls for, whatever its agent says of it.
+v1::Severity LeastSeverity(const v1::Finding& finding, v1::FindingKind kind) {
+  const v1::Card* card = CardOf(finding);
+  if (card != nullptr && card->test_card()) return v1::SEVERITY_UNSPECIFIED;
+  // That something went out is less than that the canary did.
+  const bool undecoded = finding.has_canary() && finding.canary().undecoded();
+  if (kind == v1::FINDING_KIND_TRACK_DATA || (kind == v1::FINDING_KIND_CANARY && !undecoded)) {
+    return v1::SEVERITY_CRITICAL;
+  }
+  return kind == v1::FINDING_KIND_CARD_NUMBER ? v1::SEVERITY_HIGH : v1::SEVERITY_UNSPECIFIED;
+}
+
 std::string ChannelOf(const v1::Finding& finding, v1::FindingKind kind) {
   const v1::Provenance& provenance = finding.provenance();
   switch (kind) {
@@ -111,16 +123,36 @@ Fold Decide(const v1::Finding& finding, v1::FindingKind kind, const Rules& rules
 }
 
 v1::Severity SeverityOf(const v1::Finding& finding, v1::FindingKind kind) {
-  const v1::Card* card = CardOf(finding);
-  if (card != nullptr && card->test_card()) return finding.severity();
-  v1::Severity least = v1::SEVERITY_UNSPECIFIED;
-  if (kind == v1::FINDING_KIND_CARD_NUMBER) least = v1::SEVERITY_HIGH;
-  // That something went out is less than that the canary did.
-  const bool undecoded = finding.has_canary() && finding.canary().undecoded();
-  if (kind == v1::FINDING_KIND_TRACK_DATA || (kind == v1::FINDING_KIND_CANARY && !undecoded)) {
-    least = v1::SEVERITY_CRITICAL;
+  return std::max(finding.severity(), LeastSeverity(finding, kind));
+}
+
+std::string SeverityReasonOf(const v1::Finding& finding, v1::FindingKind kind) {
+  const v1::Severity least = LeastSeverity(finding, kind);
+  if (least == v1::SEVERITY_UNSPECIFIED || finding.severity() > least) {
+    return absl::StrCat("the agent's rule ",
+                        finding.rule().empty() ? "(without a name)" : finding.rule());
   }
-  return std::max(finding.severity(), least);
+  switch (kind) {
+    case v1::FINDING_KIND_TRACK_DATA:
+      return "sensitive authentication data leaves (PCI DSS 4.0.1, 3.3.1)";
+    case v1::FINDING_KIND_CANARY:
+      return "a number that only the agent's own look at a page typed has left";
+    default:
+      return "full card numbers leave (PCI DSS 4.0.1, 3.4.1)";
+  }
+}
+
+void AddSeverityReason(v1::Severity severity, const std::string& reason, const std::string& agent,
+                       absl::Time at, v1::Exposure& exposure) {
+  if (exposure.severity_reasons_size() >= kSeverityReasonsMax) return;
+  for (const v1::SeverityReason& known : exposure.severity_reasons()) {
+    if (known.severity() == severity && known.reason() == reason) return;
+  }
+  v1::SeverityReason& added = *exposure.add_severity_reasons();
+  added.set_severity(severity);
+  added.set_reason(reason);
+  added.set_agent(agent);
+  *added.mutable_at() = store::ToTimestamp(at);
 }
 
 double SamplingWeight(const v1::Finding& finding) {
@@ -138,7 +170,9 @@ void AddFinding(const v1::Finding& finding, v1::FindingKind kind, const std::str
   if (!exposure.has_last_seen() || last_seen > store::FromTimestamp(exposure.last_seen())) {
     *exposure.mutable_last_seen() = store::ToTimestamp(last_seen);
   }
-  exposure.set_severity(std::max(exposure.severity(), SeverityOf(finding, kind)));
+  const v1::Severity severity = SeverityOf(finding, kind);
+  exposure.set_severity(std::max(exposure.severity(), severity));
+  AddSeverityReason(severity, SeverityReasonOf(finding, kind), agent, first_seen, exposure);
   exposure.set_confidence(std::max(exposure.confidence(), finding.confidence()));
   const uint64_t count = std::max<uint64_t>(finding.count(), 1);
   exposure.set_findings(AddSaturated(exposure.findings(), 1));

@@ -17,6 +17,9 @@ namespace skimwatch::exposure {
 // Bound of each list of an exposure (agents, encodings, brands, rules); further ones are left out.
 inline constexpr int kListEntriesMax = 64;
 
+// Bound of the reasons of its severity.
+inline constexpr int kSeverityReasonsMax = 16;
+
 struct Rules {
   // Least confidence that opens an exposure.
   v1::Confidence open_confidence = v1::CONFIDENCE_MEDIUM;
@@ -52,6 +55,13 @@ Fold Decide(const v1::Finding& finding, v1::FindingKind kind, const Rules& rules
 // numbers and CRITICAL for sensitive authentication data (PCI DSS 3.3.1) and canaries, unless the
 // card is a published test number.
 v1::Severity SeverityOf(const v1::Finding& finding, v1::FindingKind kind);
+
+// Why `severity` is called for, in words: a rule of PCI DSS, or the rule by which the agent judged.
+std::string SeverityReasonOf(const v1::Finding& finding, v1::FindingKind kind);
+
+// Keeps why an exposure is so grave, when this is the first that says so.
+void AddSeverityReason(v1::Severity severity, const std::string& reason, const std::string& agent,
+                       absl::Time at, v1::Exposure& exposure);
 
 // The inverse of the probability with which the finding was sampled, at least 1.
 double SamplingWeight(const v1::Finding& finding);

@@ -10,6 +10,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "collector/exposure/rules.h"
+#include "collector/report/exposure_timeline.h"
 #include "collector/store/timestamp.h"
 
 namespace skimwatch::report {
@@ -163,7 +164,8 @@ absl::Status AddDecisions(store::Store& store, v1::ExposureReport& report) {
 }
 
 // Also of agents that were silent all the time: they are what nobody can answer for.
-absl::Status AddCoverage(store::Store& store, const Window& window, v1::ExposureReport& report) {
+absl::Status AddCoverage(store::Store& store, const Window& window,
+                         std::vector<WatchingAgent>& agents, v1::ExposureReport& report) {
   const absl::Duration hour = absl::Hours(1);
   const absl::Time since = absl::UnixEpoch() + absl::Floor(window.since - absl::UnixEpoch(), hour);
   const absl::Time last = absl::UnixEpoch() + absl::Floor(window.until - absl::UnixEpoch(), hour);
@@ -179,6 +181,8 @@ absl::Status AddCoverage(store::Store& store, const Window& window, v1::Exposure
         const auto& sites = agent.sites();
         if (std::find(sites.begin(), sites.end(), report.exposure().site()) == sites.end()) return;
         if (FromTimestamp(agent.first_seen()) > window.until) return;
+        agents.push_back(
+            {.identity = agent.identity(), .first_seen = FromTimestamp(agent.first_seen())});
         v1::AgentCoverage& row = *report.add_coverage();
         row.set_agent(agent.identity());
         for (const v1::AgentCoverage& one : *heard) {
@@ -206,7 +210,10 @@ absl::StatusOr<v1::ExposureReport> MakeExposureReport(store::Store& store, uint6
   if (absl::Status s = AddRelated(store, window, end, scripts, report); !s.ok()) return s;
   if (absl::Status s = AddScripts(store, scripts, report); !s.ok()) return s;
   if (absl::Status s = AddDecisions(store, report); !s.ok()) return s;
-  if (absl::Status s = AddCoverage(store, window, report); !s.ok()) return s;
+  std::vector<WatchingAgent> agents;
+  if (absl::Status s = AddCoverage(store, window, agents, report); !s.ok()) return s;
+  absl::Status s = AddTimeline(store, window.since, window.until, agents, report);
+  if (!s.ok()) return s;
   return report;
 }
 

@@ -12,7 +12,8 @@
 namespace skimwatch::report {
 
 // Puts together what the store knows about an exposure: itself, its findings and decisions, what
-// else happened to the site meanwhile, and how much of the time the site's agents looked at.
+// else happened to the site meanwhile, how much of the time the site's agents looked at, and how it
+// went.
 // NOT_FOUND: no such exposure. `now` is when the report is made; an open exposure goes on until
 // then, and one of a script or a destination until it was closed.
 absl::StatusOr<v1::ExposureReport> MakeExposureReport(store::Store& store, uint64_t id,

@@ -61,6 +61,12 @@ struct Summary {
   uint64_t lost_findings = 0;
 };
 
+// What one agent looked at in one hour.
+struct HourOfCoverage {
+  absl::Time start;
+  v1::AgentCoverage coverage;
+};
+
 // Errors since start, by what was being done.
 struct StoreErrors {
   uint64_t open = 0;
@@ -128,13 +134,22 @@ class Store {
   // `Options::silent_after`.
   virtual absl::StatusOr<v1::ListAgentsResponse> ListAgents(
       const v1::ListAgentsRequest& request) = 0;
-  // Oldest first.
+  // Oldest first, or newest first where asked.
   virtual absl::StatusOr<v1::ListDecisionsResponse> ListDecisions(
       const v1::ListDecisionsRequest& request) = 0;
   // What each agent looked at from the hour of `since` to that of `until`, by identity; agents of
   // which nothing was heard meanwhile are not there.
   virtual absl::StatusOr<std::vector<v1::AgentCoverage>> ListCoverage(absl::Time since,
                                                                       absl::Time until) = 0;
+  // The same of one agent for each hour in which anything was heard of it, oldest first.
+  virtual absl::StatusOr<std::vector<HourOfCoverage>> ListCoverageHours(std::string_view agent,
+                                                                        absl::Time since,
+                                                                        absl::Time until) = 0;
+  // What left through an exposure in each hour in which anything did, oldest first, at most the
+  // newest 20000.
+  virtual absl::StatusOr<std::vector<v1::ExposureGrowth>> ListGrowth(uint64_t exposure_id) = 0;
+  // Exposures of one way out, open or closed, newest first, at most 100.
+  virtual absl::StatusOr<std::vector<v1::Exposure>> ListExposuresOfWay(const ExposureKey& key) = 0;
   // Sightings of any of the fingerprints, newest first, at most 1000.
   virtual absl::StatusOr<v1::CheckCardResponse> CheckCard(const v1::CheckCardRequest& request) = 0;
 

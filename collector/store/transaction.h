@@ -17,6 +17,7 @@
 #include "skimwatch/v1/query_service.pb.h"
 #include "skimwatch/v1/report.pb.h"
 #include "skimwatch/v1/script.pb.h"
+#include "skimwatch/v1/timeline.pb.h"
 
 namespace skimwatch::store {
 
@@ -109,6 +110,9 @@ class Transaction {
   // Sets and returns the id. `at` is when it was last added to, by the collector's clock.
   virtual absl::StatusOr<uint64_t> InsertExposure(const v1::Exposure& exposure, absl::Time at) = 0;
   virtual absl::Status UpdateExposure(const v1::Exposure& exposure, absl::Time at) = 0;
+  // Adds to what left through an exposure in the hour of `more.start`. The exposure must be one
+  // that this transaction found or inserted.
+  virtual absl::Status AddGrowth(uint64_t exposure_id, const v1::ExposureGrowth& more) = 0;
 
   // --- Card sightings
 
@@ -172,8 +176,9 @@ class Transaction {
   virtual absl::Status DisconnectAllAgents() = 0;
   // Adds to what `more.agent` looked at in the hour of `at`. The agent must be there.
   virtual absl::Status AddCoverage(const v1::AgentCoverage& more, absl::Time at) = 0;
-  // Seals it behind the decisions before it.
-  virtual absl::Status RecordDecision(const Decision& decision) = 0;
+  // Seals it behind the decisions before it, and returns its number.
+  virtual absl::StatusOr<uint64_t> AddDecision(const Decision& decision) = 0;
+  absl::Status RecordDecision(const Decision& decision) { return AddDecision(decision).status(); }
 
   // --- Small settings that outlive a restart, such as the digest of the configured policy.
 

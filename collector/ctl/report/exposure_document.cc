@@ -11,6 +11,7 @@
 #include "absl/time/time.h"
 #include "collector/ctl/describe.h"
 #include "collector/ctl/exposure_counts.h"
+#include "collector/ctl/timeline.h"
 #include "google/protobuf/util/time_util.h"
 #include "proto/text/units.h"
 
@@ -60,6 +61,15 @@ std::string Summary(const v1::Exposure& exposure) {
                       exposure.agents_size() == 1 ? " agent. " : " agents. ", state);
 }
 
+// What calls for the severity that it has.
+std::string SeverityReasons(const v1::Exposure& exposure) {
+  std::vector<std::string> reasons;
+  for (const v1::SeverityReason& reason : exposure.severity_reasons()) {
+    if (reason.severity() == exposure.severity()) reasons.push_back(reason.reason());
+  }
+  return absl::StrJoin(reasons, "; ");
+}
+
 void AddFacts(const v1::Exposure& exposure, Document& document) {
   document.blocks.push_back(Document::Pairs{{
       {"Exposure", absl::StrCat(exposure.id())},
@@ -67,6 +77,7 @@ void AddFacts(const v1::Exposure& exposure, Document& document) {
       {"Site", exposure.site()},
       {"Kind", KindOf(exposure)},
       {"Severity", Word(*v1::Severity_descriptor(), exposure.severity())},
+      {"Severity because", SeverityReasons(exposure)},
       {"Confidence", Word(*v1::Confidence_descriptor(), exposure.confidence())},
       {"Left through", exposure.channel()},
       {"Destination", exposure.destination()},
@@ -200,6 +211,52 @@ void AddCoverage(const v1::ExposureReport& report, Document& document) {
   document.blocks.push_back(std::move(table));
 }
 
+void AddTimeline(const v1::ExposureTimeline& timeline, Document& document) {
+  if (timeline.events().empty()) return;
+  document.blocks.push_back(Document::Heading{"How it went"});
+  Document::Table events{.columns = {"When", "What", "Who", "Details"}};
+  for (const v1::TimelineEvent& event : timeline.events()) {
+    events.rows.push_back({Describe(event.at()), EventName(event), event.who(), EventText(event)});
+  }
+  document.blocks.push_back(std::move(events));
+  if (!timeline.growth().empty()) {
+    document.blocks.push_back(
+        Document::Paragraph{timeline.growth_bucket_seconds() >= 86400 ? "By day:" : "By hour:"});
+    Document::Table growth{
+        .columns = {"From", "Findings", "Times seen", "New cards", "Distinct cards so far"}};
+    uint64_t cards = 0;
+    for (const v1::ExposureGrowth& bucket : timeline.growth()) {
+      cards += bucket.new_cards();
+      growth.rows.push_back({Describe(bucket.start()), absl::StrCat(bucket.findings()),
+                             absl::StrCat(bucket.occurrences()), absl::StrCat(bucket.new_cards()),
+                             absl::StrCat(cards)});
+    }
+    document.blocks.push_back(std::move(growth));
+  }
+  if (!timeline.gaps().empty()) {
+    document.blocks.push_back(Document::Paragraph{absl::StrCat(
+        "Since ", Describe(timeline.gaps_since()), " the site's agents could not see all:")});
+    Document::Table gaps{.columns = {"Agent", "From", "To", "Why"}};
+    for (const v1::CoverageGap& gap : timeline.gaps()) {
+      gaps.rows.push_back(
+          {gap.agent(), Describe(gap.since()), Describe(gap.until()), GapText(gap)});
+    }
+    document.blocks.push_back(std::move(gaps));
+  }
+  const std::string left_out = LeftOutNote(timeline);
+  if (!left_out.empty()) document.blocks.push_back(Document::Paragraph{left_out});
+}
+
+void AddNotes(const v1::ExposureTimeline& timeline, Document& document) {
+  if (timeline.notes().empty()) return;
+  document.blocks.push_back(Document::Heading{"Notes"});
+  Document::Table table{.columns = {"When", "Who", "Note"}};
+  for (const v1::ExposureNote& note : timeline.notes()) {
+    table.rows.push_back({Describe(note.at()), note.who(), note.text()});
+  }
+  document.blocks.push_back(std::move(table));
+}
+
 void AddDecisions(const v1::ExposureReport& report, Document& document) {
   if (report.decisions().empty()) return;
   document.blocks.push_back(Document::Heading{"Decisions"});
@@ -273,6 +330,8 @@ Document DescribeReport(const v1::ExposureReport& report) {
         exposure.site(), "` has all of the site.")});
   }
   AddRelated(report, document);
+  AddTimeline(report.timeline(), document);
+  AddNotes(report.timeline(), document);
   AddCoverage(report, document);
   AddDecisions(report, document);
   document.blocks.push_back(Document::Heading{"About this report"});

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "absl/strings/str_cat.h"
+#include "collector/store/sql/timeline_rows.h"
 
 namespace skimwatch::store::postgres {
 namespace {
@@ -207,8 +208,14 @@ absl::Status ToVersion1(Connection& connection) {
       absl::StrCat("INSERT INTO locks SELECT generate_series(0, ", kPartitionsLock, ")").c_str());
 }
 
+// What left through each exposure, hour by hour.
+absl::Status ToVersion2(Connection& connection) {
+  return sql::AddExposureHours(connection, "BIGINT");
+}
+
 // kMigrations[i] makes schema i + 1 of schema i; a connection's empty schema is 0.
-constexpr std::array<absl::Status (*)(Connection&), kSchemaVersion> kMigrations = {&ToVersion1};
+constexpr std::array<absl::Status (*)(Connection&), kSchemaVersion> kMigrations = {&ToVersion1,
+                                                                                   &ToVersion2};
 
 // -1 where there is no table of versions.
 absl::StatusOr<int64_t> ReadVersion(Connection& connection) {

@@ -1,6 +1,8 @@
 #include "collector/store/sql/decision_rows.h"
 
+#include <limits>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -35,7 +37,7 @@ absl::StatusOr<std::optional<v1::Decision>> FindDecision(Database& db, int64_t i
   return ReadDecision(select);
 }
 
-absl::Status AppendDecision(Database& db, v1::Decision decision) {
+absl::StatusOr<uint64_t> AppendDecision(Database& db, v1::Decision decision) {
   uint64_t last = 0;
   std::string seal = audit::FirstSeal();
   {
@@ -56,25 +58,31 @@ absl::Status AppendDecision(Database& db, v1::Decision decision) {
       " VALUES (?, ?, ?, ?, ?, ?, ?)");
   insert.Unsigned(decision.id()).Time(at).Text(decision.who()).Text(decision.action());
   insert.Text(decision.subject()).Text(decision.reason());
-  return insert.Blob(audit::Seal(seal, decision)).Run();
+  if (absl::Status s = insert.Blob(audit::Seal(seal, decision)).Run(); !s.ok()) return s;
+  return decision.id();
 }
 
 absl::StatusOr<v1::ListDecisionsResponse> ListDecisions(Database& db,
                                                         const v1::ListDecisionsRequest& request) {
-  int64_t after = 0;
+  const bool newest_first = request.newest_first();
+  int64_t after = newest_first ? std::numeric_limits<int64_t>::max() : 0;
   if (!request.page_token().empty()) {
     absl::StatusOr<std::vector<int64_t>> token = ParseNumbersToken(request.page_token(), 1);
     if (!token.ok()) return token.status();
     after = token->front();
   }
   const bool one_subject = !request.subject().empty();
-  Statement select =
-      one_subject ? db.Scan(
-                        "SELECT id, decided_at, who, action, subject, reason, seal FROM decisions"
-                        " WHERE id > ? AND subject = ? ORDER BY id")
-                  : db.Scan(
-                        "SELECT id, decided_at, who, action, subject, reason, seal FROM decisions"
-                        " WHERE id > ? ORDER BY id");
+  const std::string_view sql =
+      newest_first
+          ? one_subject ? "SELECT id, decided_at, who, action, subject, reason, seal FROM decisions"
+                          " WHERE id < ? AND subject = ? ORDER BY id DESC"
+                        : "SELECT id, decided_at, who, action, subject, reason, seal FROM decisions"
+                          " WHERE id < ? ORDER BY id DESC"
+      : one_subject ? "SELECT id, decided_at, who, action, subject, reason, seal FROM decisions"
+                      " WHERE id > ? AND subject = ? ORDER BY id"
+                    : "SELECT id, decided_at, who, action, subject, reason, seal FROM decisions"
+                      " WHERE id > ? ORDER BY id";
+  Statement select = db.Scan(sql);
   select.Int(after);
   if (one_subject) select.Text(request.subject());
   const uint32_t page_size = PageSize(request.page_size());

@@ -16,8 +16,8 @@ namespace skimwatch::store::sql {
 
 absl::StatusOr<std::optional<v1::Decision>> FindDecision(Database& db, int64_t id);
 
-// Adds it behind the last one and seals it; id and seal of `decision` are ignored.
-absl::Status AppendDecision(Database& db, v1::Decision decision);
+// Adds it behind the last one, seals it, and returns its id; id and seal of `decision` are ignored.
+absl::StatusOr<uint64_t> AppendDecision(Database& db, v1::Decision decision);
 
 absl::StatusOr<v1::ListDecisionsResponse> ListDecisions(Database& db,
                                                         const v1::ListDecisionsRequest& request);

@@ -100,10 +100,10 @@ absl::StatusOr<v1::ListExposuresResponse> ListExposures(Database& db,
   }
   const bool one_state = request.state() != v1::Exposure::STATE_UNSPECIFIED;
   Statement select = one_state ? db.Scan(
-                                     "SELECT id, site, kind, body FROM exposures"
+                                     "SELECT id, site, kind, body, severity FROM exposures"
                                      " WHERE id < ? AND state = ? ORDER BY id DESC")
                                : db.Scan(
-                                     "SELECT id, site, kind, body FROM exposures"
+                                     "SELECT id, site, kind, body, severity FROM exposures"
                                      " WHERE id < ? ORDER BY id DESC");
   select.Int(before);
   if (one_state) select.Int(request.state());
@@ -124,6 +124,7 @@ absl::StatusOr<v1::ListExposuresResponse> ListExposures(Database& db,
     if (request.kind() != v1::FINDING_KIND_UNSPECIFIED && select.GetInt(2) != request.kind()) {
       continue;
     }
+    if (select.GetInt(4) < request.severity_min()) continue;
     bytes += select.GetBytes(3).size();
     absl::Status s = ParseBody(select.GetBytes(3), "exposure", *response.add_exposures());
     if (!s.ok()) return s;

@@ -7,6 +7,7 @@
 #include "collector/store/sql/decision_rows.h"
 #include "collector/store/sql/queries.h"
 #include "collector/store/sql/settings.h"
+#include "collector/store/sql/timeline_rows.h"
 
 namespace skimwatch::store::sql {
 
@@ -69,6 +70,20 @@ absl::StatusOr<v1::ListDecisionsResponse> SqlStore::ListDecisions(
 absl::StatusOr<std::vector<v1::AgentCoverage>> SqlStore::ListCoverage(absl::Time since,
                                                                       absl::Time until) {
   return Read([&](Database& db) { return sql::ListCoverage(db, since, until); });
+}
+
+absl::StatusOr<std::vector<HourOfCoverage>> SqlStore::ListCoverageHours(std::string_view agent,
+                                                                        absl::Time since,
+                                                                        absl::Time until) {
+  return Read([&](Database& db) { return sql::ListCoverageHours(db, agent, since, until); });
+}
+
+absl::StatusOr<std::vector<v1::ExposureGrowth>> SqlStore::ListGrowth(uint64_t exposure_id) {
+  return Read([&](Database& db) { return sql::ListGrowth(db, exposure_id); });
+}
+
+absl::StatusOr<std::vector<v1::Exposure>> SqlStore::ListExposuresOfWay(const ExposureKey& key) {
+  return Read([&](Database& db) { return sql::ListExposuresOfWay(db, key); });
 }
 
 absl::StatusOr<v1::CheckCardResponse> SqlStore::CheckCard(const v1::CheckCardRequest& request) {

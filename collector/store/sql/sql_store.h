@@ -38,6 +38,11 @@ class SqlStore : public Store {
       const v1::ListDecisionsRequest& request) override;
   absl::StatusOr<std::vector<v1::AgentCoverage>> ListCoverage(absl::Time since,
                                                               absl::Time until) override;
+  absl::StatusOr<std::vector<HourOfCoverage>> ListCoverageHours(std::string_view agent,
+                                                                absl::Time since,
+                                                                absl::Time until) override;
+  absl::StatusOr<std::vector<v1::ExposureGrowth>> ListGrowth(uint64_t exposure_id) override;
+  absl::StatusOr<std::vector<v1::Exposure>> ListExposuresOfWay(const ExposureKey& key) override;
   absl::StatusOr<v1::CheckCardResponse> CheckCard(const v1::CheckCardRequest& request) override;
   absl::StatusOr<uint64_t> CommittedSequence(std::string_view agent, uint64_t epoch) override;
   absl::StatusOr<std::vector<v1::ApprovedScript>> ApprovedScripts(

@@ -8,6 +8,7 @@
 #include "collector/store/sql/coverage_rows.h"
 #include "collector/store/sql/decision_rows.h"
 #include "collector/store/sql/settings.h"
+#include "collector/store/sql/timeline_rows.h"
 #include "collector/store/timestamp.h"
 
 namespace skimwatch::store::sql {
@@ -304,6 +305,10 @@ absl::Status SqlTransaction::UpdateExposure(const v1::Exposure& exposure, absl::
   return absl::OkStatus();
 }
 
+absl::Status SqlTransaction::AddGrowth(uint64_t exposure_id, const v1::ExposureGrowth& more) {
+  return sql::AddGrowth(db_, exposure_id, more);
+}
+
 absl::StatusOr<int64_t> SqlTransaction::WayId(const ExposureKey& way, bool expected) {
   std::pair<ExposureKey, bool> key(way, expected);
   if (const auto it = way_ids_.find(key); it != way_ids_.end()) return it->second;
@@ -406,7 +411,7 @@ absl::Status SqlTransaction::AddCoverage(const v1::AgentCoverage& more, absl::Ti
   return AddToCoverageHour(db_, *id, more, at);
 }
 
-absl::Status SqlTransaction::RecordDecision(const Decision& decision) {
+absl::StatusOr<uint64_t> SqlTransaction::AddDecision(const Decision& decision) {
   if (absl::Status s = Claim({.what = Claimed::What::kDecisions}); !s.ok()) return s;
   v1::Decision row;
   *row.mutable_at() = ToTimestamp(decision.at);

@@ -50,6 +50,7 @@ class SqlTransaction : public Transaction {
   absl::StatusOr<v1::Exposure> GetExposure(uint64_t id) override;
   absl::StatusOr<uint64_t> InsertExposure(const v1::Exposure& exposure, absl::Time at) override;
   absl::Status UpdateExposure(const v1::Exposure& exposure, absl::Time at) override;
+  absl::Status AddGrowth(uint64_t exposure_id, const v1::ExposureGrowth& more) override;
   absl::StatusOr<std::vector<bool>> AddSightings(const std::vector<Sighting>& sightings) override;
 
   absl::StatusOr<std::optional<v1::Script>> FindScript(std::string_view site,
@@ -85,7 +86,7 @@ class SqlTransaction : public Transaction {
   absl::Status PutAgent(const v1::Agent& agent) override;
   absl::Status DisconnectAllAgents() override;
   absl::Status AddCoverage(const v1::AgentCoverage& more, absl::Time at) override;
-  absl::Status RecordDecision(const Decision& decision) override;
+  absl::StatusOr<uint64_t> AddDecision(const Decision& decision) override;
   absl::StatusOr<std::string> GetSetting(std::string_view name) override;
   absl::Status PutSetting(std::string_view name, std::string_view value) override;
 

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "collector/store/sql/decision_rows.h"
 #include "collector/store/sql/sql_transaction.h"
+#include "collector/store/sql/timeline_rows.h"
 #include "proto/audit/seal.h"
 
 namespace skimwatch::store::sqlite {
@@ -260,8 +261,12 @@ absl::Status ToVersion2(Database& database) {
   return database.Execute(kDestinations);
 }
 
+// What left through each exposure, hour by hour.
+absl::Status ToVersion3(Database& database) { return sql::AddExposureHours(database, "INTEGER"); }
+
 // kMigrations[i] makes schema i + 2 of schema i + 1.
-constexpr std::array<absl::Status (*)(Database&), kSchemaVersion - 1> kMigrations = {&ToVersion2};
+constexpr std::array<absl::Status (*)(Database&), kSchemaVersion - 1> kMigrations = {&ToVersion2,
+                                                                                     &ToVersion3};
 
 absl::Status Migrate(Database& database, int64_t version) {
   absl::Status status = database.Execute("BEGIN IMMEDIATE");

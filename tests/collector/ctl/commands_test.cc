@@ -144,6 +144,22 @@ TEST_F(Commands, DecisionsKeepNoCardNumber) {
   EXPECT_FALSE(absl::StrContains(result.err, "1111"));
 }
 
+TEST_F(Commands, NotesWithoutCardNumbersAndShowsThemInTheTimeline) {
+  const std::string id = absl::StrCat(server_.Add(CardFinding(1, {.path = "/notes"})));
+  Result result = ctl_.Run({"exposures", "note", id, "--text", "it was 4111 1111 1111 1111"});
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("masked"));
+  result = ctl_.Run({"exposures", "timeline", id});
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("first seen"));
+  EXPECT_THAT(result.out, HasSubstr("it was **** **** **** ****"));
+  EXPECT_THAT(result.out, HasSubstr("NEW CARDS"));
+  result = ctl_.Run({"exposures", "note", "99", "--text", "which?"});
+  EXPECT_NE(result.code, 0);
+  result = ctl_.Run({"exposures", "note", id});
+  EXPECT_THAT(result.err, HasSubstr("--text"));
+}
+
 TEST_F(Commands, FindingsListFilters) {
   server_.Add(CardFinding(1));
   server_.Add(CardFinding(2, {.confidence = v1::CONFIDENCE_LOW}), "web-2");

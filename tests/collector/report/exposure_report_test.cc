@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "collector/exposure/close.h"
+#include "collector/exposure/note.h"
 #include "collector/inventory/inventory.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -204,6 +205,86 @@ TEST_F(ExposureReport, SaysWhatTheAgentsOfTheSiteLookedAt) {
 TEST_F(ExposureReport, IsRefusedForAnExposureThatIsNotThere) {
   EXPECT_EQ(MakeExposureReport(server_.store(), 99, "", kNow).status().code(),
             absl::StatusCode::kNotFound);
+}
+
+std::vector<std::string> Kinds(const v1::ExposureTimeline& timeline) {
+  std::vector<std::string> kinds;
+  for (const v1::TimelineEvent& event : timeline.events()) {
+    kinds.push_back(v1::TimelineEvent::Kind_Name(event.kind()).substr(5));
+  }
+  return kinds;
+}
+
+TEST_F(ExposureReport, TellsHowItWentInTheOrderOfTime) {
+  server_.Add(ScriptFinding(1, v1::ScriptChange::CHANGE_PROPOSED, 1));
+  server_.Add(ScriptFinding(2, v1::ScriptChange::CHANGE_CHANGED, 2));
+  const uint64_t id = server_.Add(CardFinding(3, {.card = 1, .seen = kSeen + absl::Minutes(20)}));
+  server_.Add(CardFinding(4, {.card = 2, .count = 4, .seen = kSeen + absl::Minutes(70)}));
+  v1::AddExposureNoteRequest note;
+  note.set_id(id);
+  note.set_text("the vendor was called");
+  ASSERT_TRUE(exposure::AddNote(server_.store(), note, "bob", kSeen + absl::Minutes(80)).ok());
+  Close(id, kSeen + absl::Minutes(90));
+  const v1::ExposureTimeline timeline = Make(id).timeline();
+  EXPECT_THAT(Kinds(timeline),
+              ::testing::ElementsAre("SCRIPT_VERSION", "SCRIPT_VERSION", "FIRST_SEEN", "SEVERITY",
+                                     "LAST_SEEN", "NOTE", "CLOSED"));
+  EXPECT_EQ(timeline.events(5).who(), "bob");
+  EXPECT_EQ(timeline.events(5).text(), "the vendor was called");
+  ASSERT_EQ(timeline.notes_size(), 1);
+  EXPECT_EQ(timeline.notes(0).decision_id(), 1u);
+  EXPECT_EQ(timeline.growth_bucket_seconds(), 3600u);
+  ASSERT_EQ(timeline.growth_size(), 2);
+  EXPECT_EQ(timeline.growth(0).new_cards(), 1u);
+  EXPECT_EQ(timeline.growth(1).occurrences(), 4u);
+  EXPECT_EQ(timeline.findings_without_bucket(), 0u);
+}
+
+TEST_F(ExposureReport, NamesTheExposuresBeforeAndAfterIt) {
+  const uint64_t first = server_.Add(CardFinding(1, {.seen = kSeen}));
+  Close(first, kSeen + absl::Minutes(10));
+  const uint64_t second = server_.Add(CardFinding(2, {.seen = kSeen + absl::Hours(2)}));
+  ASSERT_NE(first, second);
+  const v1::ExposureTimeline before = Make(first).timeline();
+  EXPECT_EQ(Kinds(before).back(), "OPENED_AGAIN");
+  EXPECT_EQ(before.events().rbegin()->exposure_id(), second);
+  const v1::ExposureTimeline after = Make(second).timeline();
+  EXPECT_EQ(Kinds(after).front(), "OPENED_BEFORE");
+  EXPECT_EQ(after.events(0).exposure_id(), first);
+}
+
+TEST_F(ExposureReport, FoldsAGrowthOfManyHoursIntoDays) {
+  uint64_t id = 0;
+  for (uint64_t hour = 0; hour < 340; ++hour) {
+    id = server_.Add(CardFinding(hour + 1, {.card = hour % 7, .seen = kSeen + absl::Hours(hour)}));
+  }
+  const v1::ExposureTimeline timeline = Make(id).timeline();
+  EXPECT_EQ(timeline.growth_bucket_seconds(), 86400u);
+  uint64_t findings = 0;
+  for (const v1::ExposureGrowth& day : timeline.growth()) findings += day.findings();
+  EXPECT_EQ(findings, 340u);
+  EXPECT_LE(timeline.growth_size(), 16);
+}
+
+TEST_F(ExposureReport, NamesTheHoursThatAgentsDidNotSee) {
+  // Of the hours from kSeen on, web-1 was heard in the first, and lost bytes in it.
+  AddAgent("web-1", "shop", 100);
+  v1::AgentCoverage more;
+  more.set_agent("web-1");
+  more.set_heard_seconds(3590);
+  more.mutable_coverage()->set_shed_bytes(77);
+  ASSERT_TRUE(server_.store()
+                  .Write([&](store::Transaction& tx) { return tx.AddCoverage(more, kSeen); })
+                  .ok());
+  const uint64_t id = server_.Add(CardFinding(1, {.seen = kSeen}));
+  const v1::ExposureTimeline timeline = Make(id).timeline();
+  ASSERT_EQ(timeline.gaps_size(), 2);
+  // The longest first: silent until the report was made.
+  EXPECT_EQ(timeline.gaps(0).agent(), "web-1");
+  EXPECT_GT(timeline.gaps(0).unheard_seconds(), 3600);
+  EXPECT_EQ(store::FromTimestamp(timeline.gaps(0).until()), kNow);
+  EXPECT_EQ(timeline.gaps(1).shed_bytes(), 77u);
+  EXPECT_EQ(timeline.gaps(1).unheard_seconds(), 0);
 }
 
 }  // namespace

@@ -53,7 +53,12 @@ std::string FirstSchema() {
       "INSERT INTO exposures VALUES (7, 'shop', ", static_cast<int>(exposure.kind()),
       ", 'POST /collect', 'cdn.example', 1, ", static_cast<int>(exposure.severity()),
       ", 3, 1767225600000000, 1767225600000000, x'",
-      absl::BytesToHexString(exposure.SerializeAsString()), "');");
+      absl::BytesToHexString(exposure.SerializeAsString()),
+      "');"
+      "INSERT INTO sightings VALUES (x'01', 1, 7, 1767225600000000, 1767225600000000, 2),"
+      " (x'02', 1, 7, 1767226000000000, 1767226000000000, 1),"
+      " (x'', 1, 7, 1767225600000000, 1767225600000000, 9),"
+      " (x'01', 2, 0, 1767225600000000, 1767225600000000, 1);");
 }
 
 TEST_F(Schema, OfAnOlderProgramIsBroughtUpToDateWithWhatIsInIt) {
@@ -79,6 +84,12 @@ TEST_F(Schema, OfAnOlderProgramIsBroughtUpToDateWithWhatIsInIt) {
     EXPECT_TRUE(summary->open_exposures[0].sampled);
     EXPECT_TRUE((*store)->ListDestinations({}).ok());
     EXPECT_TRUE((*store)->ListCoverage(absl::UnixEpoch(), absl::Now()).ok());
+    // Two cards in the hour of their first sighting; that without a fingerprint is none.
+    const auto growth = (*store)->ListGrowth(7);
+    ASSERT_TRUE(growth.ok()) << growth.status();
+    ASSERT_EQ(growth->size(), 1u);
+    EXPECT_EQ(growth->front().new_cards(), 2u);
+    EXPECT_EQ(growth->front().start().seconds(), 1'767'225'600);
   }
 }
 
