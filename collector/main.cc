@@ -53,10 +53,15 @@ int Serve(const config::v1::CollectorConfig& config, const Flags& flags) {
     spdlog::info("listening on http://{}/metrics",
                  ShownAddress(config.metrics().listen(), (*server)->metrics_port()));
   }
+  if ((*server)->console_port() != 0) {
+    spdlog::info("listening on {} for browsers",
+                 ShownAddress(config.console().listen(), (*server)->console_port()));
+  }
   if (!flags.port_file.empty()) {
-    if (absl::Status s = process::WritePortFile(
-            flags.port_file,
-            {{"listen", (*server)->port()}, {"metrics", (*server)->metrics_port()}});
+    if (absl::Status s =
+            process::WritePortFile(flags.port_file, {{"listen", (*server)->port()},
+                                                     {"metrics", (*server)->metrics_port()},
+                                                     {"console", (*server)->console_port()}});
         !s.ok()) {
       spdlog::error("{}", s.ToString());
       return kExitError;
@@ -85,7 +90,7 @@ int Run(int argc, char** argv) {
   app.add_flag("--print-config", flags.print_config,
                "Print the configuration with every default filled in, then exit");
   app.add_option("--port-file", flags.port_file,
-                 "Write the ports that are listened on to this file (listen=, metrics=)")
+                 "Write the ports that are listened on to this file (listen=, metrics=, console=)")
       ->type_name("FILE");
   app.set_version_flag("--version", [] {
     return absl::StrCat("skimwatch-collector ", std::string(process::Version()), " (",

@@ -15,6 +15,7 @@
 #include "collector/api/authorization.h"
 #include "collector/api/services.h"
 #include "collector/api/work_queue.h"
+#include "collector/console/console.h"
 #include "collector/exposure/rules.h"
 #include "collector/ingest/agent_registry.h"
 #include "collector/ingest/housekeeper.h"
@@ -125,6 +126,7 @@ class ServerImpl : public Server {
 
   int port() const override { return port_; }
   int metrics_port() const override { return admin_ != nullptr ? admin_->port() : 0; }
+  int console_port() const override { return console_ != nullptr ? console_->port() : 0; }
 
   absl::Status Ready() const override {
     if (draining_) return absl::UnavailableError("shutting down");
@@ -141,6 +143,7 @@ class ServerImpl : public Server {
  private:
   absl::Status OpenStore();
   absl::Status StartGrpc();
+  absl::Status StartConsole();
   absl::Status StartMetrics();
 
   const Options options_;
@@ -164,9 +167,11 @@ class ServerImpl : public Server {
   std::unique_ptr<inventory::Inventory> inventory_;
   std::unique_ptr<api::Authorizer> authorizer_;
   std::unique_ptr<api::WorkQueue> work_;
+  api::Dependencies dependencies_;
   std::unique_ptr<grpc::Service> query_;
   std::unique_ptr<grpc::Service> decision_;
   std::unique_ptr<grpc::Server> grpc_server_;
+  std::unique_ptr<console::ConsoleServer> console_;
   std::unique_ptr<admin::AdminServer> admin_;
   int port_ = 0;
 };
@@ -216,6 +221,7 @@ absl::Status ServerImpl::Listen() {
                                    .quiet = absl::Hours(24) * config.exposures().quiet_days(),
                                    .now = options_.now});
   if (absl::Status s = StartGrpc(); !s.ok()) return s;
+  if (absl::Status s = StartConsole(); !s.ok()) return s;
   return StartMetrics();
 }
 
@@ -240,16 +246,16 @@ absl::Status ServerImpl::StartGrpc() {
       store_.get(), [this] { ingest_->PushPolicies(); }, options_.now);
   authorizer_ = std::make_unique<api::Authorizer>(config);
   work_ = std::make_unique<api::WorkQueue>(api::WorkQueue::Options{});
-  const api::Dependencies dependencies = {.store = store_.get(),
-                                          .feed = &feed_,
-                                          .inventory = inventory_.get(),
-                                          .authorizer = authorizer_.get(),
-                                          .work = work_.get(),
-                                          .fingerprint_keys = [this] { return keys_; },
-                                          .now = options_.now,
-                                          .version = options_.version};
-  query_ = api::MakeQueryService(dependencies);
-  decision_ = api::MakeDecisionService(dependencies);
+  dependencies_ = {.store = store_.get(),
+                   .feed = &feed_,
+                   .inventory = inventory_.get(),
+                   .authorizer = authorizer_.get(),
+                   .work = work_.get(),
+                   .fingerprint_keys = [this] { return keys_; },
+                   .now = options_.now,
+                   .version = options_.version};
+  query_ = api::MakeQueryService(dependencies_);
+  decision_ = api::MakeDecisionService(dependencies_);
 
   grpc::EnableDefaultHealthCheckService(true);
   if (config.reflection()) grpc::reflection::InitProtoReflectionServerBuilderPlugin();
@@ -288,6 +294,15 @@ absl::Status ServerImpl::StartGrpc() {
   return absl::OkStatus();
 }
 
+absl::Status ServerImpl::StartConsole() {
+  if (options_.config.console().listen() == "off") return absl::OkStatus();
+  absl::StatusOr<std::unique_ptr<console::ConsoleServer>> console =
+      console::ConsoleServer::Start(options_.config, dependencies_);
+  if (!console.ok()) return console.status();
+  console_ = *std::move(console);
+  return absl::OkStatus();
+}
+
 absl::Status ServerImpl::StartMetrics() {
   const config::v1::CollectorConfig& config = options_.config;
   if (config.metrics().listen() == "off") return absl::OkStatus();
@@ -307,10 +322,13 @@ absl::Status ServerImpl::StartMetrics() {
       return tls::CertificateExpiry(file);
     };
   }
-  absl::StatusOr<std::unique_ptr<admin::AdminServer>> admin = admin::AdminServer::Start(
-      {.listen = config.metrics().listen(),
-       .collectables = {std::make_shared<metrics::CollectorMetrics>(std::move(options))},
-       .ready = [this] { return Ready(); }});
+  std::vector<std::shared_ptr<prometheus::Collectable>> collectables = {
+      std::make_shared<metrics::CollectorMetrics>(std::move(options))};
+  if (console_ != nullptr) collectables.push_back(console_->metrics());
+  absl::StatusOr<std::unique_ptr<admin::AdminServer>> admin =
+      admin::AdminServer::Start({.listen = config.metrics().listen(),
+                                 .collectables = std::move(collectables),
+                                 .ready = [this] { return Ready(); }});
   if (!admin.ok()) return admin.status();
   admin_ = *std::move(admin);
   return absl::OkStatus();
@@ -327,6 +345,11 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(Options options) {
 absl::Status CheckEnvironment(const config::v1::CollectorConfig& config) {
   if (absl::Status s = tls::ServerCredentials(config.tls(), config.listen()).status(); !s.ok()) {
     return s;
+  }
+  if (const config::v1::Tls& tls = console::TlsOf(config);
+      config.console().listen() != "off" && !tls.plaintext()) {
+    absl::Status s = tls::CheckCertificateFiles(tls, absl::Now());
+    if (!s.ok()) return InContext("console.tls", s);
   }
   if (absl::Status s = LoadKeys(config.fingerprint_keys(), /*create=*/false).status(); !s.ok()) {
     return s;

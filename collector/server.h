@@ -12,8 +12,9 @@
 
 namespace skimwatch::collector {
 
-// The collector as one piece: store, ingest, operators' services, health service, metrics endpoint
-// and housekeeping, put together from a checked configuration (config::LoadCollectorConfig).
+// The collector as one piece: store, ingest, operators' services, web console, health service,
+// metrics endpoint and housekeeping, put together from a checked configuration
+// (config::LoadCollectorConfig).
 //
 // Start returns when everything listens. Thread-safe.
 class Server {
@@ -35,6 +36,8 @@ class Server {
   virtual int port() const = 0;
   // The port of `metrics.listen`; 0 when it is off.
   virtual int metrics_port() const = 0;
+  // The port of `console.listen`; 0 when it is off.
+  virtual int console_port() const = 0;
 
   // OK while findings are taken; what /readyz and the health service say.
   virtual absl::Status Ready() const = 0;

@@ -47,6 +47,9 @@ build|libyara-dev|rules for scripts, ours and those of users
 build|libtlsh-dev|similarity of scripts (TLSH)
 build|libfuzzy-dev|similarity of scripts (ssdeep)
 build|nlohmann-json3-dev|JSON of browser reports and of the browser that looks at pages, and output of the programs and its tests
+build|libmicrohttpd-dev|HTTPS of the web console
+build|libgnutls28-dev|its client certificates; calls of GnuTLS that its client does not make, in tests
+build|libctemplate-dev|its pages, escaped for where each value stands
 build|libcurl4-openssl-dev|pages that are looked at without a browser
 run|nginx-light|web server of the quickstart and of the tests
 run|openssl|throw-away certificates of the quickstart
@@ -76,9 +79,8 @@ test|nghttp2-server|HTTP/2 as its reference server speaks it
 test|tcpdump|makes capture files to compare with
 test|cmark-gfm|Markdown as GitHub reads it, which reports are checked with
 test|faketime|steps the clock of a program under test
-test|nodejs|a TLS client with a library of its own
+test|nodejs|a TLS client with a library of its own; drives the browser of the test of the web console
 test|gnutls-bin|a client of GnuTLS
-test|libgnutls28-dev|calls of GnuTLS that its client does not make
 test|libcap2-bin|takes rights away from a program under test
 test|wrk|load of the TLS benchmark
 test|iproute2|network namespaces of capture tests

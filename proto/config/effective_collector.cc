@@ -51,6 +51,38 @@ void CheckStore(const Checker& root, const v1::CollectorConfig& config) {
   }
 }
 
+// `https://name` or `https://name:port`, as browsers send it; `http://` for what is on this
+// machine.
+bool IsOrigin(std::string_view text) {
+  const size_t scheme = text.find("://");
+  if (scheme == std::string_view::npos) return false;
+  const std::string_view name = text.substr(0, scheme);
+  if (name != "https" && name != "http") return false;
+  const std::string_view host = text.substr(scheme + 3);
+  return IsHost(host) || (host.find(':') != std::string_view::npos && IsListenAddress(host) &&
+                          !IsUnixAddress(host));
+}
+
+void CheckConsole(const Checker& root, const v1::CollectorConfig& config) {
+  const Checker console = root.Message("console");
+  console.Text("listen", "off");
+  console.Valid(
+      "listen",
+      [](std::string_view text) {
+        return text == "off" || (IsListenAddress(text) && !IsUnixAddress(text));
+      },
+      "`address:port`, such as 127.0.0.1:9466, or `off`");
+  console.EachValid("origins", IsOrigin, "an origin such as https://console.example");
+  console.Number("connections_max", 256, 1, 10000);
+  const std::string& listen = config.console().listen();
+  if (config.console().has_tls()) {
+    CheckTls(console, listen);
+  } else if (listen != "off" && config.tls().plaintext() && !IsLocalAddress(listen)) {
+    console.Error("listen", listen,
+                  "an address of this machine, as `tls.plaintext` is set, or a `tls` of its own");
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<v1::CollectorConfig> ParseCollectorConfig(std::string_view text,
@@ -94,6 +126,7 @@ absl::StatusOr<v1::CollectorConfig> ParseCollectorConfig(std::string_view text,
   ingest.Number("commit_delay_ms", 5, 0, 10000);
 
   CheckMetricsEndpoint(root, "127.0.0.1:9464");
+  CheckConsole(root, config);
   const Checker metric_limits = root.Message("metric_limits");
   metric_limits.Number("sites", 100, 1, 10000);
   metric_limits.Number("agents", 10000, 1, 100000);

@@ -23,6 +23,8 @@ class CollectorProcess {
   int Stop(int signal) { return daemon_.Stop(signal); }
   int port() const { return port_; }
   int metrics_port() const { return daemon_.port("metrics"); }
+  // 0 when it has no console.
+  int console_port() const { return daemon_.port("console"); }
   // A GET of a path of the metrics endpoint: status line, headers and body.
   std::string Get(const std::string& path) const { return HttpGet(metrics_port(), path); }
 

@@ -1,0 +1,31 @@
+# cmake -DOUT=assets.cc -DTEMPLATES=a;b -DSTATIC=c;d -P embed.cmake: writes the files' bytes as the
+# source that assets.h declares.
+function(embed name files)
+  set(entries "")
+  set(number 0)
+  foreach(file IN LISTS files)
+    file(READ ${file} hex HEX)
+    string(REGEX REPLACE "(..)" "\\\\x\\1" bytes "${hex}")
+    # Literals of 4 KiB each, which every compiler takes.
+    string(LENGTH "${bytes}" length)
+    string(LENGTH "${hex}" digits)
+    math(EXPR size "${digits} / 2")
+    set(literal "")
+    set(at 0)
+    while(at LESS length)
+      string(SUBSTRING "${bytes}" ${at} 8192 piece)
+      string(APPEND literal "\n    \"${piece}\"")
+      math(EXPR at "${at} + 8192")
+    endwhile()
+    get_filename_component(short ${file} NAME)
+    string(APPEND entries "    {\"${short}\", std::string_view(${literal}, ${size})},\n")
+    math(EXPR number "${number} + 1")
+  endforeach()
+  file(APPEND ${OUT} "const Asset k${name}[] = {\n${entries}};\n")
+endfunction()
+
+file(WRITE ${OUT} "#include \"collector/console/assets.h\"\n\nnamespace skimwatch::console {\nnamespace {\n\n")
+embed(Templates "${TEMPLATES}")
+embed(Static "${STATIC}")
+file(APPEND ${OUT} "\n}  // namespace\n\nabsl::Span<const Asset> TemplateAssets() { return kTemplates; }\n"
+  "absl::Span<const Asset> StaticAssets() { return kStatic; }\n\n}  // namespace skimwatch::console\n")
