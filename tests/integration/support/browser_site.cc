@@ -33,6 +33,7 @@ constexpr char kServers[] = R"(  log_format short '$host $request_method $uri';
     server_name shop.example;
     root html;
     include reports.conf;
+    include more/shop*.conf;
     location / { include headers.conf; }
     location = /ran { return 204; }
   }
@@ -40,6 +41,7 @@ constexpr char kServers[] = R"(  log_format short '$host $request_method $uri';
     listen 127.0.0.1:@PORT@ ssl;
     server_name vendor.example;
     root vendor;
+    include more/vendor*.conf;
     add_header Access-Control-Allow-Origin * always;
     add_header Cache-Control no-store always;
   }
@@ -54,6 +56,7 @@ constexpr char kServers[] = R"(  log_format short '$host $request_method $uri';
       proxy_set_header Connection upgrade;
     }
   }
+  include more/http*.conf;
 )";
 
 // Waits for a process that was told to end.
@@ -69,8 +72,9 @@ void End(pid_t& pid) {
 
 bool BrowserSite::HasChromium() { return access(kChromium, X_OK) == 0; }
 
-BrowserSite::BrowserSite(std::string folder) : folder_(std::move(folder)), nginx_(folder_) {
-  for (const char* const name : {"/html", "/vendor"}) {
+BrowserSite::BrowserSite(std::string folder)
+    : folder_(std::move(folder)), port_(FreePort()), socket_port_(FreePort()), nginx_(folder_) {
+  for (const char* const name : {"/html", "/vendor", "/more"}) {
     std::filesystem::create_directories(folder_ + name);
   }
   const testing::Result made = testing::RunProgram(
@@ -90,8 +94,6 @@ BrowserSite::BrowserSite(std::string folder) : folder_(std::move(folder)), nginx
 }
 
 void BrowserSite::Start(const std::string& socket, const std::string& headers) {
-  if (port_ == 0) port_ = FreePort();
-  if (socket_port_ == 0) socket_port_ = FreePort();
   std::ofstream(folder_ + "/reports.conf")
       << absl::StrReplaceAll(testing::ReadFile(absl::StrCat(kDeploy, "nginx.conf")),
                              {{"/run/skimwatch/reports.sock", socket}});
@@ -102,6 +104,10 @@ void BrowserSite::Start(const std::string& socket, const std::string& headers) {
   // It answers what is no TLS in the clear, too.
   ASSERT_TRUE(nginx_.Start(servers, [&] { return !testing::HttpGet(port_, "/").empty(); }))
       << nginx_.Log();
+}
+
+void BrowserSite::Configure(const std::string& where, const std::string& lines) const {
+  std::ofstream(absl::StrCat(folder_, "/more/", where, ".conf")) << lines;
 }
 
 void BrowserSite::WriteShop(const std::string& name, const std::string& content) const {

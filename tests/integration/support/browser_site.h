@@ -21,6 +21,10 @@ class BrowserSite {
 
   static bool HasChromium();
 
+  // Lines of nginx's configuration beside those that every site has: of the server that `where`
+  // says, `shop` or `vendor`, or of `http`, for servers of its own. From the next start on.
+  void Configure(const std::string& where, const std::string& lines) const;
+
   // Waits until it answers; a fatal failure where it does not. Reports go to `socket`. `headers`
   // are the add_header lines of pages; those of deploy/browser-reports/headers.conf where empty.
   // May be called again with others.
@@ -30,6 +34,10 @@ class BrowserSite {
   void WriteVendor(const std::string& name, const std::string& content) const;
   // `https://shop.example:8443`
   std::string Origin(const std::string& host) const;
+  // Where all of them listen.
+  int port() const { return port_; }
+  // What a browser believes the certificate by: `--ignore-certificate-errors-spki-list`.
+  const std::string& key_digest() const { return key_digest_; }
   // Where evil.example's /socket leads: a port of loopback that a test may listen at.
   int socket_port() const { return socket_port_; }
   // For a browser to find the site and believe its certificate.
@@ -40,8 +48,8 @@ class BrowserSite {
  private:
   const std::string folder_;
   std::string key_digest_;
-  int port_ = 0;
-  int socket_port_ = 0;
+  const int port_;
+  const int socket_port_;
   testing::Nginx nginx_;
 
   friend class Shopper;

@@ -9,6 +9,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
 #include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
 #include "tests/support/daemon.h"
 
 namespace skimwatch::integration {
@@ -28,6 +29,20 @@ constexpr char kMixin[] =
     "  coverageFor: '0s', spoolFillingFor: '0s', storeFailingFor: '0s',\n"
     "  certificateExpiringFor: '0s', collectorDownFor: '0s', pageNotLookedAtFor: '0s',\n"
     "} }\n";
+
+// The alerts that fire, of what Prometheus answers; an empty list where it does not.
+nlohmann::json FiringAlerts(int port) {
+  const std::string answer = testing::HttpGet(port, "/api/v1/alerts");
+  const size_t body = answer.find("\r\n\r\n");
+  nlohmann::json firing = nlohmann::json::array();
+  if (body == std::string::npos) return firing;
+  const nlohmann::json parsed = nlohmann::json::parse(answer.substr(body + 4), nullptr, false);
+  if (parsed.is_discarded() || !parsed.contains("data")) return firing;
+  for (const nlohmann::json& alert : parsed["data"]["alerts"]) {
+    if (alert["state"] == "firing") firing.push_back(alert);
+  }
+  return firing;
+}
 
 std::string Local(int port) { return absl::StrCat("127.0.0.1:", port); }
 
@@ -106,6 +121,29 @@ absl::Duration Monitoring::AwaitAlert(const std::string& name, absl::Time since,
       },
       patience);
   return after;
+}
+
+std::optional<absl::Time> Monitoring::FiringSince(const std::string& name,
+                                                  const std::string& site) const {
+  for (const nlohmann::json& alert : FiringAlerts(prometheus_port_)) {
+    const nlohmann::json& labels = alert["labels"];
+    if (labels.value("alertname", "") != name || labels.value("site", "") != site) continue;
+    absl::Time since;
+    if (absl::ParseTime(absl::RFC3339_full, alert.value("activeAt", ""), &since, nullptr)) {
+      return since;
+    }
+  }
+  return std::nullopt;
+}
+
+std::vector<std::string> Monitoring::Firing() const {
+  std::vector<std::string> firing;
+  for (const nlohmann::json& alert : FiringAlerts(prometheus_port_)) {
+    const nlohmann::json& labels = alert["labels"];
+    firing.push_back(
+        absl::StrCat(labels.value("alertname", ""), " of ", labels.value("site", "nothing")));
+  }
+  return firing;
 }
 
 std::string Monitoring::Log() const {

