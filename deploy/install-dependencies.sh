@@ -89,6 +89,7 @@ test|debootstrap|a fresh Debian that the packages are installed into
 test|ethtool|turns offloads off in the traffic benchmark
 test|tshark|peer that replay of captures is measured beside
 test|tcpflow|the same
+test|aide|peer that web roots are measured beside
 '
 
 usage() {

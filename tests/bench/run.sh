@@ -15,6 +15,8 @@ packets|bench_traffic|packets to messages
 pcap|bench_pcap|capture file to findings, whole path, with recall and memory
 scan|bench_scan|offline scan of folders beside ripgrep, whole programs
 script|bench_script|hashing and judging scripts
+webroot|bench_web_root|a web root of 1,000,000 files beside AIDE and a plain read: first look, looks, changes, memory (7 GB of disk and of page cache)
+page|bench_page|a look at a payment page beside a plain load of it in Chromium; processor time and memory
 reports|bench_reports|reports of shoppers' browsers: HTTP, JSON, card scan; others under a flood
 spool|bench_spool|durable append and replay beside a plain file and fdatasync
 ingest|bench_ingest|findings over mutual TLS into SQLite and PostgreSQL, durable before Ack, beside a plain COPY
@@ -87,7 +89,7 @@ for i in "${!names[@]}"; do
   arguments=()
   if [[ $quick == yes ]]; then
     case ${programs[$i]} in
-      bench_replay | bench_live | bench_tls) arguments=(--quick) ;;
+      bench_replay | bench_live | bench_tls | bench_web_root) arguments=(--quick) ;;
       *) arguments=(--benchmark_min_time=0.05) ;;
     esac
   fi

@@ -138,8 +138,9 @@ class MonitorFixture : public ::testing::Test {
     }
   }
   using Stats = script::ScriptMonitor::Stats;
-  void Await(const std::function<bool(const Stats&)>& condition) const {
-    const absl::Time deadline = absl::Now() + absl::Seconds(20);
+  void Await(const std::function<bool(const Stats&)>& condition,
+             absl::Duration patience = absl::Seconds(20)) const {
+    const absl::Time deadline = absl::Now() + patience;
     while (!condition(monitor_->GetStats())) {
       ASSERT_LT(absl::Now(), deadline) << "the condition never came";
       absl::SleepFor(absl::Milliseconds(5));
