@@ -1,10 +1,13 @@
 // The web console of a real collector in a real Chromium, with the certificates of real operators.
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "collector/store/timestamp.h"
@@ -102,6 +105,14 @@ void SendHeartbeat(AgentClient& client, uint64_t seen) {
   heartbeat.mutable_spool()->set_bytes(1 << 20);
   heartbeat.mutable_spool()->set_bytes_max(1 << 30);
   heartbeat.set_sample_ratio(1);
+  v1::PageLook& look = *heartbeat.add_pages();
+  look.set_name("checkout");
+  look.set_site("shop");
+  look.set_outcome(v1::PageLook::OUTCOME_OK);
+  look.set_interval_seconds(86'400);
+  *look.mutable_last_look() = store::ToTimestamp(kNow - absl::Hours(7));
+  *look.mutable_last_whole_look() = look.last_look();
+  *look.mutable_next_due() = store::ToTimestamp(kNow + absl::Hours(17));
   ASSERT_TRUE(client.Send(request));
 }
 
@@ -128,13 +139,25 @@ TEST(WebConsole, IsUsableByOperatorsAndByNobodyElse) {
   collector.Start();
   ASSERT_NE(collector.console_port(), 0);
 
-  AgentClient web1(testing::ConnectTo(collector.port(), authority.Issue("web-1")));
+  AgentClient web1(testing::ConnectTo(collector.port(), authority.Issue("web-1")),
+                   /*deadline=*/absl::Seconds(280));
   ASSERT_TRUE(web1.SendHello(1));
   ASSERT_TRUE(web1.ReadWelcome().has_value());
   const std::vector<v1::Finding> story = Story();
   ASSERT_TRUE(web1.SendBatch(story));
   ASSERT_TRUE(web1.ReadAckOf(story.size()));
-  SendHeartbeat(web1, uint64_t{52} << 30);
+  // It stays, as its sister does not.
+  std::atomic<bool> ending = false;
+  std::thread heart([&] {
+    for (uint64_t beat = 0; !ending; ++beat) {
+      if (beat % 20 == 0) SendHeartbeat(web1, (uint64_t{52} << 30) + beat);
+      absl::SleepFor(absl::Milliseconds(250));
+    }
+  });
+  const absl::Cleanup stop = [&] {
+    ending = true;
+    heart.join();
+  };
   {
     // It has gone since.
     AgentClient web2(testing::ConnectTo(collector.port(), authority.Issue("web-2")));
@@ -157,7 +180,7 @@ TEST(WebConsole, IsUsableByOperatorsAndByNobodyElse) {
   testing::ChildProcess browser(
       {.command = command,
        .environment = {absl::StrCat("SKIMWATCH_NODE_MODULES=", SKIMWATCH_NODE_MODULES)},
-       .patience = absl::Seconds(150)});
+       .patience = absl::Seconds(240)});
   const testing::Result result = browser.Wait();
   EXPECT_EQ(result.code, 0) << result.out << result.err;
   EXPECT_NE(collector.Get("/metrics").find("skimwatch_console_requests_total{"), std::string::npos);

@@ -179,6 +179,8 @@ TEST(CollectorConfig, HasTheDocumentedDefaults) {
   EXPECT_EQ(config.metrics().listen(), "127.0.0.1:9464");
   EXPECT_EQ(config.metric_limits().sites(), 100u);
   EXPECT_EQ(config.metric_limits().agents(), 10000u);
+  EXPECT_EQ(config.console().listen(), "off");
+  EXPECT_EQ(config.console().connections_max(), 256u);
   EXPECT_EQ(config.logging().level(), "info");
   EXPECT_EQ(config.exposures().open_confidence(), "medium");
   EXPECT_EQ(config.exposures().quiet_days(), 30u);
@@ -627,6 +629,17 @@ INSTANTIATE_TEST_SUITE_P(
                 "exact or with one `*` at the end"},
         BadCase{"OperatorsOverTcp", "operator_socket: 127.0.0.1:1",
                 "c.yaml:3:1: operator_socket: found `127.0.0.1:1`, expected `unix:/path`"},
+        BadCase{"ConsoleWithoutCertificates",
+                "console: {listen: \"0.0.0.0:1\", tls: {plaintext: true}}",
+                "c.yaml:3:36: console.tls.plaintext: found true with the address `0.0.0.0:1`, "
+                "expected false, or an address that only this machine reaches: 127.0.0.1, [::1] "
+                "or unix:"},
+        BadCase{"ConsoleOnASocket", "console: {listen: \"unix:/x\"}",
+                "c.yaml:3:11: console.listen: found `unix:/x`, expected `address:port`, such as "
+                "127.0.0.1:9466, or `off`"},
+        BadCase{"NoOrigin", "console: {origins: [console.example]}",
+                "c.yaml:3:11: console.origins[0]: found `console.example`, expected an origin "
+                "such as https://console.example"},
         BadCase{"NoRetention", "store: {retention_days: 0}",
                 "c.yaml:3:9: store.retention_days: found 0, expected 1 to 36500"},
         BadCase{"TinyMessages", "ingest: {message_kib: 1}",
