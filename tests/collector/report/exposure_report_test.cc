@@ -27,8 +27,8 @@ constexpr absl::Time kNow = absl::FromUnixSeconds(1'700'007'200);
 
 class ExposureReport : public ::testing::Test {
  protected:
-  v1::ExposureReport Make(uint64_t id) {
-    auto report = MakeExposureReport(server_.store(), id, "1.2.3", kNow);
+  v1::ExposureReport Make(uint64_t id, absl::Time now = kNow) {
+    auto report = MakeExposureReport(server_.store(), id, "1.2.3", now);
     EXPECT_TRUE(report.ok()) << report.status();
     return report.value_or(v1::ExposureReport());
   }
@@ -215,17 +215,31 @@ std::vector<std::string> Kinds(const v1::ExposureTimeline& timeline) {
   return kinds;
 }
 
+// The beginning of an hour.
+absl::Time HoursAgo(int hours) {
+  const absl::Duration now = absl::Now() - absl::UnixEpoch();
+  return absl::UnixEpoch() + absl::Floor(now, absl::Hours(1)) - absl::Hours(hours);
+}
+
+v1::Finding At(v1::Finding finding, absl::Time seen) {
+  *finding.mutable_first_seen() = store::ToTimestamp(seen);
+  *finding.mutable_last_seen() = store::ToTimestamp(seen);
+  return finding;
+}
+
 TEST_F(ExposureReport, TellsHowItWentInTheOrderOfTime) {
-  server_.Add(ScriptFinding(1, v1::ScriptChange::CHANGE_PROPOSED, 1));
-  server_.Add(ScriptFinding(2, v1::ScriptChange::CHANGE_CHANGED, 2));
-  const uint64_t id = server_.Add(CardFinding(3, {.card = 1, .seen = kSeen + absl::Minutes(20)}));
-  server_.Add(CardFinding(4, {.card = 2, .count = 4, .seen = kSeen + absl::Minutes(70)}));
+  // Hours are kept for 400 days only.
+  const absl::Time seen = HoursAgo(3);
+  server_.Add(At(ScriptFinding(1, v1::ScriptChange::CHANGE_PROPOSED, 1), seen));
+  server_.Add(At(ScriptFinding(2, v1::ScriptChange::CHANGE_CHANGED, 2), seen));
+  const uint64_t id = server_.Add(CardFinding(3, {.card = 1, .seen = seen + absl::Minutes(20)}));
+  server_.Add(CardFinding(4, {.card = 2, .count = 4, .seen = seen + absl::Minutes(70)}));
   v1::AddExposureNoteRequest note;
   note.set_id(id);
   note.set_text("the vendor was called");
-  ASSERT_TRUE(exposure::AddNote(server_.store(), note, "bob", kSeen + absl::Minutes(80)).ok());
-  Close(id, kSeen + absl::Minutes(90));
-  const v1::ExposureTimeline timeline = Make(id).timeline();
+  ASSERT_TRUE(exposure::AddNote(server_.store(), note, "bob", seen + absl::Minutes(80)).ok());
+  Close(id, seen + absl::Minutes(90));
+  const v1::ExposureTimeline timeline = Make(id, absl::Now()).timeline();
   EXPECT_THAT(Kinds(timeline),
               ::testing::ElementsAre("SCRIPT_VERSION", "SCRIPT_VERSION", "FIRST_SEEN", "SEVERITY",
                                      "LAST_SEEN", "NOTE", "CLOSED"));
@@ -254,11 +268,12 @@ TEST_F(ExposureReport, NamesTheExposuresBeforeAndAfterIt) {
 }
 
 TEST_F(ExposureReport, FoldsAGrowthOfManyHoursIntoDays) {
+  const absl::Time seen = HoursAgo(400);
   uint64_t id = 0;
   for (uint64_t hour = 0; hour < 340; ++hour) {
-    id = server_.Add(CardFinding(hour + 1, {.card = hour % 7, .seen = kSeen + absl::Hours(hour)}));
+    id = server_.Add(CardFinding(hour + 1, {.card = hour % 7, .seen = seen + absl::Hours(hour)}));
   }
-  const v1::ExposureTimeline timeline = Make(id).timeline();
+  const v1::ExposureTimeline timeline = Make(id, absl::Now()).timeline();
   EXPECT_EQ(timeline.growth_bucket_seconds(), 86400u);
   uint64_t findings = 0;
   for (const v1::ExposureGrowth& day : timeline.growth()) findings += day.findings();
