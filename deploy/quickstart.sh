@@ -14,6 +14,9 @@ real nginx with a small shop, and an agent that watches it, and tells a story: n
 chat script is altered; card numbers leave. Everything is on loopback and in one temporary folder.
 It goes on with a little traffic until Ctrl-C, and removes everything in the end.
 
+No browser is needed. With real ones, a vendor of its own and five skimmers the same story is in
+docs/incident-2017.md, and is played by: tests/run.sh -R Incident2017
+
   --once            end after the story: 0 when all that was expected was seen, else 1
   --keep            leave the temporary folder (logs, store, configurations) and say where it is
   --port-base N     take the six ports from N on; by default free ones are found
@@ -77,6 +80,8 @@ start_agent
 tell_story
 
 chapter "$checks_passed expectations met, $checks_failed not; the slowest finding took $slowest_ms ms"
+say "The same with real browsers, a vendor of its own and five skimmers: docs/incident-2017.md, and"
+command_line "tests/run.sh -R Incident2017"
 if [[ $once == yes ]]; then
   exit $((checks_failed > 0))
 fi

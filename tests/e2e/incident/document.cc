@@ -113,9 +113,9 @@ std::string WhatWasSeen(const IncidentRecord& incident) {
   absl::StrAppend(&text,
                   "\nThe update is critical to nobody. Browsers report a hash and no text, so that "
                   "by theirs alone "
-                  "an update can't be told from an attack: it is high until somebody approves it. "
-                  "Approve by the "
-                  "web root's or the look's judgement, which comes first.\n");
+                  "an update can't be told from an attack: it is high until its bytes are "
+                  "approved, by the vendor's "
+                  "word or by what the look makes of it.\n");
   for (const StyleRecord& style : incident.styles) {
     if (!style.first_look.has_value()) continue;
     const Sighting& script = (*style.first_look)[Sensor::kPageScript];
@@ -128,18 +128,23 @@ std::string WhatWasSeen(const IncidentRecord& incident) {
   return text;
 }
 
+std::string Told(const std::vector<Alert>& alerts) {
+  std::vector<std::string> told;
+  told.reserve(alerts.size());
+  for (const Alert& alert : alerts) {
+    told.push_back(absl::StrCat(alert.name, " of `", alert.site, "`, ", Seconds(alert.after)));
+  }
+  return absl::StrJoin(told, "; ");
+}
+
 std::string WhoWasTold(const IncidentRecord& incident) {
   return absl::StrCat(
       "\n## Who was told\n\nAlerts that fired at Prometheus. Those of site `chat` are the "
       "vendor's.\n\n",
-      ByStyle(incident, {"alerts"}, [](const StyleRecord& style) {
-        std::vector<std::string> alerts;
-        for (const Alert& alert : style.alerts) {
-          alerts.push_back(
-              absl::StrCat(alert.name, " of `", alert.site, "`, ", Seconds(alert.after)));
-        }
-        return std::vector<std::string>{absl::StrJoin(alerts, "; ")};
-      }));
+      ByStyle(
+          incident, {"alerts"},
+          [](const StyleRecord& style) { return std::vector<std::string>{Told(style.alerts)}; }),
+      Row({"clean update", Told(incident.update_alerts)}));
 }
 
 std::string WhatTheReportAnswers(const IncidentRecord& incident) {
@@ -208,8 +213,8 @@ std::string Styles(const IncidentRecord& incident) {
   std::string text = "\n## The five\n";
   for (const StyleRecord& style : incident.styles) {
     absl::StrAppend(&text, "\n**", style.title, ".** ", style.story,
-                    "\n\nWhat the vendor's agent says of the change:\n\n");
-    for (const std::string& reason : style.reasons) absl::StrAppend(&text, "- ", reason, "\n");
+                    "\n\nThe gravest reason that the vendor's agent gives: ",
+                    style.reasons.empty() ? "none" : style.reasons.front(), ".\n");
   }
   return text;
 }

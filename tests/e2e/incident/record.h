@@ -81,7 +81,7 @@ struct StyleRecord {
   Sightings sightings;
   // In the look before the one that saw all, where there was one.
   std::optional<Sightings> first_look;
-  // Of the vendor's web root.
+  // Of the vendor's web root, gravest first.
   std::vector<std::string> reasons;
   std::vector<Alert> alerts;
   ReportAnswers report;
@@ -91,6 +91,7 @@ struct StyleRecord {
 struct IncidentRecord {
   size_t approved_on_day_0 = 0;
   Sightings update;
+  std::vector<Alert> update_alerts;
   std::vector<StyleRecord> styles;
   size_t customers = 0;
 };

@@ -155,7 +155,7 @@ std::string Scene::PagesYaml() {
   return AgentYaml(
       "shop-pages", "{ name: shop, hosts: [shop.example] }",
       absl::StrCat(
-          "pages:\n  browser: { no_sandbox: ", geteuid() == 0 ? "true" : "false",
+          "pages:\n  browser: { seconds_max: 120, no_sandbox: ", geteuid() == 0 ? "true" : "false",
           ", arguments: [\"--ignore-certificate-errors-spki-list=", site_.key_digest(),
           "\", \"--host-resolver-rules=MAP * 127.0.0.1:", site_.port(),
           "\"] }\n  checks:\n    - name: checkout\n      url: ", kPage,
@@ -330,11 +330,10 @@ std::vector<size_t> Scene::CardsOfTheThief(size_t cards) const {
   return found;
 }
 
-std::string Scene::Logs() const {
-  return absl::StrCat(
-      "shop-web:\n", const_cast<integration::Deployment&>(deployment_).agent().Log(),
-      "\nshop-pages:\n", page_agent_->Log(), "\nchat-web:\n", chat_agent_->Log(), "\ncollector:\n",
-      ReadFile(deployment_.collector_folder() + "/skimwatch-collector.log"));
+std::string Scene::Logs() {
+  return absl::StrCat("shop-web:\n", deployment_.agent().Log(), "\nshop-pages:\n",
+                      page_agent_->Log(), "\nchat-web:\n", chat_agent_->Log(), "\ncollector:\n",
+                      ReadFile(deployment_.collector_folder() + "/skimwatch-collector.log"));
 }
 
 }  // namespace skimwatch::e2e

@@ -69,7 +69,8 @@ class Scene {
 
   integration::Deployment& deployment() { return deployment_; }
   const integration::Monitoring& monitoring() const { return *monitoring_; }
-  std::string Logs() const;
+  // What the programs logged.
+  std::string Logs();
 
  private:
   // Configuration of an agent besides the shop's web server's.
