@@ -25,6 +25,11 @@
 #include "collector/ingest/store_health.h"
 #include "collector/inventory/inventory.h"
 #include "collector/metrics/collector_metrics.h"
+#include "collector/sink/feeder.h"
+#include "collector/sink/nats/nats_sink.h"
+#include "collector/sink/sink_metrics.h"
+#include "collector/sink/syslog/syslog_sink.h"
+#include "collector/sink/webhook/webhook_sink.h"
 #include "collector/store/finding_feed.h"
 #include "collector/store/store.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
@@ -104,11 +109,28 @@ absl::StatusOr<std::vector<v1::FingerprintKey>> LoadKeys(const config::v1::Finge
   return keys;
 }
 
-// Tells this collector from others that share its store.
-std::string CollectorName(const std::string& listen) {
+std::string HostName() {
   char host[HOST_NAME_MAX + 1] = {};
   gethostname(host, sizeof host - 1);
-  return absl::StrCat(host, "/", listen);
+  return host;
+}
+
+// Tells this collector from others that share its store.
+std::string CollectorName(const std::string& listen) {
+  return absl::StrCat(HostName(), "/", listen);
+}
+
+std::unique_ptr<sink::Sink> MakeSink(const config::v1::Sink& config, const std::string& version) {
+  if (config.has_nats()) {
+    return std::make_unique<sink::NatsSink>(sink::NatsSink::Options{
+        .config = config.nats(), .client_name = absl::StrCat("skimwatch-collector ", HostName())});
+  }
+  if (config.has_webhook()) {
+    return std::make_unique<sink::WebhookSink>(
+        sink::WebhookSink::Options{.config = config.webhook(), .version = version});
+  }
+  return std::make_unique<sink::SyslogSink>(
+      sink::SyslogSink::Options{.config = config.syslog(), .host = HostName()});
 }
 
 class ServerImpl : public Server {
@@ -144,6 +166,7 @@ class ServerImpl : public Server {
   absl::Status OpenStore();
   absl::Status StartGrpc();
   absl::Status StartConsole();
+  void StartSinks();
   absl::Status StartMetrics();
 
   const Options options_;
@@ -172,6 +195,7 @@ class ServerImpl : public Server {
   std::unique_ptr<grpc::Service> decision_;
   std::unique_ptr<grpc::Server> grpc_server_;
   std::unique_ptr<console::ConsoleServer> console_;
+  std::vector<std::unique_ptr<sink::Feeder>> feeders_;
   std::unique_ptr<admin::AdminServer> admin_;
   int port_ = 0;
 };
@@ -222,7 +246,20 @@ absl::Status ServerImpl::Listen() {
                                    .now = options_.now});
   if (absl::Status s = StartGrpc(); !s.ok()) return s;
   if (absl::Status s = StartConsole(); !s.ok()) return s;
+  StartSinks();
   return StartMetrics();
+}
+
+void ServerImpl::StartSinks() {
+  for (const config::v1::Sink& config : options_.config.sinks()) {
+    feeders_.push_back(std::make_unique<sink::Feeder>(
+        sink::Feeder::Options{.store = store_.get(),
+                              .config = config,
+                              .collector = CollectorName(options_.config.listen()),
+                              .version = options_.version,
+                              .now = options_.now},
+        MakeSink(config, options_.version)));
+  }
 }
 
 absl::Status ServerImpl::StartGrpc() {
@@ -325,6 +362,10 @@ absl::Status ServerImpl::StartMetrics() {
   std::vector<std::shared_ptr<prometheus::Collectable>> collectables = {
       std::make_shared<metrics::CollectorMetrics>(std::move(options))};
   if (console_ != nullptr) collectables.push_back(console_->metrics());
+  std::vector<const sink::Feeder*> feeders;
+  for (const auto& feeder : feeders_) feeders.push_back(feeder.get());
+  collectables.push_back(
+      std::make_shared<sink::SinkMetrics>(store_.get(), std::move(feeders), options_.now));
   absl::StatusOr<std::unique_ptr<admin::AdminServer>> admin =
       admin::AdminServer::Start({.listen = config.metrics().listen(),
                                  .collectables = std::move(collectables),

@@ -50,7 +50,8 @@ build|nlohmann-json3-dev|JSON of browser reports and of the browser that looks a
 build|libmicrohttpd-dev|HTTPS of the web console
 build|libgnutls28-dev|its client certificates; calls of GnuTLS that its client does not make, in tests
 build|libctemplate-dev|its pages, escaped for where each value stands
-build|libcurl4-openssl-dev|pages that are looked at without a browser
+build|libcurl4-openssl-dev|pages that are looked at without a browser; webhooks
+build|libnats-dev|streams of findings to NATS JetStream
 run|nginx-light|web server of the quickstart and of the tests
 run|openssl|throw-away certificates of the quickstart
 run|curl|shoppers of the quickstart
@@ -68,6 +69,9 @@ test|prometheus-alertmanager|tells a webhook of alerts
 test|jsonnet|makes rules and dashboards of the mixin
 test|strace|makes disk faults
 test|chromium|the browser of shoppers
+test|nats-server|a JetStream that findings are streamed to
+test|rsyslog|a receiver of syslog
+test|rsyslog-openssl|the same over TLS
 test|squid|an egress proxy that hands over requests by ICAP
 test|python3|a web server under test that is not nginx; a writer of samples
 test|systemd-journal-remote|makes journal files

@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "collector/store/sink.h"
 #include "collector/store/transaction.h"
 #include "skimwatch/config/v1/collector.pb.h"
 #include "skimwatch/v1/agent.pb.h"
@@ -164,6 +165,19 @@ class Store {
       const std::vector<std::string>& sites) = 0;
   virtual absl::StatusOr<uint64_t> PolicyVersion() = 0;
 
+  // What was committed after `after`, at most `findings_max` findings; collectors that it does not
+  // name are read from their first commit that is still there. See sink.h.
+  virtual absl::StatusOr<Changes> ReadChanges(const std::vector<CommitPosition>& after,
+                                              size_t findings_max) = 0;
+  // Exposures beside what a sink has of them; those that are not there are left out.
+  virtual absl::StatusOr<std::vector<ExposureRevision>> ReadExposureRevisions(
+      std::string_view sink, const std::vector<uint64_t>& ids) = 0;
+  // Exposures that a sink is to look at by `now`, at most `exposures_max`.
+  virtual absl::StatusOr<std::vector<uint64_t>> ListDueExposures(std::string_view sink,
+                                                                 absl::Time now,
+                                                                 size_t exposures_max) = 0;
+  virtual absl::StatusOr<SinkState> ReadSink(std::string_view name) = 0;
+
   virtual absl::StatusOr<Summary> Summarize() = 0;
   // Bytes of the store's files.
   virtual uint64_t SizeBytes() = 0;
@@ -171,7 +185,7 @@ class Store {
 
   // Deletes findings stored before `cutoff`, at most `findings_max` of them in one short
   // transaction, and returns how many; fewer than `findings_max` means that none are left. Each
-  // call also deletes the oldest hour of coverage before it.
+  // call also deletes the oldest hour of coverage before it, and commits whose findings are gone.
   // PostgreSQL drops whole days (of UTC) that end before `cutoff`, all of them and without counting
   // them: it returns 0.
   virtual absl::StatusOr<uint64_t> DeleteFindingsBefore(absl::Time cutoff,

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "collector/store/sink.h"
 #include "skimwatch/v1/agent.pb.h"
 #include "skimwatch/v1/destination.pb.h"
 #include "skimwatch/v1/exposure.pb.h"
@@ -184,6 +185,16 @@ class Transaction {
 
   virtual absl::StatusOr<std::string> GetSetting(std::string_view name) = 0;
   virtual absl::Status PutSetting(std::string_view name, std::string_view value) = 0;
+
+  // --- Sinks
+
+  // Makes `holder` the one that feeds a sink, unless the sink is not as it was `seen` any more;
+  // says whether it did. The term is then one higher. A sink that the store did not know begins at
+  // the last commit, or at the first that is still there.
+  virtual absl::StatusOr<bool> TakeSink(std::string_view name, std::string_view holder,
+                                        const SinkState& seen, bool from_beginning) = 0;
+  // FAILED_PRECONDITION when another one has the sink.
+  virtual absl::Status SaveSink(const SinkProgress& progress) = 0;
 };
 
 }  // namespace skimwatch::store

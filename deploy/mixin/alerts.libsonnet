@@ -230,6 +230,23 @@ function(config)
             |||,
             wait=config.pageNotLookedAtFor
           ),
+          // Lag and losses are of the store, and every collector of it says the same.
+          alert(
+            'SinkLagging',
+            config.ticket,
+            |||
+              (max by (sink) (skimwatch_sink_lag_seconds) > %d)
+              or
+              (max by (sink) (increase(skimwatch_sink_missed_findings_total[%s])) > 0)
+            ||| % [config.sinkLagSecondsMax, config.sinkMissedWindow],
+            'The sink {{ $labels.sink }} does not get what is stored',
+            |||
+              The sink {{ $labels.sink }} lags behind the store, or findings were deleted before it was sent them.
+              Agents, exposures and alerts are not touched by it. What waits is in the store until
+              store.retention_days have passed; skimwatch_sink_errors_total and the collector's log say why it is not taken.
+            |||,
+            wait=config.sinkLaggingFor
+          ),
           alert(
             'CertificateExpiring',
             config.ticket,

@@ -1,8 +1,13 @@
+#include <algorithm>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "proto/config/checker.h"
 #include "proto/config/effective.h"
 #include "proto/config/error_list.h"
@@ -11,6 +16,7 @@
 #include "proto/config/source_map.h"
 #include "proto/config/syntax.h"
 #include "proto/config/yaml_reader.h"
+#include "skimwatch/v1/finding.pb.h"
 
 namespace skimwatch::config {
 namespace {
@@ -83,6 +89,152 @@ void CheckConsole(const Checker& root, const v1::CollectorConfig& config) {
   }
 }
 
+// The keys of `tls` towards a server at `address`.
+void CheckSinkTls(const Checker& sink, std::string_view address) {
+  const Checker tls = sink.Message("tls");
+  tls.Valid("server_name", IsHost, "a host name or an IP address");
+  for (const std::string_view file : {"ca_file", "certificate_file", "key_file"}) {
+    tls.Valid(file, IsPath, "the path of a PEM file");
+    if (tls.GetSwitch("plaintext") && !tls.Get(file).empty()) {
+      tls.Error(file, "it beside `plaintext: true`", "one of the two");
+    }
+  }
+  if (tls.Get("certificate_file").empty() != tls.Get("key_file").empty()) {
+    tls.Error("", "one of certificate_file and key_file", "both or none");
+  }
+  if (tls.GetSwitch("plaintext") && !IsLocalAddress(address)) {
+    tls.Error("plaintext", absl::StrCat("true with the address ", Quoted(address)),
+              "false, or an address that only this machine reaches: 127.0.0.1 or [::1]");
+  }
+}
+
+bool IsTcpAddress(std::string_view text) { return IsConnectAddress(text) && !IsUnixAddress(text); }
+
+void CheckNats(const Checker& sink, const v1::NatsSink& config) {
+  constexpr std::string_view kServer = "`host:port`";
+  const Checker nats = sink.Message("nats");
+  nats.NotEmpty("servers", "at least one `host:port`");
+  nats.EachValid("servers", IsTcpAddress, kServer);
+  nats.Text("subject", "skimwatch");
+  nats.Valid(
+      "subject",
+      [](std::string_view text) {
+        constexpr size_t kBytesMax = 200;
+        return text.size() <= kBytesMax && text.front() != '.' && text.back() != '.' &&
+               text.find("..") == std::string_view::npos &&
+               std::all_of(text.begin(), text.end(), [](unsigned char c) {
+                 return absl::ascii_isalnum(c) || c == '.' || c == '-' || c == '_';
+               });
+      },
+      "words of letters, digits, `-` and `_` with dots between them");
+  nats.Valid("credentials_file", IsPath, "the path of a file");
+  // Each that it may connect to.
+  std::string_view address = "127.0.0.1:1";
+  for (const std::string& server : config.servers()) {
+    if (!IsLocalAddress(server)) address = server;
+  }
+  CheckSinkTls(nats, address);
+}
+
+// Scheme and `host:port` of a URL without user; nothing of any other.
+std::optional<std::pair<std::string_view, std::string>> SplitUrl(std::string_view url) {
+  constexpr size_t kBytesMax = 2000;
+  const size_t colon = url.find("://");
+  if (colon == std::string_view::npos || url.size() > kBytesMax) return std::nullopt;
+  if (std::any_of(url.begin(), url.end(), [](unsigned char c) { return c <= ' ' || c >= 0x7f; })) {
+    return std::nullopt;
+  }
+  const std::string_view scheme = url.substr(0, colon);
+  if (scheme != "https" && scheme != "http") return std::nullopt;
+  std::string_view host = url.substr(colon + 3);
+  host = host.substr(0, host.find_first_of("/?#"));
+  if (host.empty() || host.find('@') != std::string_view::npos) return std::nullopt;
+  std::string address(host);
+  const size_t port = host.rfind(':');
+  if (port == std::string_view::npos || host.back() == ']') address += ":443";
+  if (!IsTcpAddress(address)) return std::nullopt;
+  return std::pair(scheme, address);
+}
+
+void CheckWebhook(const Checker& sink, const v1::WebhookSink& config) {
+  const Checker webhook = sink.Message("webhook");
+  const auto url = SplitUrl(config.url());
+  if (webhook.Required("url", "`https://...`") && !url.has_value()) {
+    // Not shown: it may hold a secret.
+    webhook.Error("url", "another text", "`https://host/...` without a user");
+  }
+  if (url.has_value() && url->first == "http" && !IsLocalAddress(url->second)) {
+    webhook.Error("url", absl::StrCat("`http:` to ", Quoted(url->second)),
+                  "`https:`, or a host that only this machine reaches");
+  }
+  CheckSinkTls(webhook, url.has_value() ? url->second : "");
+  for (const std::string_view key : {"server_name", "plaintext"}) {
+    if (config.has_tls() &&
+        (key == "plaintext" ? config.tls().plaintext() : !config.tls().server_name().empty())) {
+      webhook.Error(absl::StrCat("tls.", absl::string_view(key.data(), key.size())), "it",
+                    "the URL to say it");
+    }
+  }
+  webhook.Valid("secret_file", IsPath, "the path of a file");
+  webhook.Valid("authorization_file", IsPath, "the path of a file");
+  webhook.Number("events_max", 1, 1, 1000);
+  webhook.Number("timeout_ms", 10000, 100, 120000);
+  webhook.Number("tries_max", 5, 1, 100);
+}
+
+void CheckSyslog(const Checker& sink, const v1::SyslogSink& config) {
+  const Checker syslog = sink.Message("syslog");
+  if (syslog.Required("address", "`host:port`")) {
+    syslog.Valid("address", IsTcpAddress, "`host:port`");
+  }
+  syslog.Number("facility", 13, 0, 23);
+  syslog.Number("message_kib", 64, 2, 1024);
+  CheckSinkTls(syslog, config.address());
+}
+
+void CheckSinks(const Checker& root, const v1::CollectorConfig& config) {
+  constexpr int kSinksMax = 16;
+  if (config.sinks_size() > kSinksMax) {
+    root.Error("sinks", absl::StrCat(config.sinks_size()), absl::StrCat("at most ", kSinksMax));
+  }
+  std::map<std::string, std::string> names;
+  int index = 0;
+  root.Each("sinks", [&](const Checker& sink) {
+    const v1::Sink& message = config.sinks(index++);
+    constexpr std::string_view kName =
+        "lower-case letters, digits, `-`, `_` and `.`, at most 63 characters";
+    if (sink.Required("name", kName)) sink.Valid("name", IsSiteName, kName);
+    sink.Unique("name", names);
+    sink.OneOf("from", "now", {"now", "beginning"});
+    sink.EachValid(
+        "content", [](std::string_view text) { return text == "findings" || text == "exposures"; },
+        "`findings` or `exposures`");
+    sink.Texts("content", {"findings", "exposures"});
+    const Checker filter = sink.Message("filter");
+    filter.EachValid(
+        "kinds",
+        [](std::string_view text) {
+          skimwatch::v1::FindingKind kind{};
+          return absl::AsciiStrToLower(std::string(text)) == text &&
+                 skimwatch::v1::FindingKind_Parse(
+                     absl::StrCat("FINDING_KIND_", absl::AsciiStrToUpper(std::string(text))),
+                     &kind) &&
+                 kind != skimwatch::v1::FINDING_KIND_UNSPECIFIED;
+        },
+        "a kind, such as card_number");
+    filter.EachValid("sites", IsSiteName, "the name of a site");
+    filter.OneOf("severity_min", "info", {"info", "low", "medium", "high", "critical"});
+    filter.OneOf("confidence_min", "low", {"low", "medium", "high"});
+    sink.Number("exposure_interval_seconds", 60, 1, 86400);
+    if (message.has_nats() + message.has_webhook() + message.has_syslog() != 1) {
+      return sink.Error("", "none or several of nats, webhook and syslog", "one of them");
+    }
+    if (message.has_nats()) CheckNats(sink, message.nats());
+    if (message.has_webhook()) CheckWebhook(sink, message.webhook());
+    if (message.has_syslog()) CheckSyslog(sink, message.syslog());
+  });
+}
+
 }  // namespace
 
 absl::StatusOr<v1::CollectorConfig> ParseCollectorConfig(std::string_view text,
@@ -136,6 +288,7 @@ absl::StatusOr<v1::CollectorConfig> ParseCollectorConfig(std::string_view text,
   const Checker exposures = root.Message("exposures");
   exposures.OneOf("open_confidence", "medium", {"low", "medium", "high"});
   exposures.Number("quiet_days", 30, 0, 36500);
+  CheckSinks(root, config);
 
   if (absl::Status status = errors.status(); !status.ok()) return status;
   return config;

@@ -19,6 +19,7 @@
 #include "collector/store/postgres/postgres_transaction.h"
 #include "collector/store/postgres/schema.h"
 #include "collector/store/sql/coverage_rows.h"
+#include "collector/store/sql/sink_rows.h"
 #include "collector/store/sql/sql_store.h"
 
 namespace skimwatch::store {
@@ -39,6 +40,8 @@ constexpr int kRunsMax = 50;
 // What other collectors decided is seen after this time at most.
 constexpr absl::Duration kPolicyVersionAge = absl::Seconds(1);
 constexpr absl::Duration kSizeAge = absl::Minutes(1);
+// Deleted at once; more wait for the next time.
+constexpr uint64_t kCommitsPerCleaning = 100'000;
 
 // Session settings of every connection. A collector that hangs must not hold locks for ever.
 constexpr char kSession[] =
@@ -259,6 +262,11 @@ class PostgresStore : public sql::SqlStore {
       if (status.ok() && !*dropped) break;
     }
     if (status.ok()) status = sql::DeleteCoverageHourBefore(*upkeep_, cutoff);
+    // Of the days that are gone.
+    if (status.ok()) {
+      const absl::Time day = absl::UnixEpoch() + absl::Hours(24) * DayOf(cutoff);
+      status = sql::DeleteCommitsBefore(*upkeep_, day, kCommitsPerCleaning);
+    }
     return status;
   }
 

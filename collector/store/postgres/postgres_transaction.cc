@@ -176,7 +176,7 @@ absl::Status PostgresTransaction::InsertFinding(const v1::StoredFinding& stored,
     return absl::InvalidArgumentError("a finding can't be serialized");
   }
   days_.insert(DayOf(stored_at));
-  CountFinding(**stream, finding, kind);
+  CountFinding(**stream, stored, kind);
   return findings_.size() < kFindingBytesMax ? absl::OkStatus() : CopyFindings();
 }
 

@@ -85,6 +85,7 @@ class PostgresTransaction : public sql::SqlTransaction {
 
  protected:
   absl::Status Claim(const Claimed& claimed) override;
+  std::string_view CollectorName() const override { return options_.collector; }
 
  private:
   // False when another has it and `wait` is false.

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "absl/strings/str_cat.h"
+#include "collector/store/sql/sink_rows.h"
 #include "collector/store/sql/timeline_rows.h"
 
 namespace skimwatch::store::postgres {
@@ -213,9 +214,16 @@ absl::Status ToVersion2(Connection& connection) {
   return sql::AddExposureHours(connection, "BIGINT");
 }
 
+// What sinks have read and sent.
+absl::Status AddSinks(Connection& connection) {
+  return sql::CreateSinkTables(
+      connection,
+      {.integer = "BIGINT", .text = "TEXT COLLATE \"C\"", .blob = "BYTEA", .suffix = ""});
+}
+
 // kMigrations[i] makes schema i + 1 of schema i; a connection's empty schema is 0.
-constexpr std::array<absl::Status (*)(Connection&), kSchemaVersion> kMigrations = {&ToVersion1,
-                                                                                   &ToVersion2};
+constexpr std::array<absl::Status (*)(Connection&), kSchemaVersion> kMigrations = {
+    &ToVersion1, &ToVersion2, &AddSinks};
 
 // -1 where there is no table of versions.
 absl::StatusOr<int64_t> ReadVersion(Connection& connection) {

@@ -5,11 +5,11 @@
 #include <set>
 #include <utility>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "collector/store/sql/page_token.h"
 #include "collector/store/sql/settings.h"
 #include "collector/store/sql/sql_transaction.h"
+#include "collector/store/sql/stream_names.h"
 #include "collector/store/timestamp.h"
 
 namespace skimwatch::store::sql {
@@ -18,33 +18,6 @@ namespace {
 constexpr uint32_t kExposureFindingsMax = 100;
 constexpr uint32_t kScriptHistoryMax = 100;
 constexpr uint32_t kSightingsMax = 1000;
-
-// Names a stream's agent and epoch, remembering them for the length of a query.
-class StreamNames {
- public:
-  struct Name {
-    std::string agent;
-    uint64_t epoch = 0;
-  };
-
-  explicit StreamNames(Database& db) : db_(db) {}
-
-  absl::StatusOr<const Name*> Find(int64_t stream_id) {
-    if (const auto it = names_.find(stream_id); it != names_.end()) return &it->second;
-    Statement select = db_.Prepare(
-        "SELECT identity, epoch FROM streams JOIN agents ON agents.id = agent_id"
-        " WHERE streams.id = ?");
-    absl::StatusOr<bool> row = select.Int(stream_id).Step();
-    if (!row.ok()) return row.status();
-    if (!*row) return absl::DataLossError("a stored finding names a stream that is not there");
-    Name name = {.agent = std::string(select.GetBytes(0)), .epoch = select.GetUnsigned(1)};
-    return &names_.emplace(stream_id, std::move(name)).first->second;
-  }
-
- private:
-  Database& db_;
-  absl::flat_hash_map<int64_t, Name> names_;
-};
 
 // Columns: stored_at, stream_id, sequence, kind, confidence, exposure_id, site, body.
 enum FindingColumn { kStoredAt, kStream, kSequence, kKind, kConfidence, kExposure, kSite, kBody };

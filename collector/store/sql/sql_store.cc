@@ -7,6 +7,7 @@
 #include "collector/store/sql/decision_rows.h"
 #include "collector/store/sql/queries.h"
 #include "collector/store/sql/settings.h"
+#include "collector/store/sql/sink_rows.h"
 #include "collector/store/sql/timeline_rows.h"
 
 namespace skimwatch::store::sql {
@@ -106,6 +107,26 @@ absl::StatusOr<std::vector<v1::ApprovedDestination>> SqlStore::ApprovedDestinati
 
 absl::StatusOr<uint64_t> SqlStore::PolicyVersion() {
   return Read([&](Database& db) { return GetNumber(db, kPolicyVersion); });
+}
+
+absl::StatusOr<Changes> SqlStore::ReadChanges(const std::vector<CommitPosition>& after,
+                                              size_t findings_max) {
+  return Read([&](Database& db) { return sql::ReadChanges(db, after, findings_max); });
+}
+
+absl::StatusOr<std::vector<ExposureRevision>> SqlStore::ReadExposureRevisions(
+    std::string_view sink, const std::vector<uint64_t>& ids) {
+  return Read([&](Database& db) { return sql::ReadExposureRevisions(db, sink, ids); });
+}
+
+absl::StatusOr<std::vector<uint64_t>> SqlStore::ListDueExposures(std::string_view sink,
+                                                                 absl::Time now,
+                                                                 size_t exposures_max) {
+  return Read([&](Database& db) { return sql::ListDueExposures(db, sink, now, exposures_max); });
+}
+
+absl::StatusOr<SinkState> SqlStore::ReadSink(std::string_view name) {
+  return Read([&](Database& db) { return sql::ReadSink(db, name); });
 }
 
 absl::StatusOr<Summary> SqlStore::Summarize() {

@@ -50,6 +50,13 @@ class SqlStore : public Store {
   absl::StatusOr<std::vector<v1::ApprovedDestination>> ApprovedDestinations(
       const std::vector<std::string>& sites) override;
   absl::StatusOr<uint64_t> PolicyVersion() override;
+  absl::StatusOr<Changes> ReadChanges(const std::vector<CommitPosition>& after,
+                                      size_t findings_max) override;
+  absl::StatusOr<std::vector<ExposureRevision>> ReadExposureRevisions(
+      std::string_view sink, const std::vector<uint64_t>& ids) override;
+  absl::StatusOr<std::vector<uint64_t>> ListDueExposures(std::string_view sink, absl::Time now,
+                                                         size_t exposures_max) override;
+  absl::StatusOr<SinkState> ReadSink(std::string_view name) override;
   absl::StatusOr<Summary> Summarize() override;
   StoreErrors Errors() const override;
 

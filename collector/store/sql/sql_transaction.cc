@@ -8,6 +8,7 @@
 #include "collector/store/sql/coverage_rows.h"
 #include "collector/store/sql/decision_rows.h"
 #include "collector/store/sql/settings.h"
+#include "collector/store/sql/sink_rows.h"
 #include "collector/store/sql/timeline_rows.h"
 #include "collector/store/timestamp.h"
 
@@ -44,7 +45,8 @@ absl::Status SqlTransaction::Flush() {
   }
   totals_.clear();
   findings_by_agent_.clear();
-  return absl::OkStatus();
+  return AppendCommits(db_, CollectorName(), findings_by_time_, changed_exposures_,
+                       exposures_changed_at_);
 }
 
 absl::StatusOr<std::optional<int64_t>> SqlTransaction::FindAgentId(std::string_view identity) {
@@ -164,12 +166,14 @@ absl::Status SqlTransaction::InsertFinding(const v1::StoredFinding& stored, v1::
   insert.Int((*stream)->id).Unsigned(finding.sequence()).Time(FromTimestamp(stored.stored_at()));
   insert.Int(kind).Int(finding.confidence()).Unsigned(stored.exposure_id()).Text(finding.site());
   if (absl::Status s = insert.Blob(finding.SerializeAsString()).Run(); !s.ok()) return s;
-  CountFinding(**stream, finding, kind);
+  CountFinding(**stream, stored, kind);
   return absl::OkStatus();
 }
 
-void SqlTransaction::CountFinding(const Stream& stream, const v1::Finding& finding,
+void SqlTransaction::CountFinding(const Stream& stream, const v1::StoredFinding& stored,
                                   v1::FindingKind kind) {
+  const v1::Finding& finding = stored.finding();
+  ++findings_by_time_[FromTimestamp(stored.stored_at())];
   ++totals_[{finding.site(), kind, finding.severity(), finding.confidence()}];
   ++findings_by_agent_[stream.agent_id];
 }
@@ -302,6 +306,8 @@ absl::Status SqlTransaction::UpdateExposure(const v1::Exposure& exposure, absl::
   if (db_.Changes() == 0) {
     return absl::NotFoundError(absl::StrCat("no exposure has id ", exposure.id()));
   }
+  changed_exposures_.insert(exposure.id());
+  exposures_changed_at_ = at;
   return absl::OkStatus();
 }
 
@@ -438,6 +444,15 @@ absl::StatusOr<std::string> SqlTransaction::GetSetting(std::string_view name) {
 absl::Status SqlTransaction::PutSetting(std::string_view name, std::string_view value) {
   if (absl::Status s = Claim({.what = Claimed::What::kSettings}); !s.ok()) return s;
   return sql::PutSetting(db_, name, value);
+}
+
+absl::StatusOr<bool> SqlTransaction::TakeSink(std::string_view name, std::string_view holder,
+                                              const SinkState& seen, bool from_beginning) {
+  return sql::TakeSink(db_, name, holder, seen, from_beginning);
+}
+
+absl::Status SqlTransaction::SaveSink(const SinkProgress& progress) {
+  return sql::SaveSink(db_, progress);
 }
 
 }  // namespace skimwatch::store::sql

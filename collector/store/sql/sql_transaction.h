@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -89,6 +90,9 @@ class SqlTransaction : public Transaction {
   absl::StatusOr<uint64_t> AddDecision(const Decision& decision) override;
   absl::StatusOr<std::string> GetSetting(std::string_view name) override;
   absl::Status PutSetting(std::string_view name, std::string_view value) override;
+  absl::StatusOr<bool> TakeSink(std::string_view name, std::string_view holder,
+                                const SinkState& seen, bool from_beginning) override;
+  absl::Status SaveSink(const SinkProgress& progress) override;
 
  protected:
   struct Stream {
@@ -116,6 +120,9 @@ class SqlTransaction : public Transaction {
     std::string_view name;
   };
 
+  // Whose commits these are. A store with one writer needs no names.
+  virtual std::string_view CollectorName() const { return ""; }
+
   // Waits until nobody else has it. Often called again for what is claimed already.
   virtual absl::Status Claim(const Claimed& /*claimed*/) { return absl::OkStatus(); }
 
@@ -125,8 +132,8 @@ class SqlTransaction : public Transaction {
   // Created where there is none.
   absl::StatusOr<Stream*> FindStream(std::string_view agent, uint64_t epoch);
   absl::StatusOr<int64_t> WayId(const ExposureKey& way, bool expected);
-  // Counts a finding in the totals that Flush writes.
-  void CountFinding(const Stream& stream, const v1::Finding& finding, v1::FindingKind kind);
+  // Counts a finding in what Flush writes.
+  void CountFinding(const Stream& stream, const v1::StoredFinding& stored, v1::FindingKind kind);
 
  private:
   absl::Status ClaimChannel(std::string_view site, int kind, std::string_view channel) {
@@ -153,6 +160,10 @@ class SqlTransaction : public Transaction {
   // order, so that two transactions that write the same rows do not wait for each other.
   std::map<std::tuple<std::string, int, int, int>, uint64_t> totals_;
   std::map<int64_t, uint64_t> findings_by_agent_;
+  // For the row of `commits`.
+  std::map<absl::Time, uint64_t> findings_by_time_;
+  std::set<uint64_t> changed_exposures_;
+  absl::Time exposures_changed_at_ = absl::UnixEpoch();
 };
 
 // Reads a message from a column. DATA_LOSS, naming `what`, when the bytes are not one.

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "collector/store/sql/decision_rows.h"
+#include "collector/store/sql/sink_rows.h"
 #include "collector/store/sql/sql_transaction.h"
 #include "collector/store/sql/timeline_rows.h"
 #include "proto/audit/seal.h"
@@ -264,9 +265,15 @@ absl::Status ToVersion2(Database& database) {
 // What left through each exposure, hour by hour.
 absl::Status ToVersion3(Database& database) { return sql::AddExposureHours(database, "INTEGER"); }
 
+// What sinks have read and sent.
+absl::Status AddSinks(Database& database) {
+  return sql::CreateSinkTables(
+      database, {.integer = "INTEGER", .text = "TEXT", .blob = "BLOB", .suffix = " WITHOUT ROWID"});
+}
+
 // kMigrations[i] makes schema i + 2 of schema i + 1.
-constexpr std::array<absl::Status (*)(Database&), kSchemaVersion - 1> kMigrations = {&ToVersion2,
-                                                                                     &ToVersion3};
+constexpr std::array<absl::Status (*)(Database&), kSchemaVersion - 1> kMigrations = {
+    &ToVersion2, &ToVersion3, &AddSinks};
 
 absl::Status Migrate(Database& database, int64_t version) {
   absl::Status status = database.Execute("BEGIN IMMEDIATE");

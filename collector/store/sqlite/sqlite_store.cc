@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "collector/store/sql/coverage_rows.h"
+#include "collector/store/sql/sink_rows.h"
 #include "collector/store/sql/sql_store.h"
 #include "collector/store/sql/sql_transaction.h"
 #include "collector/store/sqlite/database.h"
@@ -125,6 +126,9 @@ class SqliteStore : public sql::SqlStore {
     absl::Status status = erase.Time(cutoff).Unsigned(findings_max).Run();
     const auto deleted = static_cast<uint64_t>(writer_->Changes());
     if (status.ok()) status = sql::DeleteCoverageHourBefore(*writer_, cutoff);
+    if (status.ok() && deleted < findings_max) {
+      status = sql::DeleteCommitsBefore(*writer_, cutoff, findings_max);
+    }
     if (status.ok()) return deleted;
     ++errors().retention;
     return status;

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "collector/store/postgres/conninfo.h"
+#include "collector/store/postgres/schema.h"
 #include "collector/store/store.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -109,8 +110,24 @@ TEST(PostgresSchema, IsMadeOnceWhenCollectorsStartTogether) {
     });
   }
   for (std::thread& start : starts) start.join();
-  EXPECT_EQ(server.Query("postgres", "SELECT version FROM skimwatch_schema"), "1");
+  EXPECT_EQ(server.Query("postgres", "SELECT version FROM skimwatch_schema"),
+            absl::StrCat(postgres::kSchemaVersion));
   EXPECT_EQ(server.Query("postgres", "SELECT count(*) FROM findings"), "4");
+}
+
+TEST(PostgresSchema, OfTheFirstProgramIsBroughtUpToDateWithWhatIsInIt) {
+  PostgresServer server;
+  const std::string conninfo = server.Conninfo("postgres");
+  ASSERT_TRUE(Insert(**OpenPostgresStore(OptionsFor(conninfo)), 1, absl::Now()).ok());
+  server.Query("postgres",
+               "DROP TABLE commits, commit_ends, sinks, sink_positions, sink_exposures;"
+               " UPDATE skimwatch_schema SET version = 1");
+  auto store = OpenPostgresStore(OptionsFor(conninfo));
+  ASSERT_TRUE(store.ok()) << store.status();
+  EXPECT_TRUE(Insert(**store, 2, absl::Now()).ok());
+  EXPECT_EQ((*store)->ListFindings({})->findings_size(), 2);
+  // What was stored before there were commits is in none.
+  EXPECT_EQ((*store)->ReadChanges({}, 10)->findings.size(), 1u);
 }
 
 TEST(PostgresSchema, OfANewerProgramAndOfAnotherOneAreRefused) {
@@ -143,7 +160,7 @@ TEST(PostgresSchema, UpgradedUnderARunningCollectorStopsItsWritesOnceItConnectsA
   PostgresServer server;
   auto store = OpenPostgresStore(OptionsFor(server.Conninfo("postgres")));
   ASSERT_TRUE(store.ok()) << store.status();
-  server.Query("postgres", "UPDATE skimwatch_schema SET version = 2");
+  server.Query("postgres", "UPDATE skimwatch_schema SET version = version + 1");
   server.Query("postgres",
                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                " WHERE application_name = 'skimwatch-collector'");

@@ -83,6 +83,7 @@ TEST_F(Schema, OfAnOlderProgramIsBroughtUpToDateWithWhatIsInIt) {
     EXPECT_DOUBLE_EQ(summary->open_exposures[0].estimated_occurrences, 120.5);
     EXPECT_TRUE(summary->open_exposures[0].sampled);
     EXPECT_TRUE((*store)->ListDestinations({}).ok());
+    EXPECT_TRUE((*store)->ReadChanges({}, 10).ok());
     EXPECT_TRUE((*store)->ListCoverage(absl::UnixEpoch(), absl::Now()).ok());
     // Two cards in the hour of their first sighting; that without a fingerprint is none.
     const auto growth = (*store)->ListGrowth(7);

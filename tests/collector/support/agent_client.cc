@@ -26,7 +26,10 @@ config::v1::Tls Plaintext() {
 }
 
 std::shared_ptr<grpc::Channel> ConnectTo(int port, const config::v1::Tls& tls) {
-  const std::string address = absl::StrCat("127.0.0.1:", port);
+  return ConnectTo(absl::StrCat("127.0.0.1:", port), tls);
+}
+
+std::shared_ptr<grpc::Channel> ConnectTo(const std::string& address, const config::v1::Tls& tls) {
   auto credentials = tls::ChannelCredentials(tls, address);
   EXPECT_TRUE(credentials.ok()) << credentials.status();
   if (!credentials.ok()) return nullptr;

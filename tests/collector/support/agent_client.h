@@ -15,6 +15,8 @@
 namespace skimwatch::testing {
 
 std::shared_ptr<grpc::Channel> ConnectTo(int port, const config::v1::Tls& tls);
+// `address:port`.
+std::shared_ptr<grpc::Channel> ConnectTo(const std::string& address, const config::v1::Tls& tls);
 config::v1::Tls Plaintext();
 
 // One stream to a collector, as an agent has it, with every step in the test's hands. A stream

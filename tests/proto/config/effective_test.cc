@@ -248,6 +248,69 @@ TEST(CollectorConfig, TakesNoPasswordAndShowsNone) {
   }
 }
 
+TEST(CollectorConfig, FillsInWhatSinksLeaveOut) {
+  const v1::CollectorConfig config = Collector(R"(
+listen: 127.0.0.1:0
+tls: {plaintext: true}
+sinks:
+  - {name: a, nats: {servers: ["n1:4222", "n2:4222"]}}
+  - {name: b, webhook: {url: "https://hooks.example.com/x?y=z"}}
+  - {name: c, from: beginning, syslog: {address: "127.0.0.1:514", facility: 0, tls: {plaintext: true}}}
+)");
+  ASSERT_EQ(config.sinks_size(), 3);
+  EXPECT_EQ(config.sinks(0).from(), "now");
+  EXPECT_THAT(config.sinks(0).content(), ElementsAre("findings", "exposures"));
+  EXPECT_EQ(config.sinks(0).filter().severity_min(), "info");
+  EXPECT_EQ(config.sinks(0).filter().confidence_min(), "low");
+  EXPECT_EQ(config.sinks(0).exposure_interval_seconds(), 60u);
+  EXPECT_FALSE(config.sinks(0).fingerprints());
+  EXPECT_EQ(config.sinks(0).nats().subject(), "skimwatch");
+  EXPECT_EQ(config.sinks(1).webhook().events_max(), 1u);
+  EXPECT_EQ(config.sinks(1).webhook().timeout_ms(), 10000u);
+  EXPECT_EQ(config.sinks(1).webhook().tries_max(), 5u);
+  EXPECT_EQ(config.sinks(2).from(), "beginning");
+  EXPECT_EQ(config.sinks(2).syslog().facility(), 0u);
+  EXPECT_EQ(config.sinks(2).syslog().message_kib(), 64u);
+  EXPECT_EQ(Collector(ToYaml(config)).SerializeAsString(), config.SerializeAsString());
+}
+
+TEST(CollectorConfig, SaysWhatIsWrongWithASink) {
+  const std::pair<std::string, const char*> cases[] = {
+      {"{nats: {servers: [\"n:1\"]}}", "sinks[0].name"},
+      {"{name: \"Not a name\", nats: {servers: [\"n:1\"]}}", "sinks[0].name"},
+      {"{name: a}", "none or several of nats, webhook and syslog"},
+      {"{name: a, nats: {servers: [\"n:1\"]}, syslog: {address: \"s:1\"}}", "none or several"},
+      {"{name: a, nats: {}}", "sinks[0].nats.servers"},
+      {"{name: a, nats: {servers: [\"unix:/x\"]}}", "sinks[0].nats.servers[0]"},
+      {"{name: a, nats: {servers: [\"n:1\"], subject: \"a..b\"}}", "sinks[0].nats.subject"},
+      {"{name: a, nats: {servers: [\"n:1\"], subject: \"a.>\"}}", "sinks[0].nats.subject"},
+      {"{name: a, nats: {servers: [\"127.0.0.1:1\", \"n:1\"], tls: {plaintext: true}}}",
+       "sinks[0].nats.tls.plaintext"},
+      {"{name: a, from: yesterday, syslog: {address: \"s:1\"}}", "sinks[0].from"},
+      {"{name: a, content: [cards], syslog: {address: \"s:1\"}}", "sinks[0].content[0]"},
+      {"{name: a, filter: {kinds: [cards]}, syslog: {address: \"s:1\"}}",
+       "sinks[0].filter.kinds[0]"},
+      {"{name: a, syslog: {address: \"s:1\", facility: 24}}", "sinks[0].syslog.facility"},
+      {"{name: a, syslog: {address: \"s:1\", tls: {plaintext: true}}}",
+       "sinks[0].syslog.tls.plaintext"},
+      {"{name: a, syslog: {address: \"s:1\", tls: {key_file: /k}}}",
+       "certificate_file and key_file"},
+      {"{name: a, webhook: {url: \"http://far.example/\"}}", "sinks[0].webhook.url"},
+      {"{name: a, webhook: {url: \"ftp://far.example/\"}}", "sinks[0].webhook.url"},
+      {"{name: a, webhook: {url: \"https://h/\", tries_max: 101}}", "sinks[0].webhook.tries_max"},
+      {"{name: a, webhook: {url: \"https://h/\", tls: {server_name: x}}}", "tls.server_name"},
+  };
+  for (const auto& [sink, expected] : cases) {
+    EXPECT_THAT(CollectorError(absl::StrCat("sinks: [", sink, "]")), HasSubstr(expected)) << sink;
+  }
+  EXPECT_THAT(CollectorError("sinks: [{name: a, syslog: {address: \"s:1\"}}, {name: a, syslog: "
+                             "{address: \"s:1\"}}]"),
+              HasSubstr("sinks[1].name"));
+  const std::string error =
+      CollectorError("sinks: [{name: a, webhook: {url: \"https://u:hush-hush@h/\"}}]");
+  EXPECT_THAT(error, AllOf(HasSubstr("sinks[0].webhook.url"), Not(HasSubstr("hush"))));
+}
+
 TEST(AgentConfig, KeepsAZeroThatHasAMeaning) {
   const v1::AgentConfig config = Agent(absl::StrCat(std::string(kAgent), R"(
 limits: {body_bytes_max: 0}
