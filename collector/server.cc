@@ -13,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "collector/api/authorization.h"
+#include "collector/api/call_gate.h"
 #include "collector/api/services.h"
 #include "collector/api/work_queue.h"
 #include "collector/console/console.h"
@@ -32,6 +33,7 @@
 #include "collector/sink/webhook/webhook_sink.h"
 #include "collector/store/finding_feed.h"
 #include "collector/store/store.h"
+#include "collector/token/issuers.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/health_check_service_interface.h"
@@ -60,6 +62,9 @@ constexpr int kConnectionAgeGraceMs = 10'000;
 constexpr int kStreamsPerConnectionMax = 100;
 // Memory for messages that gRPC holds.
 constexpr size_t kTransportBytesMax = size_t{1} << 30;
+// Room for a token beside the rest of a call's metadata; gRPC's default of 8 KiB is less than some
+// providers need for a person's groups.
+constexpr int kMetadataBytesMax = 32 << 10;
 // Calls of operators that run when the collector ends get this long.
 constexpr absl::Duration kCallsGrace = absl::Milliseconds(500);
 // An agent is silent after this many heartbeats were missed.
@@ -189,6 +194,8 @@ class ServerImpl : public Server {
   std::unique_ptr<ingest::IngestService> ingest_;
   std::unique_ptr<inventory::Inventory> inventory_;
   std::unique_ptr<api::Authorizer> authorizer_;
+  // Null without `token_issuers`.
+  std::unique_ptr<token::Issuers> tokens_;
   std::unique_ptr<api::WorkQueue> work_;
   api::Dependencies dependencies_;
   std::unique_ptr<grpc::Service> query_;
@@ -264,9 +271,20 @@ void ServerImpl::StartSinks() {
 
 absl::Status ServerImpl::StartGrpc() {
   const config::v1::CollectorConfig& config = options_.config;
-  absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> credentials =
-      tls::ServerCredentials(config.tls(), config.listen());
+  if (config.token_issuers_size() > 0) {
+    tokens_ = std::make_unique<token::Issuers>(config, options_.now);
+  }
+  // Who has a token need not have a certificate.
+  const bool is_gated = tokens_ != nullptr;
+  absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> credentials = tls::ServerCredentials(
+      config.tls(), config.listen(),
+      is_gated ? tls::ClientCertificates::kOptional : tls::ClientCertificates::kRequired);
   if (!credentials.ok()) return credentials.status();
+  if (is_gated) {
+    (*credentials)
+        ->SetAuthMetadataProcessor(std::make_shared<api::CallGate>(
+            api::CallGate::Options{.tokens = tokens_.get(), .now = options_.now}));
+  }
 
   ingest_ = std::make_unique<ingest::IngestService>(
       ingest::IngestService::Options{.config = &options_.config,
@@ -287,6 +305,7 @@ absl::Status ServerImpl::StartGrpc() {
                    .feed = &feed_,
                    .inventory = inventory_.get(),
                    .authorizer = authorizer_.get(),
+                   .tokens = tokens_.get(),
                    .work = work_.get(),
                    .fingerprint_keys = [this] { return keys_; },
                    .now = options_.now,
@@ -305,6 +324,7 @@ absl::Status ServerImpl::StartGrpc() {
   builder.RegisterService(ingest_->service());
   builder.RegisterService(query_.get());
   builder.RegisterService(decision_.get());
+  if (tokens_ != nullptr) builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMetadataBytesMax);
   builder.SetMaxReceiveMessageSize(static_cast<int>(config.ingest().message_kib() << 10));
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveTimeMs);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
@@ -395,6 +415,7 @@ absl::Status CheckEnvironment(const config::v1::CollectorConfig& config) {
   if (absl::Status s = LoadKeys(config.fingerprint_keys(), /*create=*/false).status(); !s.ok()) {
     return s;
   }
+  if (absl::Status s = token::CheckIssuerFiles(config); !s.ok()) return s;
   if (config.store().has_postgres()) return store::CheckPostgresConfig(config.store().postgres());
   const size_t slash = config.store().path().rfind('/');
   const std::string folder = slash == std::string::npos ? "."

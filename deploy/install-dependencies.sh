@@ -50,8 +50,10 @@ build|nlohmann-json3-dev|JSON of browser reports and of the browser that looks a
 build|libmicrohttpd-dev|HTTPS of the web console
 build|libgnutls28-dev|its client certificates; calls of GnuTLS that its client does not make, in tests
 build|libctemplate-dev|its pages, escaped for where each value stands
-build|libcurl4-openssl-dev|pages that are looked at without a browser; webhooks
+build|libcurl4-openssl-dev|pages that are looked at without a browser; webhooks; keys of identity providers
 build|libnats-dev|streams of findings to NATS JetStream
+build|libcjose-dev|signatures of the tokens of identity providers (JWT)
+build|libjansson-dev|JSON of those tokens and keys
 run|nginx-light|web server of the quickstart and of the tests
 run|openssl|throw-away certificates of the quickstart
 run|curl|shoppers of the quickstart

@@ -1,6 +1,7 @@
 #include "collector/api/authorization.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
@@ -71,7 +72,20 @@ absl::Span<const MethodRole> MethodRoles() { return kMethodRoles; }
 
 Authorizer::Authorizer(const config::v1::CollectorConfig& config) {
   for (const config::v1::RoleRule& rule : config.roles()) {
-    rules_.push_back({rule.identity(), ParseRole(rule.role())});
+    if (rule.claim().empty()) {
+      rules_.push_back({rule.identity(), ParseRole(rule.role())});
+      continue;
+    }
+    const std::string_view claim = rule.claim();
+    const size_t equals = claim.find('=');
+    std::string issuer = rule.issuer();
+    if (issuer.empty() && config.token_issuers_size() == 1) {
+      issuer = config.token_issuers(0).issuer();
+    }
+    // A configuration that was checked has neither.
+    if (equals == std::string_view::npos || issuer.empty()) continue;
+    claim_rules_.push_back({std::move(issuer), std::string(claim.substr(0, equals)),
+                            std::string(claim.substr(equals + 1)), ParseRole(rule.role())});
   }
   // An exact identity is longer than every pattern that matches it, but for `abc` beside `abc*`.
   std::stable_sort(rules_.begin(), rules_.end(), [](const Rule& a, const Rule& b) {
@@ -82,6 +96,15 @@ Authorizer::Authorizer(const config::v1::CollectorConfig& config) {
 
 Role Authorizer::RoleOf(const Caller& caller) const {
   if (caller.identity.empty()) return Role::kNone;
+  if (caller.token != nullptr) {
+    Role role = Role::kNone;
+    for (const ClaimRule& rule : claim_rules_) {
+      if (caller.token->issuer == rule.issuer && caller.token->Has(rule.claim, rule.value)) {
+        role = std::max(role, rule.role);
+      }
+    }
+    return role;
+  }
   if (caller.authenticated == IsLocal(caller.identity)) return Role::kNone;
   for (const Rule& rule : rules_) {
     if (caller.authenticated ? Matches(rule.pattern, caller.identity)
@@ -102,6 +125,16 @@ absl::Status Authorizer::Authorize(const Caller& caller, std::string_view method
   const Role role = RoleOf(caller);
   if (role >= needed->role && role != Role::kNone) return absl::OkStatus();
   const std::string_view short_name = method.substr(method.rfind('.') + 1);
+  if (caller.token != nullptr) {
+    return absl::PermissionDeniedError(absl::StrCat(
+        "'", text::Printable(caller.identity), "' has ",
+        role == Role::kNone ? "no role" : absl::StrCat("the role ", RoleName(role)), ", and ",
+        std::string(short_name), " needs the role ", RoleName(needed->role),
+        "; whoever runs the collector can give it with an entry {claim: 'NAME=VALUE', role: ",
+        RoleName(needed->role),
+        "} under `roles` of its configuration that fits a claim of the "
+        "token"));
+  }
   return absl::PermissionDeniedError(
       absl::StrCat("'", text::Printable(caller.identity), "' has ",
                    role == Role::kNone ? "no role" : absl::StrCat("the role ", RoleName(role)),

@@ -1,12 +1,14 @@
 #ifndef SKIMWATCH_COLLECTOR_API_AUTHORIZATION_H_
 #define SKIMWATCH_COLLECTOR_API_AUTHORIZATION_H_
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
+#include "collector/token/token.h"
 #include "skimwatch/config/v1/collector.pb.h"
 
 namespace skimwatch::api {
@@ -25,11 +27,14 @@ absl::Span<const MethodRole> MethodRoles();
 
 // Who is calling.
 struct Caller {
-  // The certificate's identity; `local` over plaintext, `local-operator` over the operators'
-  // socket.
+  // The certificate's identity, or the token's; `local` over plaintext, `local-operator` over the
+  // operators' socket.
   std::string identity;
-  // False without a certificate, which only processes of this machine can be.
+  // False without either, which only processes of this machine can be.
   bool authenticated = false;
+  // What was shown in place of a certificate; null for nothing. Its claims decide what the caller
+  // may do, and the rules for identities do not.
+  std::shared_ptr<const token::Token> token;
 };
 
 // Decides by the configuration's `roles`. Immutable, so thread-safe.
@@ -39,7 +44,8 @@ class Authorizer {
 
   // The role of the longest rule that matches; an exact identity goes before a pattern. A caller
   // without a certificate has one only by a rule that says `local` or `local-operator`, and a
-  // certificate that calls itself so has none.
+  // certificate that calls itself so has none. A caller with a token has the highest role of all
+  // rules with a claim of that token.
   Role RoleOf(const Caller& caller) const;
 
   // PERMISSION_DENIED when the caller's role is below what `method` needs, or when nobody said what
@@ -51,8 +57,15 @@ class Authorizer {
     std::string pattern;
     Role role;
   };
+  struct ClaimRule {
+    std::string issuer;
+    std::string claim;
+    std::string value;
+    Role role;
+  };
   // Longest first.
   std::vector<Rule> rules_;
+  std::vector<ClaimRule> claim_rules_;
 };
 
 }  // namespace skimwatch::api

@@ -1,6 +1,7 @@
 #ifndef SKIMWATCH_COLLECTOR_API_CALLER_H_
 #define SKIMWATCH_COLLECTOR_API_CALLER_H_
 
+#include <map>
 #include <string_view>
 #include <utility>
 
@@ -14,9 +15,18 @@
 
 namespace skimwatch::api {
 
-// The caller, when it may call `method`. UNAUTHENTICATED: its certificate has no name.
+using Metadata = std::multimap<grpc::string_ref, grpc::string_ref>;
+
+// Who calls: the holder of the token in the metadata `authorization: Bearer ...` where tokens are
+// taken and there is one, else the owner of the connection's certificate. A token that is not good
+// is never passed over for the certificate. UNAUTHENTICATED: a bad token, one that did not come by
+// TLS, or neither a token nor a certificate with a name. UNAVAILABLE as TokenChecker says.
+absl::StatusOr<Caller> FindCaller(const grpc::AuthContext& auth, const Metadata& metadata,
+                                  token::TokenChecker* tokens);
+
+// The caller, when it may call `method`. Errors are those of FindCaller and of Authorizer.
 absl::StatusOr<Caller> Admit(const grpc::CallbackServerContext& context,
-                             const Authorizer& authorizer, std::string_view method);
+                             const Dependencies& dependencies, std::string_view method);
 
 // The same code and message, the message cut to what fits in a response's trailers.
 grpc::Status ToGrpc(const absl::Status& status);
@@ -28,7 +38,7 @@ grpc::ServerUnaryReactor* Answer(const Dependencies& dependencies,
                                  grpc::CallbackServerContext* context, std::string_view method,
                                  const Request* request, Response* response, Handle handle) {
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  absl::StatusOr<Caller> caller = Admit(*context, *dependencies.authorizer, method);
+  absl::StatusOr<Caller> caller = Admit(*context, dependencies, method);
   absl::Status status = caller.status();
   if (status.ok()) status = CheckRequest(*request);
   if (!status.ok()) {

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "collector/api/caller.h"
+#include "grpcpp/alarm.h"
 
 namespace skimwatch::api {
 namespace {
@@ -34,7 +35,8 @@ class FindingWatch final : public Reactor, public std::enable_shared_from_this<F
   FindingWatch(WorkQueue* work, std::atomic<int>* watches) : work_(work), watches_(watches) {}
   ~FindingWatch() override { watches_->fetch_sub(1); }
 
-  void Start(const v1::WatchFindingsRequest& request, store::FindingFeed* feed) {
+  void Start(const v1::WatchFindingsRequest& request, store::FindingFeed* feed,
+             absl::Duration longest) {
     self_ = shared_from_this();
     const std::weak_ptr<FindingWatch> weak = self_;
     auto subscription = feed->Subscribe(request, kFindingsMax, [weak, work = work_] {
@@ -45,6 +47,15 @@ class FindingWatch final : public Reactor, public std::enable_shared_from_this<F
     {
       absl::MutexLock lock(&mutex_);
       subscription_ = std::move(subscription);
+    }
+    if (longest < absl::InfiniteDuration()) {
+      alarm_.Set(
+          gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
+                       gpr_time_from_millis(absl::ToInt64Milliseconds(longest), GPR_TIMESPAN)),
+          [weak](bool is_over) {
+            const std::shared_ptr<FindingWatch> watch = weak.lock();
+            if (is_over && watch != nullptr) watch->Expire();
+          });
     }
     // The first message is empty and says that the watch stands.
     StartWrite(&response_);
@@ -68,6 +79,7 @@ class FindingWatch final : public Reactor, public std::enable_shared_from_this<F
   }
 
   void OnDone() override {
+    alarm_.Cancel();
     std::unique_ptr<store::FindingFeed::Subscription> subscription;
     {
       absl::MutexLock lock(&mutex_);
@@ -78,14 +90,24 @@ class FindingWatch final : public Reactor, public std::enable_shared_from_this<F
   }
 
  private:
+  void Expire() {
+    {
+      absl::MutexLock lock(&mutex_);
+      cancelled_ = expired_ = true;
+    }
+    Pump();
+  }
+
   // Writes the next finding, or finishes a watch that was cancelled.
   void Pump() {
     bool finish = false;
+    bool expired = false;
     {
       absl::MutexLock lock(&mutex_);
       if (writing_ || finished_) return;
       if (cancelled_) {
         finished_ = finish = true;
+        expired = expired_;
       } else {
         std::optional<store::FindingFeed::Item> item = subscription_->Next();
         if (!item) return;
@@ -97,7 +119,9 @@ class FindingWatch final : public Reactor, public std::enable_shared_from_this<F
     }
     // Neither can be called twice: the flags are set.
     if (finish) {
-      Finish(grpc::Status::CANCELLED);
+      Finish(expired ? grpc::Status(grpc::StatusCode::UNAUTHENTICATED,
+                                    "the token expired; get a new one, and watch anew")
+                     : grpc::Status::CANCELLED);
     } else {
       StartWrite(&response_);
     }
@@ -112,7 +136,9 @@ class FindingWatch final : public Reactor, public std::enable_shared_from_this<F
   // True from the start, for the first message: nobody else writes before it.
   bool writing_ ABSL_GUARDED_BY(mutex_) = true;
   bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
+  bool expired_ ABSL_GUARDED_BY(mutex_) = false;
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
+  grpc::Alarm alarm_;
   // Belongs to the write in flight.
   v1::WatchFindingsResponse response_;
 };
@@ -120,7 +146,8 @@ class FindingWatch final : public Reactor, public std::enable_shared_from_this<F
 }  // namespace
 
 Reactor* StartFindingWatch(const absl::Status& status, const v1::WatchFindingsRequest& request,
-                           store::FindingFeed* feed, WorkQueue* work, std::atomic<int>* watches) {
+                           store::FindingFeed* feed, WorkQueue* work, std::atomic<int>* watches,
+                           absl::Duration longest) {
   if (!status.ok()) return new Refusal(ToGrpc(status));
   if (watches->fetch_add(1) >= kWatchesMax) {
     watches->fetch_sub(1);
@@ -128,7 +155,7 @@ Reactor* StartFindingWatch(const absl::Status& status, const v1::WatchFindingsRe
         "the collector has ", kWatchesMax, " watches already; end one, or try again later"))));
   }
   const auto watch = std::make_shared<FindingWatch>(work, watches);
-  watch->Start(request, feed);
+  watch->Start(request, feed, longest);
   return watch.get();
 }
 

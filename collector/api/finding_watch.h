@@ -4,6 +4,7 @@
 #include <atomic>
 
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "collector/api/work_queue.h"
 #include "collector/store/finding_feed.h"
 #include "grpcpp/grpcpp.h"
@@ -13,10 +14,11 @@ namespace skimwatch::api {
 
 // Streams what the feed has to one watcher until it hangs up or the server ends. It owns itself, as
 // gRPC's reactors do. When `status` is not OK it only answers that. `watches` counts the watches
-// that stand; above a limit a new one is refused with RESOURCE_EXHAUSTED.
+// that stand; above a limit a new one is refused with RESOURCE_EXHAUSTED. After `longest` it ends
+// with UNAUTHENTICATED: the token that let the watcher in is over then.
 grpc::ServerWriteReactor<v1::WatchFindingsResponse>* StartFindingWatch(
     const absl::Status& status, const v1::WatchFindingsRequest& request, store::FindingFeed* feed,
-    WorkQueue* work, std::atomic<int>* watches);
+    WorkQueue* work, std::atomic<int>* watches, absl::Duration longest = absl::InfiniteDuration());
 
 }  // namespace skimwatch::api
 

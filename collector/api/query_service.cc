@@ -70,10 +70,13 @@ class QueryService final : public v1::QueryService::CallbackService {
 
   grpc::ServerWriteReactor<v1::WatchFindingsResponse>* WatchFindings(
       Context* context, const v1::WatchFindingsRequest* request) override {
-    absl::Status status =
-        Admit(*context, *on_.authorizer, "skimwatch.v1.QueryService.WatchFindings").status();
+    absl::StatusOr<Caller> caller = Admit(*context, on_, "skimwatch.v1.QueryService.WatchFindings");
+    absl::Status status = caller.status();
     if (status.ok()) status = CheckRequest(*request);
-    return StartFindingWatch(status, *request, on_.feed, on_.work, &watches_);
+    const bool has_token = status.ok() && caller->token != nullptr;
+    return StartFindingWatch(
+        status, *request, on_.feed, on_.work, &watches_,
+        has_token ? caller->token->expires - on_.now() : absl::InfiniteDuration());
   }
 
   ServerUnaryReactor* ListScripts(Context* context, const v1::ListScriptsRequest* request,

@@ -12,6 +12,7 @@
 #include "collector/inventory/inventory.h"
 #include "collector/store/finding_feed.h"
 #include "collector/store/store.h"
+#include "collector/token/token.h"
 #include "skimwatch/v1/policy.pb.h"
 
 namespace grpc {
@@ -29,6 +30,8 @@ struct Dependencies {
   store::FindingFeed* feed = nullptr;
   inventory::Inventory* inventory = nullptr;
   const Authorizer* authorizer = nullptr;
+  // Null where no token is taken.
+  token::TokenChecker* tokens = nullptr;
   // Runs what waits for the disk, off the threads that gRPC calls back on.
   WorkQueue* work = nullptr;
   // The keys that fingerprints are made with, newest first.
@@ -38,9 +41,10 @@ struct Dependencies {
   std::string version;
 };
 
-// What operators ask and what they decide. Every call is authorized by the caller's certificate
-// before its request is looked at, and every request is held to the limits of request_limits.h.
-// Looking for a card, fetching keys and every decision are logged with who did it.
+// What operators ask and what they decide. Every call is authorized by the caller's certificate or
+// token before its request is looked at, and every request is held to the limits of
+// request_limits.h. Looking for a card, fetching keys and every decision are logged with who did
+// it.
 //
 //   WorkQueue work({});
 //   auto query = MakeQueryService({.store = store, ..., .work = &work});

@@ -26,7 +26,8 @@ constexpr char kProgram[] = "skimwatchctl";
 
 constexpr char kFooter[] =
     "Settings that do not change go into ~/.config/skimwatch/ctl.yaml; SKIMWATCH_COLLECTOR names\n"
-    "the collector, too. Exit codes: 0 done, 1 `card check` says not seen, 2 an error.";
+    "the collector, too, and SKIMWATCH_TOKEN may hold a token. Exit codes: 0 done, 1 `card check` "
+    "says not seen, 2 an error.";
 
 constexpr char kCardIsNoArgument[] =
     "card check takes no card number as an argument: every process of this machine can read "
@@ -106,6 +107,9 @@ Parser::Parser()
   app_.add_option("--server-name", options_.server_name,
                   "Name in the collector's certificate, where it is not the address")
       ->type_name("NAME");
+  app_.add_option("--token-file", options_.token_file,
+                  "A token of an identity provider, in place of a certificate")
+      ->type_name("FILE");
   app_.add_flag("--plaintext", options_.plaintext,
                 "No TLS; only for a collector on this machine that is configured so");
   app_.add_option("--timeout", options_.timeout_seconds, "Seconds to wait for an answer")

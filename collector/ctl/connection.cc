@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
+#include "collector/ctl/bearer_token.h"
 #include "proto/config/effective.h"
 #include "proto/config/yaml_config.h"
 #include "proto/tls/credentials.h"
@@ -73,6 +74,7 @@ absl::StatusOr<config::v1::CtlConfig> EffectiveConfig(const Options& options) {
   Override(options.key_file, tls.mutable_key_file());
   Override(options.ca_file, tls.mutable_ca_file());
   Override(options.server_name, tls.mutable_server_name());
+  Override(options.token_file, config->mutable_token_file());
   Override(options.output, config->mutable_output());
   if (options.timeout_seconds > 0) config->set_timeout_seconds(options.timeout_seconds);
   // What the command line and the environment say is checked as the file is; the places that errors
@@ -90,7 +92,18 @@ absl::StatusOr<config::v1::CtlConfig> EffectiveConfig(const Options& options) {
 
 absl::StatusOr<Connection> Connection::Open(const config::v1::CtlConfig& config) {
   const config::v1::Tls& tls = config.tls();
-  if (!tls.plaintext()) {
+  const BearerToken token(config.token_file());
+  const bool has_certificate = !tls.certificate_file().empty() || !tls.key_file().empty();
+  if (token.is_there()) {
+    if (tls.plaintext()) {
+      return absl::InvalidArgumentError(
+          "a token goes over TLS only, and --plaintext would show it to whoever listens; leave "
+          "one of the two out (the token is in --token-file, `token_file` or SKIMWATCH_TOKEN)");
+    }
+    // Said before anything is sent; later it is a failure of each call.
+    if (absl::StatusOr<std::string> read = token.Read(); !read.ok()) return read.status();
+  }
+  if (!tls.plaintext() && !(token.is_there() && !has_certificate && !tls.ca_file().empty())) {
     std::string missing;
     const std::pair<const std::string*, const char*> files[] = {
         {&tls.certificate_file(), "--certificate"},
@@ -101,7 +114,10 @@ absl::StatusOr<Connection> Connection::Open(const config::v1::CtlConfig& config)
     }
     if (!missing.empty()) {
       return absl::InvalidArgumentError(absl::StrCat(
-          "the collector asks for a certificate; missing: ", missing,
+          token.is_there() && !has_certificate
+              ? "with a token, the collector is still to be known; missing: "
+              : "the collector asks for a certificate; missing: ",
+          token.is_there() && !has_certificate ? "--ca" : missing,
           "\ngive --certificate, --key and --ca, or `tls` in the configuration file (--config, by "
           "default ",
           DefaultConfigFile(), "), or --plaintext for a collector on this machine that is ",
@@ -109,8 +125,13 @@ absl::StatusOr<Connection> Connection::Open(const config::v1::CtlConfig& config)
     }
   }
   absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> credentials =
-      tls::ChannelCredentials(tls, config.collector());
+      token.is_there() && !has_certificate
+          ? tls::ChannelCredentialsWithoutCertificate(tls, config.collector())
+          : tls::ChannelCredentials(tls, config.collector());
   if (!credentials.ok()) return credentials.status();
+  if (token.is_there()) {
+    *credentials = grpc::CompositeChannelCredentials(*credentials, token.CallCredentials());
+  }
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMessageBytesMax);
   // The address is the collector's: a proxy for web pages has no business in between.

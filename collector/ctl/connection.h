@@ -15,11 +15,14 @@
 namespace skimwatch::ctl {
 
 // The settings in force: the command line goes before SKIMWATCH_COLLECTOR, that before the file,
-// and the file before the defaults. The file is the one that --config names, else
-// skimwatch/ctl.yaml in XDG_CONFIG_HOME or ~/.config, which need not be there.
+// and the file before the defaults. (SKIMWATCH_TOKEN is Connection::Open's: a secret is no
+// setting.) The file is the one that --config names, else skimwatch/ctl.yaml in XDG_CONFIG_HOME or
+// ~/.config, which need not be there.
 absl::StatusOr<config::v1::CtlConfig> EffectiveConfig(const Options& options);
 
 // A channel to the collector with the stubs of its services. Nothing is sent before the first call.
+// A token goes along with every call: the one in SKIMWATCH_TOKEN, else what stands in `token_file`
+// at that time.
 class Connection {
  public:
   // Errors name the option or the file.

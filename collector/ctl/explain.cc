@@ -79,8 +79,10 @@ std::string Explain(const absl::Status& status, std::string_view address) {
       return absl::StrCat("what listens at ", at, " does not know this command: ", said,
                           "\nlook at --collector, and whether the collector is of this version");
     case absl::StatusCode::kUnauthenticated:
-      return absl::StrCat("the collector at ", at, " does not know who is asking: ", said,
-                          "\nuse a certificate with a SPIFFE URI or a common name");
+      return absl::StrCat(
+          "the collector at ", at, " does not know who is asking: ", said,
+          "\nuse a certificate with a SPIFFE URI or a common name, or a token that the "
+          "collector takes");
     case absl::StatusCode::kDataLoss:
       return absl::StrCat("the collector's store is damaged: ", said,
                           "\nwhoever runs the collector must restore it");

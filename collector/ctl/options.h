@@ -16,6 +16,7 @@ struct Options {
   std::string key_file;
   std::string ca_file;
   std::string server_name;
+  std::string token_file;
   bool plaintext = false;
   uint32_t timeout_seconds = 0;
   std::string output;

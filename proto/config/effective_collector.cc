@@ -15,6 +15,7 @@
 #include "proto/config/shared_fields.h"
 #include "proto/config/source_map.h"
 #include "proto/config/syntax.h"
+#include "proto/config/tokens.h"
 #include "proto/config/yaml_reader.h"
 #include "skimwatch/v1/finding.pb.h"
 
@@ -262,12 +263,13 @@ absl::StatusOr<v1::CollectorConfig> ParseCollectorConfig(std::string_view text,
       "the identity of a certificate, exact or with one `*` at the end";
   std::map<std::string, std::string> identities;
   root.Each("roles", [&](const Checker& rule) {
-    rule.Required("identity", kIdentity);
+    if (rule.Get("claim").empty()) rule.Required("identity", kIdentity);
     rule.Valid("identity", IsIdentityPattern, kIdentity);
     rule.Unique("identity", identities);
     rule.OneOf("role", "", {"viewer", "approver", "admin"});
     rule.Required("role", "one of: viewer, approver, admin");
   });
+  CheckTokens(root, config);
   root.EachValid("agents", IsIdentityPattern, kIdentity);
 
   const Checker ingest = root.Message("ingest");

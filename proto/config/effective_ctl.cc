@@ -29,6 +29,7 @@ absl::StatusOr<v1::CtlConfig> ParseCtlConfig(std::string_view text, std::string_
     tls.Valid(path, IsPath, "the path of a PEM file");
   }
   tls.Valid("server_name", IsHost, "a host name or an IP address");
+  root.Valid("token_file", IsPath, "the path of a file");
   root.OneOf("output", "table", {"table", "json"});
   root.Number("timeout_seconds", 30, 1, 3600);
   if (absl::Status status = errors.status(); !status.ok()) return status;

@@ -70,8 +70,9 @@ absl::Status ReadError(const std::string& file, std::string_view doing, int erro
   }
 }
 
-// Reads `file` whole. With `secret`, refuses one that others may read or change.
-absl::StatusOr<std::string> ReadFile(const std::string& file, bool secret) {
+// Reads `file` whole. `secret`, where it is not empty, says what is in it, and a file that others
+// may read or change is refused.
+absl::StatusOr<std::string> ReadFile(const std::string& file, std::string_view secret) {
   const int fd = open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
   if (fd < 0) return ReadError(file, "open", errno);
   struct Closer {
@@ -85,10 +86,10 @@ absl::StatusOr<std::string> ReadFile(const std::string& file, bool secret) {
   }
   // A group may read a key: that is how a service that does not run as root is given one.
   constexpr mode_t kForbidden = S_IWGRP | S_IRWXO;
-  if (secret && (info.st_mode & kForbidden) != 0) {
+  if (!secret.empty() && (info.st_mode & kForbidden) != 0) {
     return absl::PermissionDeniedError(absl::StrCat(
-        file, ": a private key must not be readable by others (mode is 0", (info.st_mode >> 6) & 7,
-        (info.st_mode >> 3) & 7, info.st_mode & 7, "); chmod 600 it"));
+        file, ": ", std::string(secret), " must not be readable by others (mode is 0",
+        (info.st_mode >> 6) & 7, (info.st_mode >> 3) & 7, info.st_mode & 7, "); chmod 600 it"));
   }
   std::string text;
   char buffer[16384];
@@ -103,7 +104,7 @@ absl::StatusOr<std::string> ReadFile(const std::string& file, bool secret) {
           absl::StrCat(file, ": is larger than ", kFileBytesMax, " bytes, not a certificate"));
     }
   }
-  if (secret) OPENSSL_cleanse(buffer, sizeof buffer);
+  if (!secret.empty()) OPENSSL_cleanse(buffer, sizeof buffer);
   return text;
 }
 
@@ -131,7 +132,7 @@ absl::StatusOr<std::vector<Certificate>> ParseCertificates(std::string_view pem)
 }
 
 absl::StatusOr<std::vector<Certificate>> ReadCertificates(const std::string& file) {
-  absl::StatusOr<std::string> pem = ReadFile(file, /*secret=*/false);
+  absl::StatusOr<std::string> pem = ReadFile(file, /*secret=*/"");
   if (!pem.ok()) return pem.status();
   absl::StatusOr<std::vector<Certificate>> certificates = ParseCertificates(*pem);
   if (!certificates.ok()) return InFile(file, certificates.status());
@@ -139,7 +140,7 @@ absl::StatusOr<std::vector<Certificate>> ReadCertificates(const std::string& fil
 }
 
 absl::StatusOr<PrivateKey> ReadPrivateKey(const std::string& file) {
-  absl::StatusOr<std::string> pem = ReadFile(file, /*secret=*/true);
+  absl::StatusOr<std::string> pem = ReadFile(file, "a private key");
   if (!pem.ok()) return pem.status();
   bool asked_for_password = false;
   ERR_clear_error();
@@ -226,6 +227,10 @@ absl::StatusOr<std::string> IdentityOf(const X509& certificate) {
     name = *std::move(common_name);
     if (absl::StartsWithIgnoreCase(name, "spiffe:")) {
       return absl::UnauthenticatedError("the certificate's CN poses as a SPIFFE URI");
+    }
+    if (absl::StartsWithIgnoreCase(
+            name, absl::string_view(kTokenIdentityPrefix.data(), kTokenIdentityPrefix.size()))) {
+      return absl::UnauthenticatedError("the certificate's CN poses as the name of a token");
     }
   }
   if (name.empty() || name.size() > kIdentityBytesMax) {
@@ -391,6 +396,10 @@ absl::Status CheckCertificateName(std::string_view pem, std::string_view name) {
   return absl::UnauthenticatedError(absl::StrCat(
       "the peer's certificate is not issued to ", wanted,
       " (looked for it in the subject alternative names; set tls.server_name to the name it has)"));
+}
+
+absl::StatusOr<std::string> ReadSecretFile(const std::string& file, std::string_view what) {
+  return ReadFile(file, what);
 }
 
 }  // namespace skimwatch::tls

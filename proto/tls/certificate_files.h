@@ -18,6 +18,10 @@ namespace skimwatch::tls {
 inline constexpr std::string_view kLocalIdentity = "local";
 inline constexpr std::string_view kLocalOperatorIdentity = "local-operator";
 
+// What identities from identity providers' tokens begin with (collector/token/token.h). No
+// certificate stands for them either.
+inline constexpr std::string_view kTokenIdentityPrefix = "oidc:";
+
 // True for `unix:/path`, `localhost:port`, `127.0.0.0/8` and `[::1]:port`.
 bool IsLocalAddress(std::string_view address);
 
@@ -45,13 +49,18 @@ absl::StatusOr<absl::Time> CertificateExpiryOfPem(std::string_view pem);
 // The name that a certificate gives its owner: its SPIFFE URI SAN, else its subject's CN. A
 // certificate with several SPIFFE names (the SPIFFE X.509-SVID specification, 2, forbids it),
 // several CNs, or a CN that is empty, longer than 255 bytes, holds a control character or poses as
-// a SPIFFE name gives none: UNAUTHENTICATED.
+// a SPIFFE name or a token's gives none: UNAUTHENTICATED.
 absl::StatusOr<std::string> CertificateIdentity(const std::string& certificate_file);
 absl::StatusOr<std::string> CertificateIdentityOfPem(std::string_view pem);
 
 // Whether a certificate in PEM was issued to `name`: a host (RFC 6125, only by SAN), an IP address
 // or a SPIFFE URI. UNAUTHENTICATED says which name was wanted.
 absl::Status CheckCertificateName(std::string_view pem, std::string_view name);
+
+// Reads a file that holds a secret, of at most 4 MiB. `what` names the secret in errors, such as
+// `a private key`: NOT_FOUND; PERMISSION_DENIED, also for a file that others than its owner and
+// group may read, or others than its owner may write; INVALID_ARGUMENT for what is no regular file.
+absl::StatusOr<std::string> ReadSecretFile(const std::string& file, std::string_view what);
 
 }  // namespace skimwatch::tls
 

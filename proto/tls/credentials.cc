@@ -52,12 +52,33 @@ std::string HostOf(std::string_view address) {
   return std::string(address.substr(0, address.rfind(':')));
 }
 
+unsigned ReloadInterval(const config::v1::Tls& tls) {
+  return tls.reload_interval_seconds() == 0 ? kReloadIntervalDefaultSeconds
+                                            : tls.reload_interval_seconds();
+}
+
 std::shared_ptr<grpc::experimental::CertificateProviderInterface> Watch(
     const config::v1::Tls& tls) {
-  const unsigned interval = tls.reload_interval_seconds() == 0 ? kReloadIntervalDefaultSeconds
-                                                               : tls.reload_interval_seconds();
   return std::make_shared<grpc::experimental::FileWatcherCertificateProvider>(
-      tls.key_file(), tls.certificate_file(), tls.ca_file(), interval);
+      tls.key_file(), tls.certificate_file(), tls.ca_file(), ReloadInterval(tls));
+}
+
+// Makes a client accept the one server that `tls` and `address` say.
+absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> WithServerCheck(
+    grpc::experimental::TlsChannelCredentialsOptions& options, const config::v1::Tls& tls,
+    std::string_view address) {
+  options.watch_root_certs();
+  options.set_verify_server_certs(true);
+  // The verifier below decides the name once a connection; gRPC's check of each call's authority
+  // would look for the address instead.
+  options.set_check_call_host(false);
+  options.set_certificate_verifier(
+      grpc::experimental::ExternalCertificateVerifier::Create<NameVerifier>(
+          tls.server_name().empty() ? HostOf(address) : tls.server_name()));
+  std::shared_ptr<grpc::ChannelCredentials> credentials =
+      grpc::experimental::TlsCredentials(options);
+  if (credentials == nullptr) return absl::InternalError("gRPC refused the TLS channel options");
+  return credentials;
 }
 
 // What gRPC calls connections of LocalServerCredentials; it has no public name.
@@ -85,14 +106,16 @@ absl::StatusOr<std::string> PeerPem(const grpc::AuthContext& context) {
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> ServerCredentials(
-    const config::v1::Tls& tls, std::string_view address) {
+    const config::v1::Tls& tls, std::string_view address, ClientCertificates clients) {
   if (absl::Status status = CheckTransport(tls, address); !status.ok()) return status;
   if (tls.plaintext()) return grpc::InsecureServerCredentials();
   if (absl::Status status = CheckCertificateFiles(tls, absl::Now()); !status.ok()) return status;
   grpc::experimental::TlsServerCredentialsOptions options(Watch(tls));
   options.watch_root_certs();
   options.watch_identity_key_cert_pairs();
-  options.set_cert_request_type(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+  options.set_cert_request_type(clients == ClientCertificates::kRequired
+                                    ? GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY
+                                    : GRPC_SSL_REQUEST_CLIENT_CERTIFICATE_AND_VERIFY);
   std::shared_ptr<grpc::ServerCredentials> credentials =
       grpc::experimental::TlsServerCredentials(options);
   if (credentials == nullptr) return absl::InternalError("gRPC refused the TLS server options");
@@ -106,42 +129,51 @@ absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> ChannelCredentials(
   if (absl::Status status = CheckCertificateFiles(tls, absl::Now()); !status.ok()) return status;
   grpc::experimental::TlsChannelCredentialsOptions options;
   options.set_certificate_provider(Watch(tls));
-  options.watch_root_certs();
   options.watch_identity_key_cert_pairs();
-  options.set_verify_server_certs(true);
-  // The verifier below decides the name once a connection; gRPC's check of each call's authority
-  // would look for the address instead.
-  options.set_check_call_host(false);
-  options.set_certificate_verifier(
-      grpc::experimental::ExternalCertificateVerifier::Create<NameVerifier>(
-          tls.server_name().empty() ? HostOf(address) : tls.server_name()));
-  std::shared_ptr<grpc::ChannelCredentials> credentials =
-      grpc::experimental::TlsCredentials(options);
-  if (credentials == nullptr) return absl::InternalError("gRPC refused the TLS channel options");
-  return credentials;
+  return WithServerCheck(options, tls, address);
+}
+
+absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> ChannelCredentialsWithoutCertificate(
+    const config::v1::Tls& tls, std::string_view address) {
+  if (tls.plaintext()) {
+    return absl::InvalidArgumentError("tls.plaintext: true, and TLS is needed here");
+  }
+  if (tls.ca_file().empty()) {
+    return absl::InvalidArgumentError("tls.ca_file: required, or the server could be anybody");
+  }
+  if (absl::Status status = CertificateExpiry(tls.ca_file()).status(); !status.ok()) return status;
+  grpc::experimental::TlsChannelCredentialsOptions options;
+  options.set_certificate_provider(
+      std::make_shared<grpc::experimental::FileWatcherCertificateProvider>(tls.ca_file(),
+                                                                           ReloadInterval(tls)));
+  return WithServerCheck(options, tls, address);
 }
 
 std::shared_ptr<grpc::ServerCredentials> OperatorSocketCredentials() {
   return grpc::experimental::LocalServerCredentials(UDS);
 }
 
-bool HasCertificate(const grpc::AuthContext& context) {
+bool IsTls(const grpc::AuthContext& context) {
   return HasSecurityType(context,
                          {GRPC_SSL_TRANSPORT_SECURITY_TYPE, GRPC_TLS_TRANSPORT_SECURITY_TYPE});
+}
+
+bool HasCertificate(const grpc::AuthContext& context) {
+  return IsTls(context) && PeerPem(context).ok();
 }
 
 absl::StatusOr<std::string> PeerIdentity(const grpc::AuthContext& context) {
   if (HasSecurityType(context, {kLocalTransportSecurityType})) {
     return std::string(kLocalOperatorIdentity);
   }
-  if (!HasCertificate(context)) return std::string(kLocalIdentity);
+  if (!IsTls(context)) return std::string(kLocalIdentity);
   absl::StatusOr<std::string> pem = PeerPem(context);
   if (!pem.ok()) return pem.status();
   return CertificateIdentityOfPem(*pem);
 }
 
 absl::StatusOr<absl::Time> PeerCertificateExpiry(const grpc::AuthContext& context) {
-  if (!HasCertificate(context)) return absl::NotFoundError("the connection is plaintext");
+  if (!IsTls(context)) return absl::NotFoundError("the connection is plaintext");
   absl::StatusOr<std::string> pem = PeerPem(context);
   if (!pem.ok()) return pem.status();
   return CertificateExpiryOfPem(*pem);

@@ -20,18 +20,29 @@ namespace skimwatch::tls {
 // is missing, is not PEM, has expired, or a key that does not belong to its certificate is an error
 // that names the file. Plaintext is allowed only where `address` is loopback or a Unix socket.
 //
-// A server demands a client certificate signed by `ca_file`. A client accepts a server whose
+// A server demands a client certificate signed by `ca_file`, or takes clients without one as well
+// (and with none but a good one): then whoever serves must ask HasCertificate before each call. A
+// client accepts a server whose
 // certificate is signed by `ca_file` and carries `server_name`, which is by default the host of
 // `address` (`localhost` for a Unix socket) and may be a SPIFFE URI.
+enum class ClientCertificates { kRequired, kOptional };
 absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> ServerCredentials(
-    const config::v1::Tls& tls, std::string_view address);
+    const config::v1::Tls& tls, std::string_view address,
+    ClientCertificates clients = ClientCertificates::kRequired);
 absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> ChannelCredentials(
+    const config::v1::Tls& tls, std::string_view address);
+
+// The same without a certificate of the client's own, of which only `ca_file`, `server_name` and
+// `reload_interval_seconds` are looked at. INVALID_ARGUMENT for plaintext.
+absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> ChannelCredentialsWithoutCertificate(
     const config::v1::Tls& tls, std::string_view address);
 
 // For a Unix socket that only operators can open: a client of it needs no TLS, and PeerIdentity
 // names it `local-operator`. gRPC refuses every other kind of connection.
 std::shared_ptr<grpc::ServerCredentials> OperatorSocketCredentials();
 
+// Whether the connection is encrypted by TLS.
+bool IsTls(const grpc::AuthContext& context);
 // Whether the peer showed a certificate, so that PeerIdentity is what it says.
 bool HasCertificate(const grpc::AuthContext& context);
 

@@ -1,7 +1,9 @@
 #include "collector/api/authorization.h"
 
 #include <map>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -128,6 +130,57 @@ INSTANTIATE_TEST_SUITE_P(
         RoleCase{
             "PlaintextThatPosesAsSomebody", {{"ann", "admin"}}, Caller{"ann", false}, Role::kNone}),
     [](const auto& role) { return std::string(role.param.name); });
+
+class ClaimRules : public ::testing::Test {
+ protected:
+  static Authorizer Rules() {
+    config::v1::CollectorConfig config;
+    config.add_token_issuers()->set_issuer("https://a");
+    config.add_token_issuers()->set_issuer("https://b");
+    const auto add = [&](const char* claim, const char* issuer, const char* role) {
+      config::v1::RoleRule& rule = *config.add_roles();
+      rule.set_claim(claim);
+      rule.set_issuer(issuer);
+      rule.set_role(role);
+    };
+    add("groups=staff", "https://a", "viewer");
+    add("groups=oncall", "https://a", "admin");
+    add("groups=a=b", "https://a", "approver");
+    add("groups=oncall", "https://b", "viewer");
+    config::v1::RoleRule& everybody = *config.add_roles();
+    everybody.set_identity("*");
+    everybody.set_role("admin");
+    return Authorizer(config);
+  }
+
+  static Role Of(const std::string& issuer,
+                 std::vector<std::pair<std::string, std::string>> claims) {
+    Caller caller{.identity = "oidc:a#ann", .authenticated = true};
+    caller.token = std::make_shared<token::Token>(
+        token::Token{.issuer = issuer, .identity = caller.identity, .claims = std::move(claims)});
+    return Rules().RoleOf(caller);
+  }
+};
+
+TEST_F(ClaimRules, GiveTheHighestRoleThatAClaimHas) {
+  EXPECT_EQ(Of("https://a", {{"groups", "staff"}}), Role::kViewer);
+  EXPECT_EQ(Of("https://a", {{"groups", "oncall"}, {"groups", "staff"}}), Role::kAdmin);
+  EXPECT_EQ(Of("https://a", {{"groups", "staff"}, {"groups", "oncall"}}), Role::kAdmin);
+  EXPECT_EQ(Of("https://a", {{"groups", "a=b"}}), Role::kApprover);
+}
+
+TEST_F(ClaimRules, HoldForTheirIssuerAndTheirClaim) {
+  EXPECT_EQ(Of("https://b", {{"groups", "oncall"}}), Role::kViewer);
+  EXPECT_EQ(Of("https://b", {{"groups", "staff"}}), Role::kNone);
+  EXPECT_EQ(Of("https://c", {{"groups", "oncall"}}), Role::kNone);
+  EXPECT_EQ(Of("https://a", {{"group", "oncall"}, {"groups", "Oncall"}}), Role::kNone);
+}
+
+// A rule for identities is for certificates, even `*`.
+TEST_F(ClaimRules, AreTheOnlyOnesForTokens) {
+  EXPECT_EQ(Of("https://a", {}), Role::kNone);
+  EXPECT_EQ(Rules().RoleOf(Certificate("oncall")), Role::kAdmin);
+}
 
 TEST(Authorizer, GivesEachRoleWhatTheOneBeforeMay) {
   const Authorizer authorizer =

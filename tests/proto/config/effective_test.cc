@@ -188,6 +188,83 @@ TEST(CollectorConfig, HasTheDocumentedDefaults) {
   EXPECT_FALSE(config.reflection());
 }
 
+TEST(CollectorConfig, FillsTheDefaultsOfTokenIssuers) {
+  const v1::CollectorConfig config = Collector(R"(
+tls: {certificate_file: a, key_file: b, ca_file: c}
+token_issuers: [{issuer: "https://login.example.com", audience: skimwatch, jwks_file: /keys}]
+roles: [{claim: groups=a=b, role: viewer}, {claim: groups=c, role: viewer}]
+)");
+  const v1::TokenIssuer& issuer = config.token_issuers(0);
+  EXPECT_EQ(issuer.jwks_refresh_seconds(), 3600u);
+  EXPECT_EQ(issuer.name_claim(), "sub");
+  EXPECT_EQ(issuer.leeway_seconds(), 60u);
+}
+
+TEST(CollectorConfig, RefusesWrongTokenIssuersAndClaims) {
+  constexpr std::string_view kTls = "tls: {certificate_file: a, key_file: b, ca_file: c}\n";
+  constexpr std::string_view kIssuer =
+      "token_issuers: [{issuer: \"https://a\", audience: s, jwks_file: /k}]\n";
+  const auto with_issuer = [&](const char* roles) { return std::string(kIssuer) + roles; };
+  const std::pair<std::string, const char*> cases[] = {
+      {"roles: [{claim: g=a, role: viewer}]",
+       "roles[0].claim: found it without `issuer`, and 0 token issuers"},
+      {with_issuer("roles: [{claim: groups, role: viewer}]"),
+       "c.yaml:3:10: roles[0].claim: found `groups`, expected `name=value`"},
+      {with_issuer("roles: [{claim: =a, role: viewer}]"), "expected `name=value`"},
+      {with_issuer("roles: [{claim: g=, role: viewer}]"), "expected `name=value`"},
+      {with_issuer("roles: [{identity: a, claim: g=a, role: viewer}]"),
+       "roles[0].claim: found it beside `identity`, expected one of the two"},
+      {with_issuer("roles: [{claim: g=a, role: viewer, issuer: \"https://b\"}]"),
+       "roles[0].issuer: found `https://b`, expected the issuer of one of `token_issuers`"},
+      {with_issuer("roles: [{identity: a, role: viewer, issuer: \"https://a\"}]"),
+       "roles[0].issuer: found it without `claim`"},
+      {with_issuer("roles: [{role: viewer}]"), "roles[0].identity: found nothing"},
+      {"token_issuers: [{audience: s, jwks_file: /k}]", "token_issuers[0].issuer: found nothing"},
+      {"token_issuers: [{issuer: \"http://a\", audience: s, jwks_file: /k}]",
+       "token_issuers[0].issuer: found `http://a`, expected an address with https://"},
+      {"token_issuers: [{issuer: \"https://a#b\", audience: s, jwks_file: /k}]",
+       "token_issuers[0].issuer: found `https://a#b`"},
+      {"token_issuers: [{issuer: \"https://a\", jwks_file: /k}]",
+       "token_issuers[0].audience: found nothing"},
+      {"token_issuers: [{issuer: \"https://a\", audience: s}]",
+       "token_issuers[0]: found neither jwks_file nor jwks_url, expected one of the two"},
+      {"token_issuers: [{issuer: \"https://a\", audience: s, jwks_file: /k, jwks_url: "
+       "\"https://a/k\"}]",
+       "token_issuers[0]: found jwks_file beside jwks_url, expected one of the two"},
+      {"token_issuers: [{issuer: \"https://a\", audience: s, jwks_url: \"http://a/k\"}]",
+       "token_issuers[0].jwks_url: found `http://a/k`, expected an address with https://"},
+      {"token_issuers: [{issuer: \"https://a\", audience: s, jwks_url: \"https://u:p@a/k\"}]",
+       "token_issuers[0].jwks_url"},
+      {"token_issuers: [{issuer: \"https://a\", audience: s, jwks_file: /k, jwks_ca_file: /c}]",
+       "token_issuers[0].jwks_ca_file: found it without `jwks_url`"},
+      {"token_issuers: [{issuer: \"https://a\", audience: s, jwks_file: /k, leeway_seconds: 301}]",
+       "leeway_seconds: found 301, expected 0 to 300"},
+      {"token_issuers: [{issuer: \"https://a\", audience: s, jwks_url: \"https://a/k\", "
+       "jwks_refresh_seconds: 59}]",
+       "jwks_refresh_seconds: found 59, expected 60 to 86400"},
+      {"token_issuers: [{issuer: \"https://a\", audience: s, jwks_file: /k}, {issuer: "
+       "\"https://a\", audience: s, jwks_file: /k}]",
+       "token_issuers[1].issuer: found `https://a` again"}};
+  for (const auto& [yaml, error] : cases) {
+    const absl::Status status =
+        ParseCollectorConfig(absl::StrCat(std::string(kTls), yaml), "c.yaml").status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << yaml;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(error)) << yaml;
+  }
+}
+
+TEST(CollectorConfig, TakesTokensOverTlsOnly) {
+  const absl::StatusOr<v1::CollectorConfig> config = ParseCollectorConfig(R"(
+listen: 127.0.0.1:1
+tls: {plaintext: true}
+token_issuers: [{issuer: "https://a", audience: s, jwks_file: /k}]
+)",
+                                                                          "c.yaml");
+  EXPECT_EQ(std::string(config.status().message()),
+            "c.yaml:4:1: token_issuers: found it beside `plaintext: true`, expected TLS at "
+            "`listen`, as tokens are secrets");
+}
+
 TEST(CtlConfig, HasTheDocumentedDefaults) {
   const absl::StatusOr<v1::CtlConfig> config = ParseCtlConfig("", "ctl.yaml");
   ASSERT_TRUE(config.ok()) << config.status();
@@ -739,7 +816,10 @@ pages:
                                     "tls: {plaintext: true}\n")),
                    ToYaml(Collector("listen: 127.0.0.1:1\n"
                                     "tls: {plaintext: true}\n"
-                                    "store: {postgres: {conninfo: host=/run}}\n")));
+                                    "store: {postgres: {conninfo: host=/run}}\n")),
+                   ToYaml(Collector("tls: {certificate_file: a, key_file: b, ca_file: c}\n"
+                                    "token_issuers: [{issuer: \"https://a\", audience: s, "
+                                    "jwks_url: \"https://a/k\"}]\n")));
   // Comment lines up to the field that they are about.
   const std::regex pattern(R"(((?:  //[^\n]*\n)+)  (?:optional )?\w+ (\w+) = \d+;)");
   const std::regex value(R"(Default (\d+)(?=[.;]?(\s|$)))");

@@ -154,6 +154,7 @@ TEST(CertificateIdentity, RefusesWhatIsAmbiguousOrPoses) {
   const CertificateAuthority ca("test CA");
   EXPECT_THAT(IdentityOf(ca, {.uris = {"spiffe://a/1", "spiffe://a/2"}}), HasSubstr("several"));
   EXPECT_THAT(IdentityOf(ca, {.common_name = "SPIFFE://example.org/web-1"}), HasSubstr("poses"));
+  EXPECT_THAT(IdentityOf(ca, {.common_name = "OIDC:login.example.org#ann"}), HasSubstr("poses"));
   EXPECT_THAT(IdentityOf(ca, {.hosts = {"web-1"}}), HasSubstr("neither"));
   EXPECT_THAT(IdentityOf(ca, {.common_name = "web\n1"}), HasSubstr("control character"));
   EXPECT_THAT(IdentityOf(ca, {.common_name = std::string("web\0x", 5)}),
