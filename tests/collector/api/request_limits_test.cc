@@ -117,6 +117,46 @@ TEST(CheckRequest, WantsADecisionToSayWhatAndWhy) {
             "justification: expected 1 to 4096 bytes");
 }
 
+TEST(CheckRequest, TakesNoCardNumberInWhatADecisionKeeps) {
+  using Request = v1::ApproveDestinationRequest;
+  Request good;
+  good.set_site("shop");
+  good.set_pattern("example.com");
+  good.set_process("/usr/bin/php8.2");
+  good.set_justification("the payment provider");
+  ASSERT_EQ(CheckRequest(good), absl::OkStatus());
+  const auto but = [&](const std::function<void(Request&)>& change) {
+    return ErrorOf<Request>([&](Request& r) {
+      r = good;
+      change(r);
+    });
+  };
+  EXPECT_EQ(but([](Request& r) { r.set_pattern("4111111111111111"); }),
+            "pattern: expected no card number in it");
+  EXPECT_EQ(but([](Request& r) { r.set_pattern("4111111111111111.example.com"); }),
+            "pattern: expected no card number in it");
+  EXPECT_EQ(but([](Request& r) { r.set_process("/usr/bin/4111111111111111"); }),
+            "process: expected no card number in it");
+  EXPECT_EQ(but([](Request& r) { r.set_site("4111111111111111"); }),
+            "site: expected no card number in it");
+}
+
+TEST(CheckRequest, TakesNoCardNumberForTheNameOfAScript) {
+  EXPECT_EQ(ErrorOf<v1::GetScriptRequest>([](v1::GetScriptRequest& r) {
+              r.set_site("shop");
+              r.set_name("js/4111111111111111.js");
+            }),
+            "name: expected no card number in it");
+}
+
+TEST(CheckRequest, LooksUpWhatHoldsDigits) {
+  EXPECT_EQ(ErrorOf<v1::ListFindingsRequest>([](v1::ListFindingsRequest& r) {
+              r.set_agent("spiffe://example.com/agent/4111111111111111");
+              r.set_page_token("4111111111111111");
+            }),
+            "");
+}
+
 TEST(CheckRequest, WantsAnExposureToHaveAnId) {
   EXPECT_EQ(ErrorOf<v1::GetExposureRequest>([](auto&) {}),
             "id: expected the id of an exposure, "
