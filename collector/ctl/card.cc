@@ -77,6 +77,22 @@ absl::StatusOr<v1::CheckCardResponse> Look(const std::vector<std::string>& finge
   return all;
 }
 
+// The exposure that the card was seen in, as people read it; empty for none.
+std::string ExposureOf(const v1::CardSighting& sighting) {
+  if (sighting.expected()) return "expected";
+  return sighting.exposure_id() == 0 ? "" : absl::StrCat(sighting.exposure_id());
+}
+
+// Else a card would pass for unseen where the number of the exposure was mistyped.
+absl::Status CheckThereIsExposure(uint64_t id, Session& session) {
+  if (id == 0) return absl::OkStatus();
+  v1::GetExposureRequest request;
+  request.set_id(id);
+  return session.connection
+      .Call(session.connection.query(), &v1::QueryService::Stub::GetExposure, request)
+      .status();
+}
+
 // What the answer leaves open.
 void NoteWithoutFingerprint(const v1::CheckCardResponse& answer) {
   const uint64_t without = answer.occurrences_without_fingerprint();
@@ -107,7 +123,8 @@ void ShowLine(uint64_t line, const v1::CheckCardResponse& answer, Session& sessi
     if (Describe(sighting.first_seen()) < Describe(first->first_seen())) first = &sighting;
     if (Describe(sighting.last_seen()) > Describe(last->last_seen())) last = &sighting;
     times += sighting.occurrences();
-    exposures.insert(sighting.expected() ? "expected" : absl::StrCat(sighting.exposure_id()));
+    const std::string exposure = ExposureOf(sighting);
+    if (!exposure.empty()) exposures.insert(exposure);
   }
   table.AddRow({absl::StrCat(line), "yes", Describe(first->first_seen()),
                 Describe(last->last_seen()), absl::StrCat(times), absl::StrJoin(exposures, ", ")});
@@ -161,6 +178,7 @@ absl::StatusOr<int> CheckList(const v1::GetFingerprintKeysResponse& keys, const 
 absl::StatusOr<int> CheckCard(const Options& options, Session& session) {
   const absl::StatusOr<v1::GetFingerprintKeysResponse> keys = Keys(session);
   if (!keys.ok()) return keys.status();
+  if (absl::Status s = CheckThereIsExposure(options.exposure_id, session); !s.ok()) return s;
   if (!options.file.empty()) return CheckList(*keys, options, session);
   absl::StatusOr<v1::CheckCardResponse> answer;
   {
@@ -201,14 +219,10 @@ absl::StatusOr<int> CheckCard(const Options& options, Session& session) {
                      {.name = "DESTINATION", .shrinks = true},
                      {.name = "EXPOSURE", .right = true}});
   for (const v1::CardSighting& sighting : answer->sightings()) {
-    const std::string exposure = sighting.expected() ? "expected"
-                                 : sighting.exposure_id() == 0
-                                     ? ""
-                                     : absl::StrCat(sighting.exposure_id());
     table.AddRow({Describe(sighting.first_seen()), Describe(sighting.last_seen()),
                   absl::StrCat(sighting.occurrences()), sighting.site(),
                   Word(*v1::FindingKind_descriptor(), sighting.kind()), sighting.channel(),
-                  sighting.destination(), exposure});
+                  sighting.destination(), ExposureOf(sighting)});
   }
   session.output.Rows(table);
   return kSeen;

@@ -328,7 +328,32 @@ TEST_F(CardCheck, TakesNoListFromATerminal) {
 TEST_F(CardCheck, CanBeAskedOfOneExposureOnly) {
   Leak(kOther);
   EXPECT_EQ(ctl_.Run({"card", "check", "--exposure", "1"}, kOther).code, 0);
-  EXPECT_EQ(ctl_.Run({"card", "check", "--exposure", "2"}, kOther).code, 1);
+  EXPECT_EQ(ctl_.Run({"card", "check", "--exposure", "1"}, kCard).code, 1);
+}
+
+TEST_F(CardCheck, DoesNotSayUnseenOfAnExposureThatIsNot) {
+  Leak(kOther);
+  const std::string list = server_.folder().File("cards.txt");
+  std::ofstream(list) << kOther << "\n";
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"card", "check", "--exposure", "999"},
+        {"card", "check", "--exposure", "999", "--file", list}}) {
+    const Result result = ctl_.Run(arguments, kOther);
+    EXPECT_EQ(result.code, 2);
+    EXPECT_EQ(result.err, "skimwatchctl: no exposure has id 999\n");
+    EXPECT_EQ(result.out, "");
+  }
+}
+
+TEST_F(CardCheck, ShowsNoExposureWhereACardWasSeenInNone) {
+  // Nobody is told of findings below the confidence of the rules, and yet a card is found there.
+  v1::Finding finding = CardFinding(1, {.confidence = v1::CONFIDENCE_LOW});
+  finding.mutable_card_number()->mutable_card()->set_fingerprint(
+      Fingerprint(kOther, OperatorServer::TestKey()));
+  ASSERT_EQ(server_.Add(finding), 0u);
+  const Result result = ctl_.Run({"card", "check", "--file", "-", "--no-headers"}, kOther);
+  EXPECT_EQ(result.code, 0);
+  EXPECT_THAT(result.out, ::testing::MatchesRegex("1  yes  [-0-9TZ:]+  [-0-9TZ:]+  1  -\n"));
 }
 
 }  // namespace
