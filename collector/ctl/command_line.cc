@@ -14,6 +14,8 @@
 #include "collector/ctl/completion.h"
 #include "collector/ctl/describe.h"
 #include "proto/process/process.h"
+#include "proto/text/nearest.h"
+#include "proto/text/printable.h"
 #include "skimwatch/v1/destination.pb.h"
 #include "skimwatch/v1/exposure.pb.h"
 #include "skimwatch/v1/finding.pb.h"
@@ -26,8 +28,8 @@ constexpr char kProgram[] = "skimwatchctl";
 
 constexpr char kFooter[] =
     "Settings that do not change go into ~/.config/skimwatch/ctl.yaml; SKIMWATCH_COLLECTOR names\n"
-    "the collector, too, and SKIMWATCH_TOKEN may hold a token. Exit codes: 0 done, 1 `card check` "
-    "says not seen, 2 an error.";
+    "the collector, too, and SKIMWATCH_TOKEN may hold a token. Exit codes: 0 done, 1 `card check`\n"
+    "says not seen or `audit verify` says altered, 2 an error.";
 
 constexpr char kCardIsNoArgument[] =
     "card check takes no card number as an argument: every process of this machine can read "
@@ -42,6 +44,14 @@ std::string WithoutDigits(std::string text) {
     std::replace_if(text.begin(), text.end(), ::isdigit, '*');
   }
   return text;
+}
+
+// The first of what is left over that is no option; empty when there is none.
+std::string FirstWord(const std::vector<std::string>& left) {
+  const auto word = std::find_if(left.begin(), left.end(), [](const std::string& argument) {
+    return !argument.empty() && argument.front() != '-';
+  });
+  return word == left.end() ? "" : *word;
 }
 
 // A whole number, since the library takes `-1` for a very large one.
@@ -61,6 +71,7 @@ class Parser {
   CLI::App* Leaf(CLI::App* group, const std::string& name, const std::string& description,
                  Command command);
   void AddFilters(CLI::App* command, bool with_kind);
+  void AddLimit(CLI::App* command);
   // An option that takes one of `values`.
   void AddChoice(CLI::App* command, const std::string& name, std::string* target,
                  const std::vector<std::string>& values, const std::string& description);
@@ -124,9 +135,7 @@ Parser::Parser()
   AddCsp();
   CLI::App* const agents = Group("agents", "Agents that the collector knows");
   CLI::App* const list = Leaf(agents, "list", "List the agents and how they are", ListAgents);
-  list->add_option("--limit", options_.limit, "Most rows to show, 0 for all")
-      ->type_name("N")
-      ->check(CheckNumber);
+  AddLimit(list);
   CLI::App* const show = Leaf(
       agents, "show", "Show an agent, and when it looked at each payment page", ShowAgent);
   show->add_option("IDENTITY", options_.agent, "The identity, as `agents list` has it")
@@ -169,15 +178,21 @@ void Parser::AddFilters(CLI::App* command, bool with_kind) {
             "Of this kind only");
 }
 
+void Parser::AddLimit(CLI::App* command) {
+  command
+      ->add_option("--limit", options_.limit,
+                   absl::StrCat("Most rows to show, 0 for all (", options_.limit, " by default)"))
+      ->type_name("N")
+      ->check(CheckNumber);
+}
+
 void Parser::AddExposures() {
   CLI::App* const group = Group("exposures", "Card data that leaves, and what else needs a person");
   CLI::App* const list = Leaf(group, "list", "List exposures, newest first", ListExposures);
   AddFilters(list, /*with_kind=*/true);
   AddChoice(list, "--state", &options_.state, {"open", "closed", "all"},
             "In this state only (open by default)");
-  list->add_option("--limit", options_.limit, "Most rows to show, 0 for all")
-      ->type_name("N")
-      ->check(CheckNumber);
+  AddLimit(list);
 
   CLI::App* const show =
       Leaf(group, "show", "Show an exposure with its newest findings", ShowExposure);
@@ -236,9 +251,7 @@ void Parser::AddFindings() {
       ->type_name("ID")
       ->check(CheckNumber);
   list->add_option("--agent", options_.agent, "Of this agent only")->type_name("IDENTITY");
-  list->add_option("--limit", options_.limit, "Most rows to show, 0 for all")
-      ->type_name("N")
-      ->check(CheckNumber);
+  AddLimit(list);
   watch->add_option("--count", options_.count, "End after this many")
       ->type_name("N")
       ->check(CheckNumber);
@@ -251,9 +264,7 @@ void Parser::AddScripts() {
   std::vector<std::string> states = Words(*v1::Script::State_descriptor());
   states.push_back("all");
   AddChoice(list, "--state", &options_.state, states, "In this state only");
-  list->add_option("--limit", options_.limit, "Most rows to show, 0 for all")
-      ->type_name("N")
-      ->check(CheckNumber);
+  AddLimit(list);
 
   CLI::App* const diff =
       Leaf(group, "diff", "Show a version of a script and how it differs from the one before",
@@ -293,9 +304,7 @@ void Parser::AddDestinations() {
   std::vector<std::string> states = Words(*v1::Destination::State_descriptor());
   states.push_back("all");
   AddChoice(list, "--state", &options_.state, states, "In this state only");
-  list->add_option("--limit", options_.limit, "Most rows to show, 0 for all")
-      ->type_name("N")
-      ->check(CheckNumber);
+  AddLimit(list);
 
   CLI::App* const show = Leaf(
       group, "show", "Show a destination: who sends there, and who approved it", ShowDestination);
@@ -375,14 +384,17 @@ void Parser::AddAudit() {
   list->add_option("--subject", options_.subject,
                    "About this only: an exposure's number, or site/script@sha256")
       ->type_name("TEXT");
-  list->add_option("--limit", options_.limit, "Most rows to show, 0 for all")
-      ->type_name("N")
-      ->check(CheckNumber);
+  list->add_option("--since", options_.since,
+                   "Decided since then: 2026-03-01T12:00:00Z, 2026-03-01, or an age: 90m, 24h, 7d")
+      ->type_name("TIME");
+  list->add_option("--who", options_.who, "Decided by this identity only")->type_name("IDENTITY");
+  AddLimit(list);
   CLI::App* const verify =
       Leaf(group, "verify", "Check that each decision seals those before it", VerifyDecisions);
   verify
       ->add_option("--seal", options_.seal,
-                   "A seal that was noted down earlier; it must be among those of now")
+                   "A seal that was noted down earlier, or its first 8 or more digits; it must be "
+                   "among those of now")
       ->type_name("HEX");
   verify->footer(
       "Note down the last seal somewhere else now and then: whoever can write to the store can "
@@ -449,7 +461,12 @@ absl::Status Parser::Explained(const CLI::ParseError& error) const {
   if (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr && !children.empty()) {
     std::vector<std::string> names;
     for (const CLI::App* const child : children) names.push_back(child->get_name());
-    what = absl::StrCat("expected a command after `", name, "`: ", absl::StrJoin(names, ", "));
+    const std::string word = FirstWord(app_.remaining(/*recurse=*/true));
+    const std::string_view meant =
+        text::Nearest(word, std::vector<std::string_view>(names.begin(), names.end()));
+    what = absl::StrCat(word.empty() ? "" : absl::StrCat("found `", text::Printable(word), "`, "),
+                        "expected a command after `", name, "`: ", absl::StrJoin(names, ", "),
+                        meant.empty() ? "" : absl::StrCat("; `", std::string(meant), "` perhaps"));
   }
   return absl::InvalidArgumentError(absl::StrCat(WithoutDigits(what), "\nsee `", name, " --help`"));
 }

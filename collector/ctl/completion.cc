@@ -1,5 +1,7 @@
 #include "collector/ctl/completion.h"
 
+#include <set>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
@@ -50,8 +52,11 @@ std::string Paths(const std::vector<CompletionNode>& nodes) {
   return absl::StrJoin(paths, "|");
 }
 
+// Of every command; an option that takes a file takes one wherever it stands.
 std::string FileOptions(const std::vector<CompletionNode>& nodes) {
-  return absl::StrJoin(nodes.front().files, "|");
+  std::set<std::string> options;
+  for (const CompletionNode& node : nodes) options.insert(node.files.begin(), node.files.end());
+  return absl::StrJoin(options, "|");
 }
 
 }  // namespace
@@ -64,12 +69,21 @@ std::string BashCompletion(std::string_view program, const std::vector<Completio
       "() {\n"
       "  local current=\"${COMP_WORDS[COMP_CWORD]}\" previous=\"${COMP_WORDS[COMP_CWORD-1]}\"\n"
       "  local command_path='' candidates='' i next\n"
+      // Bash takes `--option=value` for three words.
+      "  if [[ $current == = ]]; then\n"
+      "    current=''\n"
+      "  elif [[ $previous == = ]]; then\n"
+      "    previous=\"${COMP_WORDS[COMP_CWORD-2]}\"\n"
+      "  fi\n"
       "  for ((i = 1; i < COMP_CWORD; i++)); do\n"
       "    next=\"${command_path:+$command_path }${COMP_WORDS[i]}\"\n"
       "    case \"$next\" in ",
       Paths(nodes),
       ") command_path=\"$next\" ;; esac\n  done\n  COMPREPLY=()\n  case \"$previous\" in ",
-      FileOptions(nodes), ") COMPREPLY=($(compgen -f -- \"$current\")); return ;; esac\n",
+      FileOptions(nodes),
+      ") mapfile -t COMPREPLY < <(compgen -f -- \"$current\"); "
+      // Of use only where Readline asks, which then marks folders and escapes blanks.
+      "compopt -o filenames 2>/dev/null; return ;; esac\n",
       Values(nodes, "_" + name + "_reply"), Cases(nodes), "  _", name,
       "_reply \"$candidates\"\n}\n_", name,
       "_reply() { COMPREPLY=($(compgen -W \"$1\" -- \"$current\")); }\ncomplete -F _", name, " ",

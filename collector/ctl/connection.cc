@@ -5,6 +5,8 @@
 #include <string_view>
 #include <utility>
 
+#include "absl/strings/cord.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
@@ -18,6 +20,10 @@ namespace {
 
 // A script with many versions is many differences.
 constexpr int kMessageBytesMax = 64 << 20;
+// How gRPC begins its account of an error that came over the wire.
+constexpr char kReceivedFromPeer[] = "received from peer";
+// The payload of such an error's status.
+constexpr char kFromCollector[] = "skimwatch/from-collector";
 
 std::string Variable(const char* name) {
   const char* const value = std::getenv(name);
@@ -88,6 +94,18 @@ absl::StatusOr<config::v1::CtlConfig> EffectiveConfig(const Options& options) {
     absl::StrAppend(&lines, lines.empty() ? "" : "\n", line.substr(line.find(": ") + 2));
   }
   return absl::InvalidArgumentError(lines);
+}
+
+absl::Status Connection::FromGrpc(const grpc::Status& status, const grpc::ClientContext& context) {
+  absl::Status error(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
+  if (!error.ok() && absl::StrContains(context.debug_error_string(), kReceivedFromPeer)) {
+    error.SetPayload(kFromCollector, absl::Cord());
+  }
+  return error;
+}
+
+bool Connection::IsFromCollector(const absl::Status& status) {
+  return status.GetPayload(kFromCollector).has_value();
 }
 
 absl::StatusOr<Connection> Connection::Open(const config::v1::CtlConfig& config) {

@@ -43,13 +43,14 @@ class Connection {
     context.set_deadline(Deadline());
     Response response;
     const grpc::Status status = (stub.*method)(&context, request, &response);
-    if (!status.ok()) return FromGrpc(status);
+    if (!status.ok()) return FromGrpc(status, context);
     return response;
   }
 
-  static absl::Status FromGrpc(const grpc::Status& status) {
-    return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
-  }
+  // How the call of `context` ended.
+  static absl::Status FromGrpc(const grpc::Status& status, const grpc::ClientContext& context);
+  // Whether the collector itself said so, rather than gRPC on this side of a connection.
+  static bool IsFromCollector(const absl::Status& status);
 
  private:
   explicit Connection(uint32_t timeout_seconds) : timeout_seconds_(timeout_seconds) {}

@@ -7,6 +7,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "collector/ctl/describe.h"
+#include "collector/ctl/known.h"
 #include "collector/ctl/session.h"
 #include "proto/text/table.h"
 #include "proto/text/units.h"
@@ -100,6 +101,7 @@ absl::StatusOr<int> ListDestinations(const Options& options, Session& session) {
   const auto answer = ListAll(session, &v1::QueryService::Stub::ListDestinations, request,
                               &v1::ListDestinationsResponse::mutable_destinations, options.limit);
   if (!answer.ok()) return answer.status();
+  if (answer->destinations().empty()) NoteUnknown(options, session);
   if (session.output.json()) {
     session.output.Json(*answer);
     return 0;
@@ -185,6 +187,8 @@ absl::StatusOr<int> ApproveDestination(const Options& options, Session& session)
   const absl::StatusOr<v1::ApproveDestinationResponse> answer = session.connection.Call(
       session.connection.decision(), &v1::DecisionService::Stub::ApproveDestination, request);
   if (!answer.ok()) return answer.status();
+  // No fault by itself: who sets up a site may approve before its first agent comes.
+  if (answer->destinations() == 0) NoteUnknown(options, session);
   if (session.output.json()) {
     session.output.Json(*answer);
   } else {

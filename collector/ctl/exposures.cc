@@ -8,6 +8,7 @@
 #include "collector/ctl/describe.h"
 #include "collector/ctl/exposure_counts.h"
 #include "collector/ctl/findings.h"
+#include "collector/ctl/known.h"
 #include "collector/ctl/report/document.h"
 #include "collector/ctl/report/exposure_document.h"
 #include "collector/ctl/session.h"
@@ -58,6 +59,7 @@ absl::StatusOr<int> ListExposures(const Options& options, Session& session) {
   const auto answer = ListAll(session, &v1::QueryService::Stub::ListExposures, request,
                               &v1::ListExposuresResponse::mutable_exposures, options.limit);
   if (!answer.ok()) return answer.status();
+  if (answer->exposures().empty()) NoteUnknown(options, session);
   if (session.output.json()) {
     session.output.Json(*answer);
     return 0;

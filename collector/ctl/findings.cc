@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "collector/ctl/describe.h"
+#include "collector/ctl/known.h"
 #include "collector/ctl/session.h"
 #include "collector/ctl/terminal.h"
 
@@ -81,6 +82,7 @@ absl::StatusOr<int> ListFindings(const Options& options, Session& session) {
   const auto answer = ListAll(session, &v1::QueryService::Stub::ListFindings, request,
                               &v1::ListFindingsResponse::mutable_findings, options.limit);
   if (!answer.ok()) return answer.status();
+  if (answer->findings().empty()) NoteUnknown(options, session);
   if (session.output.json()) {
     session.output.Json(*answer);
     return 0;
@@ -96,6 +98,7 @@ absl::StatusOr<int> WatchFindings(const Options& options, Session& session) {
   request.set_site(options.site);
   request.set_kind(Kind(options));
   request.set_confidence_min(ConfidenceMin(options));
+  NoteUnknown(options, session);
   // No deadline: a watch lasts until it is ended.
   grpc::ClientContext context;
   const std::unique_ptr<grpc::ClientReader<v1::WatchFindingsResponse>> reader =
@@ -132,7 +135,7 @@ absl::StatusOr<int> WatchFindings(const Options& options, Session& session) {
     }
   }
   const grpc::Status status = reader->Finish();
-  if (!status.ok()) return Connection::FromGrpc(status);
+  if (!status.ok()) return Connection::FromGrpc(status, context);
   return absl::UnavailableError("the collector ended the watch");
 }
 

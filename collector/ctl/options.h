@@ -35,8 +35,9 @@ struct Options {
   uint64_t limit = 1000;
   // Form of a report.
   std::string format = "md";
-  // Decisions about this only.
+  // Decisions about this only, and of this person only.
   std::string subject;
+  std::string who;
   // Cards to look for, one a line; `-` for standard input.
   std::string file;
   // Findings to watch for before the watch ends; 0 for no end.

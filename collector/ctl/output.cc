@@ -4,6 +4,7 @@
 #include <iostream>
 
 #include "collector/ctl/json.h"
+#include "collector/ctl/redact.h"
 #include "collector/ctl/terminal.h"
 #include "proto/text/printable.h"
 
@@ -34,7 +35,7 @@ void Output::Pairs(const std::vector<std::pair<std::string, std::string>>& pairs
 
 void Output::Line(std::string_view text) { std::cout << text << "\n" << std::flush; }
 
-void Output::Note(std::string_view text) { std::cerr << text << "\n"; }
+void Output::Note(std::string_view text) { std::cerr << Redacted(text) << "\n"; }
 
 absl::Status Output::Flush() {
   std::cout << std::flush;

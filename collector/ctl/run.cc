@@ -9,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "collector/ctl/command_line.h"
 #include "collector/ctl/explain.h"
+#include "collector/ctl/redact.h"
 #include "collector/ctl/session.h"
 #include "collector/ctl/terminal.h"
 #include "proto/process/process.h"
@@ -22,7 +23,7 @@ constexpr int kError = 2;
 
 int Fail(std::string_view message) {
   std::cout << std::flush;
-  std::cerr << "skimwatchctl: " << message << "\n";
+  std::cerr << "skimwatchctl: " << Redacted(message) << "\n";
   return kError;
 }
 

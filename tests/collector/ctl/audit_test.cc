@@ -94,5 +94,57 @@ TEST_F(Audit, ShowsThatTheEndWasCutOffWhereItsSealWasNotedDown) {
   EXPECT_THAT(result.out, HasSubstr("no decision has the seal"));
 }
 
+TEST_F(Audit, TellsASealThatWasMistypedFromOneThatIsGone) {
+  for (const char* const seal : {"zzz", "12345678zz", "3", "1234567", "  ", "\u2026"}) {
+    const Result result = viewer_.Run({"audit", "verify", "--seal", seal});
+    EXPECT_EQ(result.code, 2) << seal;
+    EXPECT_EQ(result.out, "") << seal;
+    EXPECT_THAT(result.err, HasSubstr("--seal: expected a seal as `audit verify` prints it"));
+  }
+  const std::string seal = LastSeal();
+  for (const std::string& noted : {seal.substr(0, 8), " " + seal + "\n",
+                                   seal.substr(0, 16) + "\u2026", seal.substr(0, 12) + "..."}) {
+    EXPECT_EQ(viewer_.Run({"audit", "verify", "--seal", noted}).code, 0) << noted;
+  }
+}
+
+TEST_F(Audit, VerifiesInJson) {
+  const std::string seal = LastSeal();
+  Result result = viewer_.Run({"audit", "verify", "--output", "json"});
+  EXPECT_EQ(result.code, 0);
+  nlohmann::json answer = nlohmann::json::parse(result.out);
+  EXPECT_EQ(answer["whole"], true);
+  EXPECT_EQ(answer["decisions"], 3);
+  EXPECT_EQ(answer["last_seal"], seal);
+  Tamper("DELETE FROM decisions WHERE id = 2");
+  result = viewer_.Run({"audit", "verify", "--output", "json"});
+  EXPECT_EQ(result.code, 1);
+  answer = nlohmann::json::parse(result.out);
+  EXPECT_EQ(answer["whole"], false);
+  EXPECT_EQ(answer["why"], "decision 2 is missing.");
+}
+
+TEST_F(Audit, ListsWhatOnePersonDecidedAndWhatWasDecidedLately) {
+  server_.Add(CardFinding(9, {.path = "/p9"}));
+  ASSERT_EQ(Ctl(server_, "admin").Run({"exposures", "close", "4", "--reason", "by another"}).code,
+            0);
+  const auto count = [&](const std::vector<std::string>& filters) {
+    std::vector<std::string> arguments = {"audit", "list", "--output", "json"};
+    arguments.insert(arguments.end(), filters.begin(), filters.end());
+    const Result result = viewer_.Run(arguments);
+    EXPECT_EQ(result.code, 0) << result.err;
+    return nlohmann::json::parse(result.out)["decisions"].size();
+  };
+  EXPECT_EQ(count({}), 4u);
+  EXPECT_EQ(count({"--who", "admin"}), 1u);
+  EXPECT_EQ(count({"--who", "approver"}), 3u);
+  EXPECT_EQ(count({"--who", "approver", "--limit", "2"}), 2u);
+  EXPECT_EQ(count({"--since", "1h"}), 4u);
+  EXPECT_EQ(count({"--since", "2099-01-01"}), 0u);
+  const Result result = viewer_.Run({"audit", "list", "--since", "yesterday"});
+  EXPECT_EQ(result.code, 2);
+  EXPECT_THAT(result.err, HasSubstr("--since: found `yesterday`"));
+}
+
 }  // namespace
 }  // namespace skimwatch::ctl

@@ -160,6 +160,76 @@ TEST_F(Commands, NotesWithoutCardNumbersAndShowsThemInTheTimeline) {
   EXPECT_THAT(result.err, HasSubstr("--text"));
 }
 
+TEST_F(Commands, DecisionsAboutDestinationsKeepNoCardNumber) {
+  const std::string number = "4111111111111111";
+  for (const std::vector<std::string>& what :
+       {std::vector<std::string>{number},
+        {number + ".example.com"},
+        {"example.com", "--process", "/usr/bin/" + number}}) {
+    std::vector<std::string> arguments = {"destinations", "approve",         "--site",
+                                          "shop",         "--justification", "x"};
+    arguments.insert(arguments.end(), what.begin(), what.end());
+    const Result result = ctl_.Run(arguments);
+    EXPECT_EQ(result.code, 2);
+    EXPECT_THAT(result.err, HasSubstr("expected no card number in it"));
+    EXPECT_FALSE(absl::StrContains(result.err, number));
+  }
+  EXPECT_EQ(Lines(ctl_.Run({"audit", "list", "--no-headers"})).size(), 0u);
+}
+
+TEST_F(Commands, ErrorsShowNoCardNumberThatWasTyped) {
+  server_.Add(CardFinding(1));
+  // One of them mistyped, so that its check digit is wrong.
+  for (const std::string& number :
+       {std::string("4111111111111111"), std::string("4111111111111112")}) {
+    for (const std::vector<std::string>& arguments :
+         {std::vector<std::string>{"scripts", "diff", number},
+          {"destinations", "show", number},
+          {"csp", "suggest", "--site", "shop", number},
+          {"exposures", "show", number},
+          {"findings", "list", "--since", number},
+          {"findings", "list", "--site", number},
+          {"findings", "list", "--agent", number},
+          {"findings", "list", "--exposure", number},
+          {"agents", "list", "--collector", number},
+          {"agents", "list", "--ca", "/" + number}}) {
+      const Result result = ctl_.Run(arguments);
+      EXPECT_NE(result.err, "") << arguments[0] << " " << arguments[1];
+      EXPECT_FALSE(absl::StrContains(result.err + result.out, number))
+          << arguments[0] << " " << arguments[1];
+    }
+  }
+}
+
+TEST_F(Commands, SayWhenAFilterNamesWhatIsNotKnown) {
+  v1::Agent agent;
+  agent.set_identity("web-1");
+  agent.add_sites("shop");
+  server_.AddAgent(agent);
+  v1::Finding blog = CardFinding(1);
+  blog.set_site("blog");
+  server_.Add(blog);
+  const std::string unknown = "no site shpo is known; known: blog, shop\n";
+  for (const char* const list : {"exposures", "findings", "destinations"}) {
+    Result result = ctl_.Run({list, "list", "--site", "shpo"});
+    EXPECT_EQ(result.code, 0);
+    EXPECT_EQ(result.err, unknown) << list;
+    // Known, and nothing there.
+    result = ctl_.Run({list, "list", "--site", "shop"});
+    EXPECT_EQ(result.err, "") << list;
+    result = ctl_.Run({list, "list", "--site", "blog"});
+    EXPECT_EQ(result.err, "") << list;
+  }
+  EXPECT_EQ(ctl_.Run({"findings", "list", "--agent", "wbe-1"}).err,
+            "no agent wbe-1 is known; known: web-1\n");
+  EXPECT_EQ(ctl_.Run({"findings", "list", "--exposure", "9"}).err, "no exposure has id 9\n");
+  EXPECT_EQ(ctl_.Run({"findings", "list", "--since", "2099-01-01"}).err, "");
+  const Result result = ctl_.Run(
+      {"destinations", "approve", "example.com", "--site", "shpo", "--justification", "x"});
+  EXPECT_EQ(result.code, 0);
+  EXPECT_EQ(result.err, unknown);
+}
+
 TEST_F(Commands, FindingsListFilters) {
   server_.Add(CardFinding(1));
   server_.Add(CardFinding(2, {.confidence = v1::CONFIDENCE_LOW}), "web-2");

@@ -1,3 +1,4 @@
+#include <fstream>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -15,10 +16,10 @@ using skimwatch::testing::TempFolder;
 using ::testing::HasSubstr;
 
 // What bash offers behind `words`, by the script that the program prints.
-std::string Offers(const std::string& words) {
+std::string Offers(const std::string& words, const std::string& shown = "${COMPREPLY[*]}") {
   const std::string command = absl::StrCat(
       "bash -c 'source <(", SKIMWATCH_BIN_DIR, "/skimwatchctl completion bash); COMP_WORDS=(",
-      words, "); COMP_CWORD=$((${#COMP_WORDS[@]}-1)); _skimwatchctl; echo -n \"${COMPREPLY[*]}\"'");
+      words, "); COMP_CWORD=$((${#COMP_WORDS[@]}-1)); _skimwatchctl; echo -n \"", shown, "\"'");
   FILE* const pipe = popen(command.c_str(), "r");
   std::string text(8192, '\0');
   text.resize(fread(text.data(), 1, text.size(), pipe));
@@ -37,6 +38,22 @@ TEST(Completion, WorksInBash) {
   EXPECT_THAT(Offers("skimwatchctl --ca /etc/passw"), HasSubstr("/etc/passwd"));
 }
 
+TEST(Completion, OffersFilesWhereverAnOptionTakesOne) {
+  EXPECT_THAT(Offers("skimwatchctl card check --file /etc/passw"), HasSubstr("/etc/passwd"));
+  TempFolder folder;
+  std::ofstream(folder.File("two words"));
+  // One candidate, not two.
+  EXPECT_EQ(Offers(absl::StrCat("skimwatchctl card check --file ", folder.path(), "/tw"),
+                   "${#COMPREPLY[@]}"),
+            "1");
+}
+
+// As bash splits it.
+TEST(Completion, OffersTheValuesBehindAnEqualsSign) {
+  EXPECT_EQ(Offers("skimwatchctl agents list --output = js"), "json");
+  EXPECT_EQ(Offers("skimwatchctl agents list --output ="), "table json");
+}
+
 TEST(Completion, HasScriptsForEachShell) {
   TempFolder folder;
   const Ctl ctl(folder);
@@ -45,6 +62,29 @@ TEST(Completion, HasScriptsForEachShell) {
               HasSubstr("complete -c skimwatchctl -n '__fish_seen_subcommand_from scripts; and not "
                         "__fish_seen_subcommand_from list diff approve revoke' -a diff"));
   EXPECT_EQ(ctl.Run({"completion", "tcsh"}).code, 2);
+}
+
+TEST(Program, NamesAWordThatIsNoCommandAndOneThatIsNear) {
+  TempFolder folder;
+  const Ctl ctl(folder);
+  Result result = ctl.Run({"finding", "list"});
+  EXPECT_EQ(result.code, 2);
+  EXPECT_THAT(result.err, HasSubstr("found `finding`, expected a command after `skimwatchctl`: "));
+  EXPECT_THAT(result.err, HasSubstr("; `findings` perhaps\n"));
+  result = ctl.Run({"findings", "lst"});
+  EXPECT_EQ(result.code, 2);
+  EXPECT_THAT(result.err,
+              HasSubstr("found `lst`, expected a command after `skimwatchctl findings`: "
+                        "list, watch; `list` perhaps\n"));
+}
+
+TEST(Program, HelpNamesDefaultsAndEveryExitCode) {
+  TempFolder folder;
+  const Ctl ctl(folder);
+  EXPECT_THAT(ctl.Run({"--help"}).out, HasSubstr("`audit verify` says\naltered"));
+  for (const char* const group : {"exposures", "findings", "scripts", "destinations", "agents"}) {
+    EXPECT_THAT(ctl.Run({group, "list", "--help"}).out, HasSubstr("(1000 by default)")) << group;
+  }
 }
 
 TEST(Program, SaysItsVersionAndHelp) {

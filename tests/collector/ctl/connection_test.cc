@@ -5,12 +5,15 @@
 
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
+#include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
+#include "skimwatch/v1/query_service.grpc.pb.h"
 #include "tests/collector/ctl/program.h"
 #include "tests/collector/support/operator_server.h"
 #include "tests/collector/support/temp_store.h"
@@ -175,6 +178,44 @@ TEST(Connection, GivesUpAfterItsTimeout) {
   close(listener);
   EXPECT_EQ(result.code, 2);
   EXPECT_THAT(result.err, HasSubstr("did not answer in time"));
+}
+
+// A call that ends with the collector's word is not explained as a failed connection, whatever it
+// quotes.
+class Behind final : public v1::QueryService::Service {
+  grpc::Status ListAgents(grpc::ServerContext* /*context*/,
+                          const v1::ListAgentsRequest* /*request*/,
+                          v1::ListAgentsResponse* /*response*/) override {
+    return {grpc::StatusCode::UNAVAILABLE,
+            "postgres: connection to server on socket \"/run/postgresql/.s.PGSQL.5432\" failed: No "
+            "such file or directory; Connection refused; SSL handshake failed"};
+  }
+};
+
+TEST(Connection, TellsAnErrorOfTheDatabaseFromItsOwn) {
+  Behind service;
+  grpc::ServerBuilder builder;
+  int port = 0;
+  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+  builder.RegisterService(&service);
+  const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  TempFolder folder;
+  Ctl ctl(folder);
+  ctl.options = {"--plaintext", "--collector", absl::StrCat("127.0.0.1:", port)};
+  const Result result = ctl.Run(kList);
+  EXPECT_EQ(result.code, 2);
+  EXPECT_THAT(result.err, HasSubstr("is not available: postgres: connection to server"));
+  EXPECT_THAT(result.err, ::testing::Not(HasSubstr("cannot reach")));
+  EXPECT_THAT(result.err, ::testing::Not(HasSubstr("socket; look")));
+}
+
+TEST(Connection, SaysWhenThereIsNoSuchSocket) {
+  TempFolder folder;
+  Ctl ctl(folder);
+  ctl.options = {"--plaintext", "--collector", "unix:" + folder.File("none.sock")};
+  const Result result = ctl.Run(kList);
+  EXPECT_EQ(result.code, 2);
+  EXPECT_THAT(result.err, HasSubstr("there is no such socket; look whether the collector runs"));
 }
 
 class Settings : public ::testing::Test {
