@@ -115,13 +115,13 @@ TEST(PostgresSchema, IsMadeOnceWhenCollectorsStartTogether) {
   EXPECT_EQ(server.Query("postgres", "SELECT count(*) FROM findings"), "4");
 }
 
-TEST(PostgresSchema, OfTheFirstProgramIsBroughtUpToDateWithWhatIsInIt) {
+TEST(PostgresSchema, OfAProgramWithoutSinksIsBroughtUpToDateWithWhatIsInIt) {
   PostgresServer server;
   const std::string conninfo = server.Conninfo("postgres");
   ASSERT_TRUE(Insert(**OpenPostgresStore(OptionsFor(conninfo)), 1, absl::Now()).ok());
   server.Query("postgres",
                "DROP TABLE commits, commit_ends, sinks, sink_positions, sink_exposures;"
-               " UPDATE skimwatch_schema SET version = 1");
+               " UPDATE skimwatch_schema SET version = 2");
   auto store = OpenPostgresStore(OptionsFor(conninfo));
   ASSERT_TRUE(store.ok()) << store.status();
   EXPECT_TRUE(Insert(**store, 2, absl::Now()).ok());
