@@ -278,7 +278,7 @@ bool Feeder::Deliver(const std::vector<Event>& events) {
     const double chance = std::uniform_real_distribution<double>(1, 2)(random_);
     absl::Duration wait = backoff * chance;
     if (outcome.failure->retry_after.has_value()) {
-      wait = std::clamp(*outcome.failure->retry_after, wait, options_.backoff_max);
+      wait = std::max(wait, std::min(*outcome.failure->retry_after, options_.backoff_max));
     }
     if (Pause(wait)) return false;
     backoff = std::min(backoff * 2, options_.backoff_max);

@@ -337,7 +337,7 @@ Event OcsfWriter::Write(const v1::StoredFinding& stored) const {
   json["is_alert"] = stored.exposure_id() != 0;
   json["message"] = title;
   json["metadata"] = Metadata(event.id, event.time, Content::kFinding, options_.version);
-  json["metadata"]["event_code"] = finding.rule();
+  json["metadata"]["event_code"] = Text(finding.rule());
   if (stored.exposure_id() != 0) {
     json["metadata"]["correlation_uid"] =
         absl::StrCat(options_.store_id, "-", stored.exposure_id());
@@ -346,7 +346,7 @@ Event OcsfWriter::Write(const v1::StoredFinding& stored) const {
       {"uid", event.id},
       {"title", title},
       {"types", Json::array({kind})},
-      {"analytic", {{"name", finding.rule()}, {"type", "Rule"}, {"type_id", kRule}}},
+      {"analytic", {{"name", Text(finding.rule())}, {"type", "Rule"}, {"type_id", kRule}}},
       {"created_time", Millis(event.time)},
       {"first_seen_time", Millis(finding.first_seen())},
       {"last_seen_time", Millis(finding.last_seen())},

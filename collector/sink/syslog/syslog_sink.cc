@@ -34,12 +34,12 @@ int SyslogSeverity(v1::Severity severity) {
   }
 }
 
-// RFC 5424, 6.3.3: a value with `"`, `\` and `]` escaped.
+// RFC 5424, 6.3.3: a value with `"`, `\` and `]` escaped; on one line.
 std::string Parameter(const std::string& value) {
   std::string escaped;
   for (const char c : value) {
     if (c == '"' || c == '\\' || c == ']') escaped.push_back('\\');
-    escaped.push_back(c);
+    escaped.push_back(absl::ascii_iscntrl(static_cast<unsigned char>(c)) ? ' ' : c);
   }
   return escaped;
 }

@@ -185,7 +185,11 @@ TEST_P(FeederTest, TriesForEverWhatIsNotRefused) {
   ASSERT_TRUE(WaitUntil([&] { return IsKnown(); }));
   std::atomic<int> tries = 0;
   recorder_.SetAnswer([&](absl::Span<const Event> events) {
-    if (++tries < 12) return Outcome{.taken = 0, .failure = Failure{.reason = Reason::kServer}};
+    if (++tries < 12) {
+      // Longer than it waits at most.
+      return Outcome{.taken = 0,
+                     .failure = Failure{.reason = Reason::kServer, .retry_after = absl::Hours(1)}};
+    }
     return Outcome{.taken = events.size()};
   });
   Commit(1, 1);
