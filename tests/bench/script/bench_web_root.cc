@@ -232,7 +232,7 @@ Figures FirstLook(const std::string& root, const std::string& state) {
   AwaitLooks(*monitor, 1);
   Figures figures = {{"seconds", watch.wall()}, {"cpu_s", watch.cpu()}};
   // What the first look left to do: files that were too new, the state.
-  absl::SleepFor(absl::Seconds(5));
+  while (monitor->GetStats().scripts == 0) absl::SleepFor(absl::Milliseconds(100));
   const script::ScriptMonitor::Stats stats = monitor->GetStats();
   figures["scripts"] = static_cast<double>(stats.scripts);
   figures["findings"] = sink.changes();
