@@ -28,11 +28,20 @@ absl::Status ForbidCoreDumps();
 // Call before any thread is started.
 void KeepFreedMemory();
 
-// Blocks SIGINT and SIGTERM in this thread and those started after it, ignores SIGPIPE. Call before
-// any thread is started.
+// What the end of the terminal, or a program that wants files read anew, means (SIGHUP).
+enum class Hangup {
+  // Nothing but a line in the log: a service goes on. Certificates are read anew by themselves, and
+  // a configuration when it starts.
+  kIgnored,
+  // The end: a command has nobody left to answer.
+  kEnds,
+};
+
+// Blocks SIGINT, SIGTERM and SIGHUP in this thread and those started after it, ignores SIGPIPE.
+// Call before any thread is started.
 void BlockTerminationSignals();
 // Waits for SIGINT or SIGTERM; true when one came, false after `timeout`.
-bool WaitForTerminationSignal(absl::Duration timeout);
+bool WaitForTerminationSignal(absl::Duration timeout, Hangup hangup = Hangup::kIgnored);
 
 // Says which ports a program took, for scripts that ask for port 0: a line `name=port` each, in a
 // file that is there as a whole or not at all. UNAVAILABLE names the file.

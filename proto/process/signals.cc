@@ -7,6 +7,7 @@
 
 #include "absl/time/clock.h"
 #include "proto/process/process.h"
+#include "spdlog/spdlog.h"
 
 namespace skimwatch::process {
 namespace {
@@ -16,6 +17,7 @@ sigset_t TerminationSignals() {
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGHUP);
   return signals;
 }
 
@@ -28,18 +30,25 @@ void BlockTerminationSignals() {
   signal(SIGPIPE, SIG_IGN);
 }
 
-bool WaitForTerminationSignal(absl::Duration timeout) {
+bool WaitForTerminationSignal(absl::Duration timeout, Hangup hangup) {
   const sigset_t signals = TerminationSignals();
-  if (timeout == absl::InfiniteDuration()) {
-    while (sigwaitinfo(&signals, nullptr) < 0) {
-      if (errno != EINTR) return false;
-    }
-    return true;
-  }
   const absl::Time deadline = absl::Now() + timeout;
   while (true) {
-    const timespec left = absl::ToTimespec(std::max(deadline - absl::Now(), absl::ZeroDuration()));
-    if (sigtimedwait(&signals, nullptr, &left) > 0) return true;
+    int signal = 0;
+    if (timeout == absl::InfiniteDuration()) {
+      signal = sigwaitinfo(&signals, nullptr);
+    } else {
+      const timespec left =
+          absl::ToTimespec(std::max(deadline - absl::Now(), absl::ZeroDuration()));
+      signal = sigtimedwait(&signals, nullptr, &left);
+    }
+    if (signal == SIGHUP && hangup == Hangup::kIgnored) {
+      spdlog::info(
+          "SIGHUP changes nothing: certificates are read anew by themselves, and the configuration "
+          "at the next start");
+      continue;
+    }
+    if (signal > 0) return true;
     if (errno != EINTR) return false;
   }
 }

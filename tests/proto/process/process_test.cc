@@ -72,6 +72,20 @@ TEST(TerminationSignals, AreWaitedFor) {
   }
 }
 
+TEST(TerminationSignals, TakeAHangupForTheEndOnlyOfACommand) {
+  EXPECT_EQ(InProcess([] {
+              BlockTerminationSignals();
+              kill(getpid(), SIGHUP);
+              if (WaitForTerminationSignal(absl::Milliseconds(30))) return 1;
+              kill(getpid(), SIGHUP);
+              kill(getpid(), SIGTERM);
+              if (!WaitForTerminationSignal(absl::InfiniteDuration())) return 2;
+              kill(getpid(), SIGHUP);
+              return WaitForTerminationSignal(absl::Seconds(10), Hangup::kEnds) ? 0 : 3;
+            }),
+            0);
+}
+
 TEST(TerminationSignals, LeaveAHungUpPeerAnError) {
   EXPECT_EQ(InProcess([] {
               BlockTerminationSignals();
