@@ -15,6 +15,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "agent/uplink/backoff.h"
+#include "agent/uplink/connection_hint.h"
 #include "agent/uplink/file_system.h"
 #include "agent/uplink/policy_file.h"
 #include "agent/uplink/session.h"
@@ -342,19 +343,9 @@ void UplinkImpl::Run() {
     // The stream did all it could: the next epoch needs one of its own.
     if (status.ok()) continue;
     const bool refused = IsRefusal(status);
-    absl::Status own_fault =
+    const absl::Status own_fault =
         own_transport_ != nullptr ? own_transport_->Diagnose() : options_.transport->Diagnose();
-    std::string hint;
-    if (!own_fault.ok()) {
-      hint = absl::StrCat("on this side: ", std::string(own_fault.message()));
-    } else if (absl::IsPermissionDenied(status)) {
-      hint =
-          "the collector does not take this agent's certificate for an agent; trying again slowly";
-    } else if (absl::StrContains(status.message(), "certificate verify failed")) {
-      hint = absl::StrCat(options_.collector.tls().ca_file(),
-                          ": holds no authority that issued the collector's certificate");
-    }
-    NoteError(status, hint);
+    NoteError(status, ConnectionHint(status, own_fault, options_.collector, was_connected));
     Pause(refused ? backoff_.NextAfterRefusal() : backoff_.Next());
   }
 }

@@ -58,8 +58,8 @@ class IngestService::Impl : public v1::IngestService::CallbackService, public St
     if (older != nullptr) {
       ++options_.stats->streams_replaced;
       spdlog::warn(
-          "agent '{}' connected anew: its older stream is ended; if this repeats, two "
-          "agents use one certificate",
+          "agent '{}' connected anew: its older stream is ended; if this repeats, two agents use "
+          "one certificate: give each agent a certificate of its own (docs/certificates.md)",
           stream->identity());
       older->Close(absl::AbortedError("a newer stream of this agent took over"),
                    /*after_acks=*/false);
