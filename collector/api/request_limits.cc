@@ -33,9 +33,10 @@ constexpr TextLimit kTextLimits[] = {
     {"pattern", 1, 255}, {"process", 0, 4096},     {"subject", 0, 8192},       {"text", 1, 4096},
     {"page", 0, 4096},
 };
-// Texts that only look something up, and hold digests, serial numbers or what the collector made.
-// Every other text is kept for ever, shown, or sent to agents: no card number may be in it.
-constexpr absl::string_view kMayHoldDigits[] = {"page_token", "agent", "subject"};
+// Texts that only look something up, and hold digests, serial numbers or what the collector made;
+// and notes (`text`), whose card numbers are masked before they are kept. Every other text is kept
+// for ever, shown, or sent to agents: no card number may be in it.
+constexpr absl::string_view kMayHoldDigits[] = {"page_token", "agent", "subject", "text"};
 // Requests about one script or destination name its site.
 constexpr absl::string_view kNeedSite[] = {"GetScriptRequest",          "ApproveScriptRequest",
                                            "RevokeScriptRequest",       "GetDestinationRequest",

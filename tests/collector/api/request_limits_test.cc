@@ -149,6 +149,15 @@ TEST(CheckRequest, TakesNoCardNumberForTheNameOfAScript) {
             "name: expected no card number in it");
 }
 
+// It is masked before it is kept (exposure::AddNote).
+TEST(CheckRequest, TakesACardNumberInANote) {
+  EXPECT_EQ(ErrorOf<v1::AddExposureNoteRequest>([](v1::AddExposureNoteRequest& r) {
+              r.set_id(1);
+              r.set_text("it was 4111 1111 1111 1111");
+            }),
+            "");
+}
+
 TEST(CheckRequest, LooksUpWhatHoldsDigits) {
   EXPECT_EQ(ErrorOf<v1::ListFindingsRequest>([](v1::ListFindingsRequest& r) {
               r.set_agent("spiffe://example.com/agent/4111111111111111");
