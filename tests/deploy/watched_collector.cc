@@ -111,7 +111,8 @@ void WatchedCollector::StartPrometheus() {
   config = absl::StrReplaceAll(
       config, {{"127.0.0.1:9464", absl::StrCat("127.0.0.1:", collector_->metrics_port())},
                {"interval: 15s", "interval: 1s"},
-               {"- alerts.yml", absl::StrCat("- ", rules, "/alerts.yml")}});
+               {"- alerts.yml", absl::StrCat("- ", rules, "/alerts.yml")},
+               {"- recording.yml", absl::StrCat("- ", rules, "/recording.yml")}});
   EXPECT_NE(config, original);
   const std::string config_file = folder_.File("prometheus.yml");
   std::ofstream(config_file) << config;
