@@ -81,24 +81,24 @@ TEST(SinkProcess, LosesNothingOverKillsOfCollectorAndServer) {
   ASSERT_NO_FATAL_FAILURE(nats.MakeStream("SKIM", "skimwatch.>"));
   CollectorProcess collector(WithSink(testing::TestConfig(folder.path()), nats), folder.path());
   ASSERT_NO_FATAL_FAILURE(collector.Start());
-  ASSERT_NO_FATAL_FAILURE(Stream(collector.port(), 1, 2000));
+  ASSERT_NO_FATAL_FAILURE(Stream(collector.port(), 1, 600));
   // In mid-stream.
   ASSERT_TRUE(WaitUntil([&] { return nats.Count("SKIM") > 100; }));
   nats.Kill();
-  ASSERT_NO_FATAL_FAILURE(Stream(collector.port(), 2001, 4000));
+  ASSERT_NO_FATAL_FAILURE(Stream(collector.port(), 601, 1200));
   EXPECT_TRUE(WaitUntil([&] {
     return Metric(collector, "skimwatch_sink_errors_total{sink=\"siem\",reason=\"unreachable\"}") >
            0;
   }));
   EXPECT_GT(Metric(collector, "skimwatch_sink_lag_findings{sink=\"siem\"}"), 0);
   ASSERT_NO_FATAL_FAILURE(nats.Start());
-  ASSERT_TRUE(WaitUntil([&] { return nats.Count("SKIM") > 2100; }));
+  ASSERT_TRUE(WaitUntil([&] { return nats.Count("SKIM") > 700; }));
   collector.Stop(SIGKILL);
   ASSERT_NO_FATAL_FAILURE(collector.Start());
-  ASSERT_NO_FATAL_FAILURE(Stream(collector.port(), 4001, 5000));
+  ASSERT_NO_FATAL_FAILURE(Stream(collector.port(), 1201, 1500));
   ASSERT_TRUE(WaitUntil(
       [&] { return Metric(collector, "skimwatch_sink_lag_findings{sink=\"siem\"}") == 0; }));
-  EXPECT_EQ(FindingsIn(nats), 5000u);
+  EXPECT_EQ(FindingsIn(nats), 1500u);
   EXPECT_EQ(Metric(collector, "skimwatch_sink_missed_findings_total{sink=\"siem\"}"), 0);
   EXPECT_EQ(Metric(collector, "skimwatch_sink_set_aside_total{sink=\"siem\"}"), 0);
   EXPECT_EQ(Metric(collector, "skimwatch_sink_active{sink=\"siem\"}"), 1);
