@@ -1,5 +1,6 @@
 #include <iostream>
 #include <string>
+#include <vector>
 
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
@@ -8,6 +9,8 @@
 #include "proto/config/effective.h"
 #include "proto/config/yaml_config.h"
 #include "proto/process/process.h"
+#include "proto/text/printable.h"
+#include "proto/tls/grpc_log.h"
 #include "spdlog/spdlog.h"
 
 namespace skimwatch::collector {
@@ -33,6 +36,12 @@ int Fail(const absl::Status& status) {
 std::string ShownAddress(const std::string& listen, int port) {
   if (port == 0) return listen;
   return absl::StrCat(listen.substr(0, listen.rfind(':')), ":", port);
+}
+
+void Warn(const std::vector<std::string>& warnings) {
+  for (const std::string& warning : warnings) {
+    std::cerr << "skimwatch-collector: warning: " << warning << "\n";
+  }
 }
 
 int Serve(const config::v1::CollectorConfig& config, const Flags& flags) {
@@ -101,7 +110,8 @@ int Run(int argc, char** argv) {
   } catch (const CLI::Success& e) {
     return app.exit(e);
   } catch (const CLI::ParseError& e) {
-    app.exit(e);
+    std::cerr << "skimwatch-collector: " << text::Printable(e.what())
+              << "\nRun with --help for more information.\n";
     return kExitUsage;
   }
 
@@ -113,12 +123,14 @@ int Run(int argc, char** argv) {
   }
   if (flags.check_config) {
     if (absl::Status s = CheckEnvironment(*config); !s.ok()) return Fail(s);
+    Warn(EnvironmentWarnings(*config));
     if (!flags.print_config) std::cout << flags.config << ": good\n";
     return 0;
   }
   if (absl::Status s = process::SetUpLogging(config->logging(), "skimwatch-collector"); !s.ok()) {
     return Fail(s);
   }
+  tls::RouteGrpcLog(tls::Handshakes::kTold);
   return Serve(*config, flags);
 }
 

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <chrono>
 #include <climits>
+#include <fstream>
 #include <set>
 #include <string_view>
 #include <utility>
@@ -90,6 +91,62 @@ absl::Status InContext(std::string_view context, const absl::Status& status) {
   return absl::Status(status.code(), absl::StrCat(std::string(context), ": ", status.message()));
 }
 
+constexpr std::string_view kNoKeys =
+    "no fingerprint_keys.files: cards can be neither told apart nor looked up";
+
+absl::Status CheckFolderOf(std::string_view field, const std::string& path) {
+  const size_t slash = path.rfind('/');
+  const std::string folder = slash == std::string::npos ? "."
+                             : slash == 0               ? "/"
+                                                        : path.substr(0, slash);
+  struct stat info = {};
+  if (stat(folder.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) return absl::OkStatus();
+  return absl::NotFoundError(absl::StrCat(std::string(field), ": ", folder,
+                                          " is not a folder that can be read; create it"));
+}
+
+// What a wrong path leads to: not a file, or one of another program. A new store's file is empty.
+absl::Status CheckStoreFile(const std::string& path) {
+  constexpr std::string_view kMagic("SQLite format 3\0", 16);
+  struct stat info = {};
+  if (stat(path.c_str(), &info) != 0) return CheckFolderOf("store.path", path);
+  if (!S_ISREG(info.st_mode)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("store.path: ", path, " is not a file; name a file, which need not be there"));
+  }
+  if (info.st_size == 0) return absl::OkStatus();
+  std::string begin(kMagic.size(), '\0');
+  std::ifstream file(path, std::ios::binary);
+  if (!file.is_open()) {
+    return absl::PermissionDeniedError(
+        absl::StrCat("store.path: ", path, " can't be read by this user"));
+  }
+  file.read(begin.data(), static_cast<std::streamsize>(begin.size()));
+  if (begin == kMagic) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("store.path: ", path, " is no store of a collector; name another file"));
+}
+
+// Addresses that one machine can't listen on both.
+absl::Status CheckAddressesDiffer(const config::v1::CollectorConfig& config) {
+  const std::string_view one = config.listen();
+  const std::string_view other = config.metrics().listen();
+  const size_t one_colon = one.rfind(':');
+  const size_t other_colon = other.rfind(':');
+  if (one.starts_with("unix:") || one_colon == one.npos || other_colon == other.npos) {
+    return absl::OkStatus();
+  }
+  const std::string_view port = one.substr(one_colon);
+  if (port == ":0" || port != other.substr(other_colon)) return absl::OkStatus();
+  const auto is_any = [](std::string_view host) { return host == "0.0.0.0" || host == "[::]"; };
+  const std::string_view one_host = one.substr(0, one_colon);
+  const std::string_view other_host = other.substr(0, other_colon);
+  if (one_host != other_host && !is_any(one_host) && !is_any(other_host)) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("metrics.listen: ", config.metrics().listen(),
+                                                 " takes the port of `listen`, ", config.listen(),
+                                                 "; give each a port of its own"));
+}
+
 // Reads the keys, creating the first one where `create` and there is none yet.
 absl::StatusOr<std::vector<v1::FingerprintKey>> LoadKeys(const config::v1::FingerprintKeys& config,
                                                          bool create) {
@@ -98,6 +155,7 @@ absl::StatusOr<std::vector<v1::FingerprintKey>> LoadKeys(const config::v1::Finge
   for (const std::string& file : config.files()) {
     absl::StatusOr<v1::FingerprintKey> key = fingerprint::ReadKeyFile(file);
     if (absl::IsNotFound(key.status()) && keys.empty()) {
+      if (absl::Status s = CheckFolderOf("fingerprint_keys.files", file); !s.ok()) return s;
       if (!create) return keys;
       key = fingerprint::CreateKeyFile(file);
       if (key.ok())
@@ -230,7 +288,7 @@ absl::Status ServerImpl::Listen() {
   if (!keys.ok()) return keys.status();
   keys_ = *std::move(keys);
   if (keys_.empty()) {
-    spdlog::warn("no fingerprint_keys.files: cards can be neither told apart nor looked up");
+    spdlog::warn("{}", kNoKeys);
   }
   if (absl::Status s = OpenStore(); !s.ok()) return s;
   policies_ = std::make_unique<ingest::PolicySource>(
@@ -416,17 +474,14 @@ absl::Status CheckEnvironment(const config::v1::CollectorConfig& config) {
     return s;
   }
   if (absl::Status s = token::CheckIssuerFiles(config); !s.ok()) return s;
+  if (absl::Status s = CheckAddressesDiffer(config); !s.ok()) return s;
   if (config.store().has_postgres()) return store::CheckPostgresConfig(config.store().postgres());
-  const size_t slash = config.store().path().rfind('/');
-  const std::string folder = slash == std::string::npos ? "."
-                             : slash == 0               ? "/"
-                                                        : config.store().path().substr(0, slash);
-  struct stat info = {};
-  if (stat(folder.c_str(), &info) != 0 || !S_ISDIR(info.st_mode)) {
-    return absl::NotFoundError(
-        absl::StrCat("store.path: ", folder, " is not a folder that can be read; create it"));
-  }
-  return absl::OkStatus();
+  return CheckStoreFile(config.store().path());
+}
+
+std::vector<std::string> EnvironmentWarnings(const config::v1::CollectorConfig& config) {
+  if (!config.fingerprint_keys().files().empty()) return {};
+  return {std::string(kNoKeys)};
 }
 
 }  // namespace skimwatch::collector

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -50,6 +51,8 @@ class Server {
 // Checks what a configuration points at without starting anything: certificates, keys, the folder
 // of the store or how to reach its database. For --check-config.
 absl::Status CheckEnvironment(const config::v1::CollectorConfig& config);
+// What is no error and may yet not be meant, for --check-config.
+std::vector<std::string> EnvironmentWarnings(const config::v1::CollectorConfig& config);
 
 }  // namespace skimwatch::collector
 

@@ -44,8 +44,11 @@ void Housekeeper::Run() {
     const bool stop = Pause(options_.interval);
     TryStore();
     if (absl::Status s = options_.agents->Flush(*options_.store); !s.ok()) {
-      if (StoreHealth::IsStoreFailure(s)) options_.health->Set(s);
-      spdlog::warn("agents can't be written: {}", s.ToString());
+      if (StoreHealth::IsStoreFailure(s)) {
+        Note(s);
+      } else {
+        spdlog::warn("agents can't be written: {}", s.ToString());
+      }
     }
     if (stop) return;
     if (MonotonicNow() < clean_at || !options_.health->Get().ok()) continue;
@@ -55,17 +58,32 @@ void Housekeeper::Run() {
 }
 
 void Housekeeper::TryStore() {
-  if (options_.health->Get().ok()) return;
-  // As large as a small commit, so that a byte of room does not pass for health.
-  const std::string probe(64 << 10, static_cast<char>('a' + absl::ToUnixSeconds(absl::Now()) % 26));
-  absl::Status status = options_.store->Write(
-      [&](store::Transaction& transaction) { return transaction.PutSetting("probe", probe); });
-  if (status.ok()) {
-    status = options_.store->Write(
-        [](store::Transaction& transaction) { return transaction.PutSetting("probe", ""); });
+  const auto put = [&](const std::string& value) {
+    return options_.store->Write(
+        [&](store::Transaction& transaction) { return transaction.PutSetting("probe", value); });
+  };
+  absl::Status status;
+  if (options_.health->Get().ok()) {
+    if (MonotonicNow() < probed_at_ + options_.probe_interval) return;
+    status = put("");
+  } else {
+    // As large as a small commit, so that a byte of room does not pass for health.
+    status =
+        put(std::string(64 << 10, static_cast<char>('a' + absl::ToUnixSeconds(absl::Now()) % 26)));
+    if (status.ok()) status = put("");
   }
-  if (status.ok()) spdlog::info("the store works again");
+  probed_at_ = MonotonicNow();
+  Note(status);
+}
+
+void Housekeeper::Note(const absl::Status& status) {
+  const bool was_ok = options_.health->Get().ok();
   options_.health->Set(status);
+  if (status.ok() && !was_ok) spdlog::info("the store works again");
+  if (!status.ok() && was_ok) {
+    spdlog::warn("the store takes no writes, and findings wait with their agents: {}",
+                 status.ToString());
+  }
 }
 
 void Housekeeper::Clean() {

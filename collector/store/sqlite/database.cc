@@ -125,8 +125,12 @@ absl::Status Database::ToStatus(int code) const {
   switch (code & 0xff) {
     case SQLITE_FULL:
       return absl::ResourceExhaustedError(absl::StrCat(text, "; make room on its disk"));
-    case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
+      return absl::DataLossError(absl::StrCat(
+          text,
+          "; look at store.path: if it is right, the file is damaged, so restore it from a "
+          "backup"));
+    case SQLITE_CORRUPT:
       return absl::DataLossError(
           absl::StrCat(text, "; the file is damaged: restore it from a backup"));
     case SQLITE_IOERR:
