@@ -39,8 +39,7 @@ grpc::Status CallGate::Process(const InputMetadata& metadata, grpc::AuthContext*
 
 absl::Status CallGate::Check(const InputMetadata& metadata, const grpc::AuthContext& context,
                              std::string_view path) const {
-  if (options_.open_methods.contains(path)) return absl::OkStatus();
-  if (!IsOperatorsMethod(path) || options_.tokens == nullptr) {
+  if (!IsOperatorsMethod(path)) {
     return absl::UnauthenticatedError(
         "this needs a client certificate of the collector's authority");
   }

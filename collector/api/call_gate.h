@@ -3,9 +3,8 @@
 
 #include <cstdint>
 #include <functional>
-#include <set>
-#include <string>
 #include <string_view>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
@@ -18,21 +17,17 @@ namespace skimwatch::api {
 
 // Stands before every method of a listener that takes connections without a client certificate
 // (tls::ClientCertificates::kOptional), those of gRPC's own services and those that nobody thought
-// of included. Without a certificate it lets through
-//   - the methods of MethodRoles, for who shows a good token; what they may do there is decided
-//   there,
-//   - the methods that are open to everybody,
-// and refuses everything else with UNAUTHENTICATED, before a byte of the request is looked at. With
-// a certificate everything goes through, as on a listener that demands one. Thread-safe.
+// of included. Without a certificate it lets through the methods of MethodRoles, for who shows a
+// good token; what they may do there is decided there. It refuses everything else with
+// UNAUTHENTICATED, before a byte of the request is looked at. With a certificate everything goes
+// through, as on a listener that demands one. Thread-safe.
 //
 //   credentials->SetAuthMetadataProcessor(std::make_shared<CallGate>(CallGate::Options{...}));
 class CallGate : public grpc::AuthMetadataProcessor {
  public:
   struct Options {
-    // Null where no tokens are taken. Must outlive the server.
+    // Must outlive the server.
     token::TokenChecker* tokens = nullptr;
-    // As paths: `/skimwatch.v1.EnrolmentService/Enrol`.
-    std::set<std::string, std::less<>> open_methods;
     std::function<absl::Time()> now = absl::Now;
   };
   explicit CallGate(Options options) : options_(std::move(options)) {}
