@@ -463,8 +463,8 @@ void AgentImpl::TakePolicy(const v1::Policy& policy) {
   if (destinations_ != nullptr) destinations_->SetPolicy(policy);
   absl::MutexLock lock(&policy_mutex_);
   policy_ = policy;
-  if (web_roots_open_) web_roots_->SetApproved(policy.approved_scripts());
-  if (browser_reports_open_) browser_reports_->SetApproved(policy.approved_scripts());
+  if (web_roots_open_) web_roots_->SetPolicy(policy);
+  if (browser_reports_open_) browser_reports_->SetPolicy(policy);
   if (pages_open_) pages_->SetPolicy(policy);
 }
 
@@ -565,7 +565,7 @@ absl::Status AgentImpl::OpenWebRoots() {
   absl::MutexLock lock(&policy_mutex_);
   web_roots_ = *std::move(monitor);
   web_roots_open_ = true;
-  if (policy_.has_value()) web_roots_->SetApproved(policy_->approved_scripts());
+  if (policy_.has_value()) web_roots_->SetPolicy(*policy_);
   return absl::OkStatus();
 }
 
@@ -636,7 +636,7 @@ absl::Status AgentImpl::OpenBrowserReports() {
   absl::MutexLock lock(&policy_mutex_);
   browser_reports_ = *std::move(reporting);
   browser_reports_open_ = true;
-  if (policy_.has_value()) browser_reports_->SetApproved(policy_->approved_scripts());
+  if (policy_.has_value()) browser_reports_->SetPolicy(*policy_);
   return absl::OkStatus();
 }
 

@@ -44,9 +44,8 @@ absl::StatusOr<std::unique_ptr<BrowserReporting>> BrowserReporting::Listen(
   return reporting;
 }
 
-void BrowserReporting::SetApproved(
-    const google::protobuf::RepeatedPtrField<v1::ApprovedScript>& approved) {
-  for (Endpoint& one : endpoints_) one.endpoint->SetApproved(approved);
+void BrowserReporting::SetPolicy(const v1::Policy& policy) {
+  for (Endpoint& one : endpoints_) one.endpoint->SetPolicy(policy);
 }
 
 void BrowserReporting::Start() {

@@ -36,7 +36,7 @@ class BrowserReporting {
       pipeline::FindingWriter& writer);
   ~BrowserReporting();
 
-  void SetApproved(const google::protobuf::RepeatedPtrField<v1::ApprovedScript>& approved);
+  void SetPolicy(const v1::Policy& policy);
   void Start();
   // Takes no more, and delivers what came. Idempotent.
   void Stop();

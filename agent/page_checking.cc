@@ -82,7 +82,7 @@ void PageChecking::SetPolicy(const v1::Policy& policy) {
     absl::MutexLock lock(&mutex_);
     approved_ = std::move(approved);
   }
-  monitor_->SetApproved(policy.approved_scripts());
+  monitor_->SetPolicy(policy);
 }
 
 bool PageChecking::IsApproved(std::string_view site, std::string_view host) const {

@@ -9,14 +9,18 @@ namespace {
 
 using google::protobuf::util::TimeUtil;
 
-const char* RuleOf(v1::ScriptChange::Change change) {
-  switch (change) {
+const char* RuleOf(const v1::ScriptChange& script) {
+  if (script.profile_id() != 0) return "script.in_profile";
+  const bool is_same = script.current().sha256() == script.previous().sha256();
+  switch (script.change()) {
     case v1::ScriptChange::CHANGE_PROPOSED:
       return "script.proposed";
     case v1::ScriptChange::CHANGE_ADDED:
       return "script.added";
+    case v1::ScriptChange::CHANGE_TAKEN_APART:
+      return "script.taken_apart";
     case v1::ScriptChange::CHANGE_CHANGED:
-      return "script.changed";
+      return is_same ? "script.approval_expired" : "script.changed";
     case v1::ScriptChange::CHANGE_REMOVED:
       return "script.removed";
     case v1::ScriptChange::CHANGE_RESTORED:
@@ -34,7 +38,7 @@ v1::Finding MakeScriptFinding(std::string_view site, const v1::ScriptChange& cha
   finding.set_site(site.data(), site.size());
   finding.set_severity(severity);
   finding.set_confidence(confidence);
-  finding.set_rule(RuleOf(change.change()));
+  finding.set_rule(RuleOf(change));
   *finding.mutable_first_seen() =
       TimeUtil::MicrosecondsToTimestamp(absl::ToUnixMicros(absl::Now()));
   *finding.mutable_last_seen() = finding.first_seen();

@@ -7,6 +7,7 @@
 #include "agent/script/judge/card_redaction.h"
 #include "agent/script/judge/fact_finder.h"
 #include "agent/script/judge/text_diff.h"
+#include "agent/script/profile_check.h"
 
 namespace skimwatch::script {
 namespace {
@@ -23,9 +24,11 @@ constexpr int kHostsMax = 64;
 
 JudgedChange JudgeChange(const ScriptJudge& judge, VersionStore& versions, const std::string& name,
                          const std::string& text, const ScriptReference* reference,
-                         v1::ScriptChange& change, const ScriptJudge::KnowsHost& knows_host) {
+                         const Standing& standing, v1::ScriptChange& change,
+                         const ScriptJudge::KnowsHost& knows_host) {
   KeptVersion version;
-  version.facts = reference == nullptr ? judge.FirstPass(text, kKeptFactsPerName)
+  bool rules_in_time = true;
+  version.facts = reference == nullptr ? judge.FirstPass(text, kKeptFactsPerName, &rules_in_time)
                                        : FactsOf(*reference, judge.finder(), kKeptFactsPerName);
   JudgedChange judged;
   std::vector<std::string>& hosts = judged.hosts;
@@ -46,12 +49,21 @@ JudgedChange JudgeChange(const ScriptJudge& judge, VersionStore& versions, const
   std::optional<KeptVersion> previous;
   if (compare) previous = versions.Get(change.previous().sha256());
   if (reference == nullptr) {
+    ScriptAnalysis analysis;
     // Where nothing is known of the version before, everything may be new.
     judged.severity =
         judge.Judge({.text = previous && previous->text ? &*previous->text : nullptr,
                      .facts = previous ? &previous->facts : nullptr},
                     {.text = version.text ? &*version.text : nullptr, .facts = &version.facts},
-                    change, knows_host);
+                    change, knows_host, &analysis);
+    if (change.change() == v1::ScriptChange::CHANGE_CHANGED ||
+        change.change() == v1::ScriptChange::CHANGE_ADDED) {
+      *change.mutable_behaviour() =
+          BehaviourOf(analysis, version.facts, kKeptFactsPerName, rules_in_time);
+      if (standing.profile != nullptr) {
+        judged.severity = JudgeByProfile(*standing.profile, judged.severity, change);
+      }
+    }
   } else {
     for (v1::ScriptFact& fact : FirstFacts(version.facts, FactFinder::kFactsPerNameMax)) {
       *change.add_facts() = std::move(fact);
@@ -78,6 +90,21 @@ JudgedChange JudgeChange(const ScriptJudge& judge, VersionStore& versions, const
   change.set_diff(std::move(diff->text));
   change.set_diff_truncated_bytes(diff->truncated_bytes);
   return judged;
+}
+
+void TakeApart(const ScriptJudge& judge, VersionStore& versions, v1::ScriptChange& change) {
+  change.set_change(v1::ScriptChange::CHANGE_TAKEN_APART);
+  const std::optional<KeptVersion> version = versions.Get(change.current().sha256());
+  if (!version || !version->text) {
+    change.mutable_behaviour()->set_incomplete("its text is not kept");
+    return;
+  }
+  // Rules of now: those of the facts that are kept may have been others.
+  bool rules_in_time = true;
+  const std::vector<v1::ScriptFact> facts =
+      judge.FirstPass(*version->text, kKeptFactsPerName, &rules_in_time);
+  *change.mutable_behaviour() =
+      BehaviourOf(judge.Analyse(*version->text), facts, kKeptFactsPerName, rules_in_time);
 }
 
 }  // namespace skimwatch::script

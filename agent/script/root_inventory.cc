@@ -7,6 +7,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
 #include "agent/script/change_judge.h"
 #include "agent/script/judge/inline_match.h"
 #include "agent/script/judge/script_references.h"
@@ -23,6 +24,8 @@ namespace {
 constexpr uint64_t kGoneFilesMax = 4096;
 // What is taken from a file: 1, scripts inside pages and their references.
 constexpr uint32_t kReading = 1;
+// Versions that the collector asked about; more than it asks about at a time.
+constexpr size_t kToldApartMax = 4096;
 
 // An inline script as it stands in a page now.
 struct SeenInline {
@@ -75,8 +78,11 @@ void RootInventory::SetApprovals(std::shared_ptr<const Approvals> approvals) {
     FileState file = known;
     bool is_changed = false;
     for (ScriptState& script : *file.mutable_scripts()) {
-      if (!script.has_current() || script.current().sha256() == script.approved().sha256())
+      if (!script.has_current()) continue;
+      if (script.current().sha256() == script.approved().sha256()) {
+        is_changed = TellExpired(PlaceOf(file_name, script), script) || is_changed;
         continue;
+      }
       if (!approvals_->Contains(options_.site, PlaceOf(file_name, script).name,
                                 script.current().sha256())) {
         continue;
@@ -95,6 +101,52 @@ void RootInventory::SetApprovals(std::shared_ptr<const Approvals> approvals) {
     // Its bytes are as they were.
     files_.SetStamp(path, stamp);
     changed_ = true;
+  }
+  TakeApartAsked();
+}
+
+bool RootInventory::TellExpired(const Place& place, ScriptState& script) {
+  const std::string& sha256 = script.current().sha256();
+  const Standing standing = approvals_->StandingOf(options_.site, place.name, sha256);
+  if (!standing.expired_at.has_value() || approvals_->Contains(options_.site, place.name, sha256)) {
+    return false;
+  }
+  options_.sink->OnChange(options_.site,
+                          ExpiredChange(standing, place.name, place.page, script.current()),
+                          v1::SEVERITY_MEDIUM);
+  ++changes_;
+  Release(script);
+  script.clear_approved();
+  Hold(script);
+  return true;
+}
+
+void RootInventory::TakeApartAsked() {
+  absl::flat_hash_map<std::string, std::string> asked;
+  for (const v1::AskedBehaviour& one : approvals_->AskedOf(options_.site)) {
+    if (!told_apart_.contains(absl::StrCat(one.script(), "\n", one.sha256()))) {
+      asked[one.script()] = one.sha256();
+    }
+  }
+  if (asked.empty()) return;
+  for (const auto& [path, file] : files_) {
+    const std::string file_name = FileName(options_.name_prefix, path);
+    for (const ScriptState& script : file.scripts()) {
+      const Place place = PlaceOf(file_name, script);
+      const auto entry = asked.find(place.name);
+      if (entry == asked.end() || !script.has_current() || !script.reference().empty() ||
+          script.current().sha256() != entry->second) {
+        continue;
+      }
+      v1::ScriptChange change;
+      change.set_script(place.name);
+      change.set_page(place.page);
+      *change.mutable_current() = script.current();
+      TakeApart(*options_.judge, *options_.versions, change);
+      options_.sink->OnChange(options_.site, change, v1::SEVERITY_INFO);
+      if (told_apart_.size() >= kToldApartMax) told_apart_.clear();
+      told_apart_.insert(absl::StrCat(entry->first, "\n", entry->second));
+    }
   }
 }
 
@@ -279,7 +331,11 @@ void RootInventory::See(const Place& place, const v1::ScriptVersion& version,
                         ScriptState& script) {
   if (script.current().sha256() == version.sha256()) return;
   const bool was_here = script.has_current();
-  const bool is_approved = approvals_->Contains(options_.site, place.name, version.sha256());
+  // What can't be read can't be judged anew.
+  const bool is_approved =
+      text == nullptr ? approvals_->Contains(options_.site, place.name, version.sha256())
+                      : approvals_->ContainsByHash(options_.site, place.name, version.sha256());
+  const Standing standing = approvals_->StandingOf(options_.site, place.name, version.sha256());
   v1::ScriptChange change;
   change.set_script(place.name);
   change.set_page(place.page);
@@ -299,7 +355,8 @@ void RootInventory::See(const Place& place, const v1::ScriptVersion& version,
   }
   JudgedChange judged;
   if (text != nullptr) {
-    judged = JudgeChange(*options_.judge, *options_.versions, place.name, *text, reference, change,
+    judged = JudgeChange(*options_.judge, *options_.versions, place.name, *text, reference,
+                         standing, change,
                          [this](const std::string& host) { return known_hosts_.contains(host); });
   }
   const bool is_added = change.change() == v1::ScriptChange::CHANGE_ADDED;
@@ -309,8 +366,15 @@ void RootInventory::See(const Place& place, const v1::ScriptVersion& version,
     fact.set_name("unknown_host");
     fact.set_excerpt(reference->host);
   }
+  if (reference != nullptr && reference->kind == ScriptReference::Kind::kScript) {
+    const bool has_none =
+        std::any_of(change.facts().begin(), change.facts().end(),
+                    [](const v1::ScriptFact& fact) { return fact.name() == "no_integrity"; });
+    change.add_integrity_methods(has_none ? "none" : "sri");
+  }
   // Of what has no code, the facts decide.
   if (text == nullptr || reference != nullptr) judged.severity = Verdict(change);
+  NoteExpiry(standing, change);
   options_.sink->OnChange(options_.site, change, judged.severity);
   ++changes_;
 
@@ -318,7 +382,7 @@ void RootInventory::See(const Place& place, const v1::ScriptVersion& version,
   *script.mutable_current() = version;
   script.set_proposed(change.change() == v1::ScriptChange::CHANGE_PROPOSED);
   script.mutable_hosts()->Assign(judged.hosts.begin(), judged.hosts.end());
-  if (is_approved) *script.mutable_approved() = version;
+  if (is_approved || change.profile_id() != 0) *script.mutable_approved() = version;
   Hold(script);
   changed_ = true;
 }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/time/time.h"
 #include "agent/script/approvals.h"
 #include "agent/script/file_table.h"
@@ -119,6 +120,10 @@ class RootInventory {
   void See(const Place& place, const v1::ScriptVersion& version, const std::string* text,
            const ScriptReference* reference, bool is_proposal, ScriptState& script);
   void SeeGone(const Place& place, ScriptState& script);
+  // Tells when the approval of what is served ended; false where it did not.
+  bool TellExpired(const Place& place, ScriptState& script);
+  // Tells the collector what the versions do that it asks about, each once.
+  void TakeApartAsked();
 
   // Takes a script's versions and hosts into account, and out again.
   void Hold(const ScriptState& script);
@@ -137,6 +142,8 @@ class RootInventory {
   uint64_t changes_ = 0;
   bool changed_ = false;
   std::vector<std::string> to_release_;
+  // Names and hashes that TakeApartAsked told of.
+  absl::flat_hash_set<std::string> told_apart_;
 };
 
 }  // namespace skimwatch::script

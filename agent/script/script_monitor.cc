@@ -106,9 +106,8 @@ class Monitor : public ScriptMonitor {
     return absl::OkStatus();
   }
 
-  void SetApproved(
-      const google::protobuf::RepeatedPtrField<v1::ApprovedScript>& approved) override {
-    const auto approvals = std::make_shared<const Approvals>(approved);
+  void SetPolicy(const v1::Policy& policy) override {
+    const auto approvals = std::make_shared<const Approvals>(policy);
     for (const auto& root : roots_) root->SetApprovals(approvals);
   }
 

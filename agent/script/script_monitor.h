@@ -122,8 +122,7 @@ class ScriptMonitor {
   // Replaces what the collector approves, before the start or at any time. Nothing is reported for
   // it: what is approved and what is not shows in `unapproved_scripts` and in how later changes are
   // called. Thread-safe.
-  virtual void SetApproved(
-      const google::protobuf::RepeatedPtrField<v1::ApprovedScript>& approved) = 0;
+  virtual void SetPolicy(const v1::Policy& policy) = 0;
 
   virtual void Start() = 0;
   // Idempotent.

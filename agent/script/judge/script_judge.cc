@@ -120,10 +120,13 @@ ScriptJudge::ScriptJudge(Options options)
     : options_(std::move(options)),
       rules_(std::make_unique<YaraRules>(YaraRules::Options{.folder = options_.yara_folder})) {}
 
-std::vector<v1::ScriptFact> ScriptJudge::FirstPass(std::string_view text, int per_name_max) const {
+std::vector<v1::ScriptFact> ScriptJudge::FirstPass(std::string_view text, int per_name_max,
+                                                   bool* rules_in_time) const {
   std::vector<v1::ScriptFact> facts = finder_.Find(text, per_name_max);
   std::vector<RuleMatch> matches;
-  if (!rules_->Current()->Scan(text, options_.yara_time_max, matches).ok()) ++rules_too_slow_;
+  const bool in_time = rules_->Current()->Scan(text, options_.yara_time_max, matches).ok();
+  if (!in_time) ++rules_too_slow_;
+  if (rules_in_time != nullptr) *rules_in_time = in_time;
   for (const RuleMatch& match : matches) facts.push_back(FactOf(match));
   std::stable_sort(
       facts.begin(), facts.end(),
@@ -196,7 +199,8 @@ std::vector<RuleMatch> ScriptJudge::GainedRules(const Version& previous,
 }
 
 v1::Severity ScriptJudge::Judge(const Version& previous, const Version& current,
-                                v1::ScriptChange& change, const KnowsHost& knows_host) const {
+                                v1::ScriptChange& change, const KnowsHost& knows_host,
+                                ScriptAnalysis* analysis) const {
   const bool is_added = change.change() == v1::ScriptChange::CHANGE_ADDED;
   const bool is_changed = change.change() == v1::ScriptChange::CHANGE_CHANGED;
   const bool compares = change.has_previous() && (is_added || is_changed);
@@ -227,7 +231,9 @@ v1::Severity ScriptJudge::Judge(const Version& previous, const Version& current,
   }
   if (compares) Show(cheap_gained, {}, *change.mutable_gained_facts());
 
-  const ScriptAnalysis now = Analyse(*current.text);
+  ScriptAnalysis local;
+  ScriptAnalysis& now = analysis != nullptr ? *analysis : local;
+  now = Analyse(*current.text);
   change.set_not_judged(now.not_judged);
   if (!now.is_parsed) return Verdict(change);
   Show(*current.facts, now.behaviour, *change.mutable_facts());

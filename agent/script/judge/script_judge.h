@@ -87,7 +87,9 @@ class ScriptJudge {
   const FactFinder& finder() const { return finder_; }
 
   // Cheap facts and rules that match (`yara_rule`), at most `per_name_max` of a name.
-  std::vector<v1::ScriptFact> FirstPass(std::string_view text, int per_name_max) const;
+  // `rules_in_time` is set to whether the rules got through the text.
+  std::vector<v1::ScriptFact> FirstPass(std::string_view text, int per_name_max,
+                                        bool* rules_in_time = nullptr) const;
 
   ScriptAnalysis Analyse(std::string_view text) const;
 
@@ -99,9 +101,10 @@ class ScriptJudge {
   // compare with. A change that is not judged by behaviour gets the verdict of its cheap facts
   // (verdict.h), as proposed, restored and removed scripts do; one that is read less far than the
   // version before gets at least that. Of a script without a version before, a host that
-  // `knows_host` is not a new one.
+  // `knows_host` is not a new one. `analysis` is what became known of the current version, as it
+  // was before where that was not looked at.
   v1::Severity Judge(const Version& previous, const Version& current, v1::ScriptChange& change,
-                     const KnowsHost& knows_host = {}) const;
+                     const KnowsHost& knows_host = {}, ScriptAnalysis* analysis = nullptr) const;
 
   Stats GetStats() const;
 

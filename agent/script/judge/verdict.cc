@@ -44,6 +44,7 @@ v1::Severity Verdict(const v1::ScriptChange& change) {
   switch (change.change()) {
     case v1::ScriptChange::CHANGE_PROPOSED:
     case v1::ScriptChange::CHANGE_RESTORED:
+    case v1::ScriptChange::CHANGE_TAKEN_APART:
       return v1::SEVERITY_INFO;
     case v1::ScriptChange::CHANGE_REMOVED:
       return v1::SEVERITY_LOW;

@@ -394,6 +394,7 @@ void BrowserInventory::Tell(Script& script, v1::ScriptChange::Change what,
                                               ? ApprovedOrServed(script, sha256)
                                               : script.served);
   }
+  NoteExpiry(approvals_->StandingOf(script.site, script.name, sha256), change);
   script.served = sha256;
   ++changes_;
   changed_ = told_ = true;

@@ -92,7 +92,7 @@ class EndpointImpl final : public ReportEndpoint, private ReportIntake {
   ~EndpointImpl() override { Stop(); }
 
   absl::Status Open();
-  void SetApproved(const google::protobuf::RepeatedPtrField<v1::ApprovedScript>& approved) override;
+  void SetPolicy(const v1::Policy& policy) override;
   void Start() override { server_->Start(); }
   void Stop() override;
   int port() const override { return server_->port(); }
@@ -183,9 +183,8 @@ absl::Status EndpointImpl::Open() {
   return absl::OkStatus();
 }
 
-void EndpointImpl::SetApproved(
-    const google::protobuf::RepeatedPtrField<v1::ApprovedScript>& approved) {
-  auto approvals = std::make_shared<const Approvals>(approved);
+void EndpointImpl::SetPolicy(const v1::Policy& policy) {
+  auto approvals = std::make_shared<const Approvals>(policy);
   const std::lock_guard<std::mutex> lock(mutex_);
   approvals_ = std::move(approvals);
   approvals_are_new_ = true;

@@ -80,8 +80,7 @@ class ReportEndpoint {
   virtual void Start() = 0;
 
   // Replaces what the collector approves.
-  virtual void SetApproved(
-      const google::protobuf::RepeatedPtrField<v1::ApprovedScript>& approved) = 0;
+  virtual void SetPolicy(const v1::Policy& policy) = 0;
   // Takes no more, tells the sink what came, saves the state and ends the threads. Idempotent.
   virtual void Stop() = 0;
   virtual int port() const = 0;

@@ -4,8 +4,10 @@
 #include <deque>
 #include <optional>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "agent/script/change_judge.h"
 #include "agent/script/judge/card_redaction.h"
 #include "agent/script/judge/inline_match.h"
@@ -30,6 +32,11 @@ constexpr size_t kDiffBytesMax = size_t{64} << 10;
 constexpr size_t kListenersMax = 16;
 constexpr size_t kExcerptBytesMax = 120;
 constexpr size_t kPageBytesMax = 2048;
+constexpr std::string_view kContentSecurityPolicy = "content-security-policy";
+// Lines of a page's headers that are facts of them.
+constexpr int kHeaderFactsMax = 100;
+// Versions that the collector asked about; more than it asks about at a time.
+constexpr size_t kToldApartMax = 4096;
 
 // A script's or frame's address as it stands in its name, as of reports of shoppers' browsers.
 std::string AddressKey(std::string_view address, ScriptReference::Kind kind) {
@@ -86,8 +93,12 @@ void PageInventory::SetApprovals(std::shared_ptr<const Approvals> approvals) {
   approvals_ = std::move(approvals);
   for (auto& [key, slots] : scripts_) {
     for (PageScript& script : slots) {
-      if (!script.has_current() || script.current().sha256() == script.approved().sha256() ||
-          !approvals_->Contains(options_.site, ScriptName(key, script.number()),
+      if (!script.has_current()) continue;
+      if (script.current().sha256() == script.approved().sha256()) {
+        TellExpired(key, script);
+        continue;
+      }
+      if (!approvals_->Contains(options_.site, ScriptName(key, script.number()),
                                 script.current().sha256())) {
         continue;
       }
@@ -95,6 +106,48 @@ void PageInventory::SetApprovals(std::shared_ptr<const Approvals> approvals) {
       *script.mutable_approved() = script.current();
       Hold(script);
       changed_ = true;
+    }
+  }
+  TakeApartAsked();
+}
+
+void PageInventory::TellExpired(const Key& key, PageScript& script) {
+  const std::string name = ScriptName(key, script.number());
+  const std::string& sha256 = script.current().sha256();
+  const Standing standing = approvals_->StandingOf(options_.site, name, sha256);
+  if (!standing.expired_at.has_value() || approvals_->Contains(options_.site, name, sha256)) return;
+  options_.sink->OnChange(options_.site, ExpiredChange(standing, name, key.first, script.current()),
+                          v1::SEVERITY_MEDIUM);
+  ++changes_;
+  Release(script);
+  script.clear_approved();
+  Hold(script);
+  changed_ = true;
+}
+
+void PageInventory::TakeApartAsked() {
+  absl::flat_hash_map<std::string, std::string> asked;
+  for (const v1::AskedBehaviour& one : approvals_->AskedOf(options_.site)) {
+    if (!told_apart_.contains(absl::StrCat(one.script(), "\n", one.sha256()))) {
+      asked[one.script()] = one.sha256();
+    }
+  }
+  if (asked.empty()) return;
+  for (const auto& [key, slots] : scripts_) {
+    if (key.second == kHeaders) continue;
+    for (const PageScript& script : slots) {
+      const auto entry = asked.find(ScriptName(key, script.number()));
+      if (entry == asked.end() || script.varies() || script.current().sha256() != entry->second) {
+        continue;
+      }
+      v1::ScriptChange change;
+      change.set_script(entry->first);
+      change.set_page(key.first);
+      *change.mutable_current() = script.current();
+      TakeApart(*options_.judge, *options_.versions, change);
+      options_.sink->OnChange(options_.site, change, v1::SEVERITY_INFO);
+      if (told_apart_.size() >= kToldApartMax) told_apart_.clear();
+      told_apart_.insert(absl::StrCat(entry->first, "\n", entry->second));
     }
   }
 }
@@ -190,15 +243,35 @@ std::map<PageInventory::Key, std::vector<PageInventory::Seen>> PageInventory::Ga
   return gathered;
 }
 
+std::map<std::string, std::string> PageInventory::PoliciesOf(const PageRun& run) const {
+  std::map<std::string, std::string> policies;
+  for (const SeenPage& page : run.pages) {
+    std::string& of_page = policies[ShownPage(page.address)];
+    for (const auto* named : {&page.headers, &page.meta_policies}) {
+      for (const auto& [name, value] : *named) {
+        if (name == kContentSecurityPolicy) absl::StrAppend(&of_page, " ", value);
+      }
+    }
+  }
+  return policies;
+}
+
 void PageInventory::Apply(const PageRun& run) {
   if (run.outcome == PageOutcome::kNotStarted || run.outcome == PageOutcome::kNotLoaded) return;
   std::vector<std::string> texts;
   std::map<Key, std::vector<Seen>> gathered = Gather(run, texts);
   absl::flat_hash_set<std::string> pages;
   for (const SeenPage& page : run.pages) pages.insert(ShownPage(page.address));
+  const std::map<std::string, std::string> policies = PoliciesOf(run);
   for (auto& [key, seen] : gathered) {
     // Files with a mark of their order have another text without a browser than with one.
     if (run.is_static == is_static_) TellBytesFromText(key, seen);
+    for (Seen& one : seen) {
+      const auto policy = policies.find(key.first);
+      const std::string source =
+          absl::StrCat("'sha256-", absl::Base64Escape(one.version.sha256()), "'");
+      one.in_policy = policy != policies.end() && absl::StrContains(policy->second, source);
+    }
     ApplyFamily(key, seen, baseline_pages_.empty());
   }
   if (run.outcome != PageOutcome::kOk) return;
@@ -347,7 +420,11 @@ void PageInventory::See(const Key& key, const Seen& seen, bool is_proposal, Page
   const std::string& sha256 = seen.version.sha256();
   const bool was_here = script.has_current();
   const bool is_headers = key.second == kHeaders;
-  const bool is_approved = approvals_->Contains(options_.site, name, sha256);
+  // What can't be read can't be judged anew.
+  const bool is_approved = is_headers || seen.text == nullptr
+                               ? approvals_->Contains(options_.site, name, sha256)
+                               : approvals_->ContainsByHash(options_.site, name, sha256);
+  const Standing standing = approvals_->StandingOf(options_.site, name, sha256);
   v1::ScriptChange change;
   change.set_script(name);
   change.set_page(key.first);
@@ -359,7 +436,7 @@ void PageInventory::See(const Key& key, const Seen& seen, bool is_proposal, Page
   } else if (is_approved) {
     change.set_change(v1::ScriptChange::CHANGE_RESTORED);
     if (was_here) *change.mutable_previous() = script.current();
-  } else if (!is_headers && approvals_->ContainsBytes(options_.site, sha256)) {
+  } else if (!is_headers && approvals_->ContainsBytesByHash(options_.site, sha256)) {
     // As a file of a web root, on another page, or as shoppers' browsers have it.
     change.set_change(v1::ScriptChange::CHANGE_PROPOSED);
   } else {
@@ -378,8 +455,8 @@ void PageInventory::See(const Key& key, const Seen& seen, bool is_proposal, Page
     SeeHeaders(seen, change, severity);
   } else if (seen.text != nullptr) {
     JudgedChange judged =
-        JudgeChange(*options_.judge, *options_.versions, name, *seen.text, nullptr, change,
-                    [this](const std::string& host) { return IsKnownHost(host); });
+        JudgeChange(*options_.judge, *options_.versions, name, *seen.text, nullptr, standing,
+                    change, [this](const std::string& host) { return IsKnownHost(host); });
     severity = judged.severity;
     hosts = std::move(judged.hosts);
     options_.sink->OnText(options_.site, name, *seen.text);
@@ -400,6 +477,10 @@ void PageInventory::See(const Key& key, const Seen& seen, bool is_proposal, Page
   }
   // Of what has no code, the facts decide.
   if (severity == v1::SEVERITY_UNSPECIFIED || !is_new) severity = Verdict(change);
+  NoteExpiry(standing, change);
+  if (!is_headers && seen.seen_as != "frame") {
+    change.add_integrity_methods(seen.in_policy ? "csp-hash" : "none");
+  }
   if (!SettleVarying(name, seen, change, severity, script)) return;
   options_.sink->OnChange(options_.site, change, severity);
   ++changes_;
@@ -411,7 +492,7 @@ void PageInventory::See(const Key& key, const Seen& seen, bool is_proposal, Page
   script.mutable_hosts()->Assign(hosts.begin(), hosts.end());
   script.set_host(seen.host);
   script.set_missed(0);
-  if (is_approved) *script.mutable_approved() = seen.version;
+  if (is_approved || change.profile_id() != 0) *script.mutable_approved() = seen.version;
   Hold(script);
 }
 
@@ -420,7 +501,9 @@ bool PageInventory::SettleVarying(const std::string& name, const Seen& seen,
                                   PageScript& script) {
   const bool is_quiet = change.change() == v1::ScriptChange::CHANGE_CHANGED &&
                         severity <= v1::SEVERITY_LOW && seen.text != nullptr &&
-                        seen.seen_as != "headers";
+                        seen.seen_as != "headers" &&
+                        // Under a profile each version has a record of its own.
+                        change.profile_id() == 0;
   if (script.varies()) {
     if (is_quiet) {
       // Only what it is now, so that it is not read again as long as it stays so.
@@ -459,6 +542,12 @@ bool PageInventory::SettleVarying(const std::string& name, const Seen& seen,
 void PageInventory::SeeHeaders(const Seen& seen, v1::ScriptChange& change,
                                v1::Severity& severity) const {
   options_.versions->Put(change.current().sha256(), {.facts = {}, .text = *seen.text});
+  // Who approves them is to see what they are, also where there is nothing to compare with.
+  int lines = 0;
+  for (const auto line : absl::StrSplit(*seen.text, '\n', absl::SkipEmpty())) {
+    if (++lines > kHeaderFactsMax) break;
+    AddFact("header", std::string(line.data(), line.size()), change);
+  }
   if (!change.has_previous()) return;
   const std::optional<KeptVersion> previous = options_.versions->Get(change.previous().sha256());
   if (!previous || !previous->text) {

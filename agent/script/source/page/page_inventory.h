@@ -97,6 +97,8 @@ class PageInventory {
     std::string initiator;
     std::string host;
     std::vector<std::string> listeners;
+    // Its hash is in the page's Content-Security-Policy.
+    bool in_policy = false;
   };
   // By page and family.
   using Key = std::pair<std::string, std::string>;
@@ -112,6 +114,12 @@ class PageInventory {
   bool SettleVarying(const std::string& name, const Seen& seen, v1::ScriptChange& change,
                      v1::Severity severity, PageScript& script);
   void SeeGone(const Key& key, PageScript& script);
+  // Tells when the approval of what is served ended.
+  void TellExpired(const Key& key, PageScript& script);
+  // Tells the collector what the versions do that it asks about, each once.
+  void TakeApartAsked();
+  // The Content-Security-Policies of the pages of a look, by page.
+  std::map<std::string, std::string> PoliciesOf(const PageRun& run) const;
   bool IsKnownHost(const std::string& host) const;
   std::string ScriptName(const Key& key, uint32_t number) const;
   uint32_t NewNumber(const Key& key, const Seen& seen, const std::vector<PageScript>& slots) const;
@@ -128,6 +136,8 @@ class PageInventory {
   uint64_t left_out_ = 0;
   bool changed_ = false;
   std::vector<std::string> to_release_;
+  // Names and hashes that TakeApartAsked told of.
+  absl::flat_hash_set<std::string> told_apart_;
 };
 
 }  // namespace skimwatch::script

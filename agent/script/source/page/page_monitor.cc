@@ -75,10 +75,9 @@ class Monitor final : public PageMonitor {
 
   absl::Status Load();
 
-  void SetApproved(
-      const google::protobuf::RepeatedPtrField<v1::ApprovedScript>& approved) override {
+  void SetPolicy(const v1::Policy& policy) override {
     const std::lock_guard<std::mutex> lock(mutex_);
-    approvals_ = std::make_shared<const Approvals>(approved);
+    approvals_ = std::make_shared<const Approvals>(policy);
     changed_.notify_all();
   }
 

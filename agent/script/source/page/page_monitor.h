@@ -97,8 +97,7 @@ class PageMonitor {
   virtual ~PageMonitor() = default;
 
   // Thread-safe, all of them.
-  virtual void SetApproved(
-      const google::protobuf::RepeatedPtrField<v1::ApprovedScript>& approved) = 0;
+  virtual void SetPolicy(const v1::Policy& policy) = 0;
   virtual void Start() = 0;
   // Ends a look that goes on. Idempotent.
   virtual void Stop() = 0;

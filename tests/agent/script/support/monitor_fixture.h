@@ -147,25 +147,25 @@ class MonitorFixture : public ::testing::Test {
     }
   }
   void Approve(const std::vector<std::pair<std::string, std::string>>& scripts) {
-    google::protobuf::RepeatedPtrField<v1::ApprovedScript> approved;
+    v1::Policy policy;
     for (const auto& [name, text] : scripts) {
-      v1::ApprovedScript& script = *approved.Add();
+      v1::ApprovedScript& script = *policy.add_approved_scripts();
       script.set_site("shop");
       script.set_script(name);
       script.set_sha256(script::Sha256(text));
     }
-    monitor_->SetApproved(approved);
+    monitor_->SetPolicy(policy);
   }
   // Approves what is served now.
   void ApproveAll() {
-    google::protobuf::RepeatedPtrField<v1::ApprovedScript> approved;
+    v1::Policy policy;
     for (const auto& [name, sha256] : sink_.Served()) {
-      v1::ApprovedScript& script = *approved.Add();
+      v1::ApprovedScript& script = *policy.add_approved_scripts();
       script.set_site(name.first);
       script.set_script(name.second);
       script.set_sha256(sha256);
     }
-    monitor_->SetApproved(approved);
+    monitor_->SetPolicy(policy);
     Await([](const Stats& stats) { return stats.unapproved_scripts == 0; });
   }
   config::v1::WebRoot& root() { return options_.roots[0]; }

@@ -90,14 +90,14 @@ class PageInventoryTest : public ::testing::Test {
   }
 
   void Approve(const std::vector<std::pair<std::string, std::string>>& scripts) {
-    google::protobuf::RepeatedPtrField<v1::ApprovedScript> approved;
+    v1::Policy policy;
     for (const auto& [name, text] : scripts) {
-      v1::ApprovedScript& one = *approved.Add();
+      v1::ApprovedScript& one = *policy.add_approved_scripts();
       one.set_site("shop");
       one.set_script(name);
       one.set_sha256(Sha256(text));
     }
-    inventory_->SetApprovals(std::make_shared<const Approvals>(approved));
+    inventory_->SetApprovals(std::make_shared<const Approvals>(policy));
   }
 
   static SeenScript External(const std::string& address, const std::string& text) {
