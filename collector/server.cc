@@ -25,8 +25,10 @@
 #include "collector/ingest/ingest_stats.h"
 #include "collector/ingest/policy_source.h"
 #include "collector/ingest/store_health.h"
+#include "collector/inventory/approval_keeper.h"
 #include "collector/inventory/inventory.h"
 #include "collector/metrics/collector_metrics.h"
+#include "collector/publisher/publishers.h"
 #include "collector/sink/feeder.h"
 #include "collector/sink/nats/nats_sink.h"
 #include "collector/sink/sink_metrics.h"
@@ -251,6 +253,7 @@ class ServerImpl : public Server {
   std::unique_ptr<ingest::Housekeeper> housekeeper_;
   std::unique_ptr<ingest::IngestService> ingest_;
   std::unique_ptr<inventory::Inventory> inventory_;
+  std::unique_ptr<inventory::ApprovalKeeper> approvals_;
   std::unique_ptr<api::Authorizer> authorizer_;
   // Null without `token_issuers`.
   std::unique_ptr<token::Issuers> tokens_;
@@ -270,6 +273,8 @@ absl::Status ServerImpl::OpenStore() {
   store_options.config = options_.config.store();
   store_options.silent_after = SilentAfter(options_.config);
   store_options.now = options_.now;
+  store_options.approval_warning =
+      absl::Hours(24) * options_.config.script_approvals().warning_days();
   store_options.collector = CollectorName(options_.config.listen());
   absl::StatusOr<std::unique_ptr<store::Store>> store = store::OpenStore(std::move(store_options));
   if (!store.ok()) return store.status();
@@ -355,8 +360,12 @@ absl::Status ServerImpl::StartGrpc() {
                                      .rules = rules_,
                                      .version = options_.version,
                                      .now = options_.now});
+  absl::StatusOr<publisher::Publishers> publishers =
+      publisher::Publishers::Load(config.script_approvals());
+  if (!publishers.ok()) return publishers.status();
   inventory_ = std::make_unique<inventory::Inventory>(
-      store_.get(), [this] { ingest_->PushPolicies(); }, options_.now);
+      store_.get(), [this] { ingest_->PushPolicies(); }, options_.now, *std::move(publishers));
+  if (absl::Status s = inventory_->CheckStoredLists(); !s.ok()) return s;
   authorizer_ = std::make_unique<api::Authorizer>(config);
   work_ = std::make_unique<api::WorkQueue>(api::WorkQueue::Options{});
   dependencies_ = {.store = store_.get(),
@@ -406,6 +415,8 @@ absl::Status ServerImpl::StartGrpc() {
   }
   if (config.listen().starts_with("unix:")) port_ = 0;
   health_service_ = grpc_server_->GetHealthCheckService();
+  approvals_ = std::make_unique<inventory::ApprovalKeeper>(inventory::ApprovalKeeper::Options{
+      .inventory = inventory_.get(), .lists_folder = config.script_approvals().lists_folder()});
   return absl::OkStatus();
 }
 
@@ -475,6 +486,9 @@ absl::Status CheckEnvironment(const config::v1::CollectorConfig& config) {
   }
   if (absl::Status s = token::CheckIssuerFiles(config); !s.ok()) return s;
   if (absl::Status s = CheckAddressesDiffer(config); !s.ok()) return s;
+  if (absl::Status s = publisher::Publishers::Load(config.script_approvals()).status(); !s.ok()) {
+    return s;
+  }
   if (config.store().has_postgres()) return store::CheckPostgresConfig(config.store().postgres());
   return CheckStoreFile(config.store().path());
 }

@@ -35,6 +35,39 @@ class DecisionService final : public v1::DecisionService::CallbackService {
                   });
   }
 
+  ServerUnaryReactor* DescribeScript(Context* context, const v1::DescribeScriptRequest* request,
+                                     v1::DescribeScriptResponse* response) override {
+    return Answer(
+        on_, context, "skimwatch.v1.DecisionService.DescribeScript", request, response,
+        [this, request](const Caller& caller) -> absl::StatusOr<v1::DescribeScriptResponse> {
+          absl::StatusOr<v1::Script> script = on_.inventory->Describe(*request, caller.identity);
+          if (!script.ok()) return script.status();
+          spdlog::info("{} described the script {} of {}", text::Printable(caller.identity),
+                       text::Printable(request->name()), text::Printable(request->site()));
+          v1::DescribeScriptResponse answer;
+          *answer.mutable_script() = *std::move(script);
+          return answer;
+        });
+  }
+
+  ServerUnaryReactor* ImportPublisherList(Context* context,
+                                          const v1::ImportPublisherListRequest* request,
+                                          v1::ImportPublisherListResponse* response) override {
+    return Answer(on_, context, "skimwatch.v1.DecisionService.ImportPublisherList", request,
+                  response, [this, request](const Caller& caller) {
+                    auto answer = on_.inventory->ImportPublisherList(*request, caller.identity);
+                    if (!answer.ok()) {
+                      spdlog::warn("{} could not import a publisher's list: {}",
+                                   text::Printable(caller.identity), answer.status().ToString());
+                    } else if (!request->dry_run()) {
+                      spdlog::info("{} imported list {} of {}: {} versions approved, {} withdrawn",
+                                   text::Printable(caller.identity), answer->serial(),
+                                   answer->publisher(), answer->approved(), answer->withdrawn());
+                    }
+                    return answer;
+                  });
+  }
+
   ServerUnaryReactor* ApproveDestination(Context* context,
                                          const v1::ApproveDestinationRequest* request,
                                          v1::ApproveDestinationResponse* response) override {

@@ -91,6 +91,12 @@ class QueryService final : public v1::QueryService::CallbackService {
                   [this, request](const Caller&) { return HandleGetScript(on_, *request); });
   }
 
+  ServerUnaryReactor* ListPublishers(Context* context, const v1::ListPublishersRequest* request,
+                                     v1::ListPublishersResponse* response) override {
+    return Answer(on_, context, "skimwatch.v1.QueryService.ListPublishers", request, response,
+                  [this](const Caller&) { return on_.inventory->ListPublishers(); });
+  }
+
   ServerUnaryReactor* ListDestinations(Context* context, const v1::ListDestinationsRequest* request,
                                        v1::ListDestinationsResponse* response) override {
     return Answer(on_, context, "skimwatch.v1.QueryService.ListDestinations", request, response,

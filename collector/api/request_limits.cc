@@ -28,10 +28,22 @@ struct TextLimit {
   size_t bytes_max;
 };
 constexpr TextLimit kTextLimits[] = {
-    {"site", 0, 63},     {"page_token", 0, 1024},  {"agent", 0, 1024},         {"name", 1, 4096},
-    {"sha256", 32, 32},  {"fingerprints", 32, 32}, {"justification", 1, 4096}, {"reason", 1, 4096},
-    {"pattern", 1, 255}, {"process", 0, 4096},     {"subject", 0, 8192},       {"text", 1, 4096},
+    {"site", 0, 63},
+    {"page_token", 0, 1024},
+    {"agent", 0, 1024},
+    {"name", 1, 4096},
+    {"sha256", 32, 32},
+    {"fingerprints", 32, 32},
+    {"justification", 1, 4096},
+    {"reason", 1, 4096},
+    {"pattern", 1, 255},
+    {"process", 0, 4096},
+    {"subject", 0, 8192},
+    {"text", 1, 4096},
+    {"owner", 0, 256},
     {"page", 0, 4096},
+    {"list", 1, 1 << 20},
+    {"signature", 0, 1024},
 };
 // Texts that only look something up, and hold digests, serial numbers or what the collector made;
 // and notes (`text`), whose card numbers are masked before they are kept. Every other text is kept
@@ -40,7 +52,8 @@ constexpr absl::string_view kMayHoldDigits[] = {"page_token", "agent", "subject"
 // Requests about one script or destination name its site.
 constexpr absl::string_view kNeedSite[] = {"GetScriptRequest",          "ApproveScriptRequest",
                                            "RevokeScriptRequest",       "GetDestinationRequest",
-                                           "ApproveDestinationRequest", "RevokeDestinationRequest"};
+                                           "ApproveDestinationRequest", "RevokeDestinationRequest",
+                                           "DescribeScriptRequest"};
 
 absl::Status Wrong(absl::string_view field, absl::string_view expected) {
   return absl::InvalidArgumentError(absl::StrCat(field, ": expected ", expected));
@@ -61,8 +74,17 @@ bool MayHoldDigits(const FieldDescriptor& field) {
   return false;
 }
 
+// Of a behaviour profile the version is known, and who asks what a version does has no reason yet.
+bool MayBeEmpty(const Message& request, const FieldDescriptor& field) {
+  const bool may = field.full_name() == "skimwatch.v1.ApproveScriptRequest.justification" ||
+                   field.full_name() == "skimwatch.v1.RevokeScriptRequest.sha256";
+  return may && request.GetReflection()->GetBool(
+                    request, request.GetDescriptor()->FindFieldByName("profile"));
+}
+
 absl::Status CheckText(const Message& request, const FieldDescriptor& field,
                        const std::string& value) {
+  if (value.empty() && MayBeEmpty(request, field)) return absl::OkStatus();
   for (const TextLimit& limit : kTextLimits) {
     if (limit.field != field.name()) continue;
     const bool needs_site = field.name() == "site" && NeedsSite(request.GetDescriptor()->name());
@@ -114,13 +136,13 @@ absl::Status CheckField(const Message& request, const FieldDescriptor& field) {
       }
       return absl::OkStatus();
     }
+    case FieldDescriptor::CPPTYPE_BOOL:
+      return absl::OkStatus();
     case FieldDescriptor::CPPTYPE_ENUM:
       if (field.enum_type()->FindValueByNumber(reflection.GetEnumValue(request, &field)) ==
           nullptr) {
         return Wrong(field.name(), absl::StrCat("a known ", field.enum_type()->name()));
       }
-      return absl::OkStatus();
-    case FieldDescriptor::CPPTYPE_BOOL:
       return absl::OkStatus();
     case FieldDescriptor::CPPTYPE_UINT32:
       if (field.name() == "page_size" && reflection.GetUInt32(request, &field) > kPageSizeMax) {
@@ -148,7 +170,11 @@ absl::Status CheckField(const Message& request, const FieldDescriptor& field) {
 absl::Status CheckRequest(const Message& request) {
   const auto& type = *request.GetDescriptor();
   for (int i = 0; i < type.field_count(); ++i) {
-    if (absl::Status status = CheckField(request, *type.field(i)); !status.ok()) return status;
+    const FieldDescriptor& field = *type.field(i);
+    if (field.has_optional_keyword() && !request.GetReflection()->HasField(request, &field)) {
+      continue;
+    }
+    if (absl::Status status = CheckField(request, field); !status.ok()) return status;
   }
   return absl::OkStatus();
 }

@@ -121,7 +121,7 @@ absl::Status Committer::TryCommit(absl::Span<CommitRequest> group, std::vector<O
         absl::StatusOr<uint64_t> exposure =
             kind == v1::FINDING_KIND_SCRIPT_CHANGE
                 ? inventory::RecordScriptChange(transaction, folder, stored.finding(),
-                                                request.agent, now)
+                                                request.agent, now, &outcome.approvals_changed)
             : kind == v1::FINDING_KIND_DESTINATION_CHANGE
                 ? inventory::RecordDestinationChange(transaction, folder, approvals,
                                                      stored.finding(), request.agent)
@@ -186,6 +186,7 @@ void Committer::Conclude(std::vector<CommitRequest>& group, std::vector<Outcome>
   const absl::Time now = options_.now();
   const bool watched = options_.feed != nullptr && options_.feed->HasSubscribers();
   std::vector<std::shared_ptr<const v1::StoredFinding>> committed;
+  bool policy_changed = false;
   for (size_t i = 0; i < group.size(); ++i) {
     CommitRequest& request = group[i];
     Outcome& outcome = outcomes[i];
@@ -198,6 +199,7 @@ void Committer::Conclude(std::vector<CommitRequest>& group, std::vector<Outcome>
       stats.findings_stored += outcome.stored;
       stats.findings_duplicate += outcome.duplicates;
       stats.findings_lost += outcome.lost;
+      policy_changed = policy_changed || outcome.approvals_changed;
       if (outcome.lost > 0) {
         spdlog::warn("agent '{}' declared {} findings lost before they could be sent",
                      request.agent, outcome.lost);
@@ -215,6 +217,7 @@ void Committer::Conclude(std::vector<CommitRequest>& group, std::vector<Outcome>
     }
     if (request.done) request.done(std::move(outcome.committed));
   }
+  if (policy_changed && options_.on_policy_change) options_.on_policy_change();
   if (watched && !committed.empty()) options_.feed->Publish(committed);
 }
 

@@ -60,6 +60,8 @@ class Committer {
     // ... and of what waits, beyond which HasRoom says no.
     size_t queue_bytes_max = size_t{256} << 20;
     std::function<absl::Time()> now = absl::Now;
+    // Called on the committer's thread after a commit by which approvals came or went.
+    std::function<void()> on_policy_change;
   };
 
   explicit Committer(Options options);
@@ -80,6 +82,7 @@ class Committer {
     uint64_t stored = 0;
     uint64_t duplicates = 0;
     uint64_t lost = 0;
+    bool approvals_changed = false;
   };
 
   void Run();

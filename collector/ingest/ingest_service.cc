@@ -23,7 +23,8 @@ class IngestService::Impl : public v1::IngestService::CallbackService, public St
                     .health = options_.health,
                     .rules = options_.rules,
                     .delay = absl::Milliseconds(options_.config->ingest().commit_delay_ms()),
-                    .now = options_.now}) {}
+                    .now = options_.now,
+                    .on_policy_change = [this] { PushPolicies(); }}) {}
 
   grpc::ServerBidiReactor<v1::StreamRequest, v1::StreamResponse>* Stream(
       grpc::CallbackServerContext* context) override {

@@ -85,9 +85,9 @@ absl::StatusOr<std::shared_ptr<const v1::Policy>> PolicySource::Get(
   auto policy = std::make_shared<v1::Policy>(configured_);
   policy->set_version(*version);
   if (!sites.empty()) {
-    absl::StatusOr<std::vector<v1::ApprovedScript>> approved = store_->ApprovedScripts(sites);
-    if (!approved.ok()) return approved.status();
-    policy->mutable_approved_scripts()->Add(approved->begin(), approved->end());
+    absl::StatusOr<v1::Policy> scripts = store_->ScriptPolicy(sites);
+    if (!scripts.ok()) return scripts.status();
+    policy->MergeFrom(*scripts);
     absl::StatusOr<std::vector<v1::ApprovedDestination>> destinations =
         store_->ApprovedDestinations(sites);
     if (!destinations.ok()) return destinations.status();

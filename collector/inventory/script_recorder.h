@@ -23,14 +23,19 @@ inline constexpr int kAgentsMax = 64;
 // without approval that was added, changed or brought back opens an exposure, and one is closed
 // when no agent serves such a version any more. A proposal (the first look at a web root) opens
 // none.
+//
+// A version without approval is approved here where a publisher's list names it or the script's
+// behaviour profile covers what the agent says it does (script_approvals.h). What agents accepted
+// by a profile is compared again; an agent that finds more in a version than another one said takes
+// its acceptance away. `approvals_changed` is set where approvals came or went.
 absl::StatusOr<uint64_t> RecordScriptChange(store::Transaction& transaction,
                                             exposure::ExposureFolder& folder,
                                             const v1::Finding& finding, const std::string& agent,
-                                            absl::Time now);
+                                            absl::Time now, bool* approvals_changed = nullptr);
 
-// The script's state from what the agents serve and what is approved: as bad as the worst of them.
-// Also sets `current` to the version that decides.
-absl::Status RefreshState(store::Transaction& transaction, v1::Script& script);
+// The script's state from what the agents serve and what is approved at `now`: as bad as the worst
+// of them. Also sets `current` to the version that decides.
+absl::Status RefreshState(store::Transaction& transaction, v1::Script& script, absl::Time now);
 
 }  // namespace skimwatch::inventory
 

@@ -137,6 +137,11 @@ void CollectorMetrics::AddFindings(const store::Summary& summary,
                         "Scripts by state. Look at unapproved and changed ones with `skimwatchctl "
                         "scripts diff`, then approve them or put them back.",
                         MetricType::Gauge);
+  FamilyBuilder ending(
+      "skimwatch_script_approvals_ending",
+      "Approvals of scripts that are served, and behaviour profiles, that end within "
+      "script_approvals.warning_days. Approve them anew with `skimwatchctl scripts approve`.",
+      MetricType::Gauge);
   FamilyBuilder destinations(
       "skimwatch_destinations",
       "Destinations that processes send data to, by state. Look at unapproved "
@@ -160,6 +165,7 @@ void CollectorMetrics::AddFindings(const store::Summary& summary,
     for (const v1::Script::State state : kScriptStates) {
       scripts.Add({{"site", site}, {"state", Name(state)}}, 0);
     }
+    ending.Add({{"site", site}}, 0);
     for (const v1::Destination::State state : kDestinationStates) {
       destinations.Add({{"site", site}, {"state", Name(state)}}, 0);
     }
@@ -185,6 +191,9 @@ void CollectorMetrics::AddFindings(const store::Summary& summary,
     scripts.Add({{"site", sites_.Map(count.site)}, {"state", Name(count.state)}},
                 static_cast<double>(count.scripts));
   }
+  for (const store::Summary::EndingApprovals& count : summary.ending_approvals) {
+    ending.Add({{"site", sites_.Map(count.site)}}, static_cast<double>(count.approvals));
+  }
   for (const store::Summary::Destinations& count : summary.destinations) {
     destinations.Add({{"site", sites_.Map(count.site)}, {"state", Name(count.state)}},
                      static_cast<double>(count.destinations));
@@ -202,6 +211,7 @@ void CollectorMetrics::AddFindings(const store::Summary& summary,
   families.push_back(std::move(sampled).Build());
   families.push_back(std::move(first_seen).Build());
   families.push_back(std::move(scripts).Build());
+  families.push_back(std::move(ending).Build());
   families.push_back(std::move(destinations).Build());
   families.push_back(std::move(lost).Build());
 }
@@ -280,11 +290,12 @@ void CollectorMetrics::AddAgents(const std::vector<v1::Agent>& agents, Families&
 }
 
 void CollectorMetrics::AddPages(const std::vector<v1::Agent>& agents, Families& families) const {
-  FamilyBuilder last("skimwatch_page_last_look_timestamp_seconds",
-                     "When a payment page was last seen whole, by whichever agent; 0 for never. PCI "
-                     "DSS 11.6.1 wants one look a week: `skimwatchctl agents show` says what became "
-                     "of the last one.",
-                     MetricType::Gauge);
+  FamilyBuilder last(
+      "skimwatch_page_last_look_timestamp_seconds",
+      "When a payment page was last seen whole, by whichever agent; 0 for never. PCI "
+      "DSS 11.6.1 wants one look a week: `skimwatchctl agents show` says what became "
+      "of the last one.",
+      MetricType::Gauge);
   FamilyBuilder intervals("skimwatch_page_look_interval_seconds",
                           "From one look at a payment page to the next, as configured.",
                           MetricType::Gauge);

@@ -49,6 +49,11 @@ struct Summary {
     v1::Script::State state;
     uint64_t scripts = 0;
   };
+  // Approvals of versions that are served, and profiles, that end within Options::approval_warning.
+  struct EndingApprovals {
+    std::string site;
+    uint64_t approvals = 0;
+  };
   struct Destinations {
     std::string site;
     v1::Destination::State state;
@@ -57,6 +62,7 @@ struct Summary {
   std::vector<FindingTotal> finding_totals;
   std::vector<OpenExposures> open_exposures;
   std::vector<Scripts> scripts;
+  std::vector<EndingApprovals> ending_approvals;
   std::vector<Destinations> destinations;
   // Findings that agents declared lost, since the store was created.
   uint64_t lost_findings = 0;
@@ -122,7 +128,7 @@ class Store {
   // By site and name, without history.
   virtual absl::StatusOr<v1::ListScriptsResponse> ListScripts(
       const v1::ListScriptsRequest& request) = 0;
-  // With the newest 100 versions and the latest approval of each.
+  // With the newest 100 versions and the latest approval of each, who serves it, and the profile.
   virtual absl::StatusOr<v1::Script> GetScript(std::string_view site, std::string_view name) = 0;
   // By site, name and process. States and approvals are as of now.
   virtual absl::StatusOr<v1::ListDestinationsResponse> ListDestinations(
@@ -157,9 +163,13 @@ class Store {
   // Highest committed sequence of an agent's epoch, 0 for none. May be told to the agent: it is as
   // durable as what Write returned OK for.
   virtual absl::StatusOr<uint64_t> CommittedSequence(std::string_view agent, uint64_t epoch) = 0;
-  // Approved versions of the named sites' scripts; all sites when empty.
-  virtual absl::StatusOr<std::vector<v1::ApprovedScript>> ApprovedScripts(
-      const std::vector<std::string>& sites) = 0;
+  // What a policy says of the named sites' scripts (all sites when empty), as of now: approved and
+  // expired versions, profiles, published scripts and asked behaviours; nothing else is set.
+  virtual absl::StatusOr<v1::Policy> ScriptPolicy(const std::vector<std::string>& sites) = 0;
+  // When the next approval or profile ends that was not noted as expired; InfiniteFuture for none.
+  virtual absl::StatusOr<absl::Time> NextApprovalEnd() = 0;
+  // What of the publishers' lists is in force, by id.
+  virtual absl::StatusOr<v1::ListPublishersResponse> ListPublishers() = 0;
   // Approvals of the named sites' destinations that are in force; all sites when empty.
   virtual absl::StatusOr<std::vector<v1::ApprovedDestination>> ApprovedDestinations(
       const std::vector<std::string>& sites) = 0;
@@ -196,6 +206,8 @@ struct Options {
   config::v1::Store config;
   // An agent that was not heard of for this long is silent.
   absl::Duration silent_after = absl::Seconds(30);
+  // Approvals that end within it are pointed out.
+  absl::Duration approval_warning = absl::Hours(24 * 14);
   // Wall clock for agents' states.
   std::function<absl::Time()> now = absl::Now;
   // Bound of the store's file in bytes, 0 for none; RESOURCE_EXHAUSTED beyond it.

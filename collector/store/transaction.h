@@ -57,6 +57,40 @@ struct ServedVersion {
   absl::Time since;
 };
 
+// A version's approval; the latest of a version is the one that counts.
+struct StoredScriptApproval {
+  int64_t id = 0;
+  std::string site;
+  std::string name;
+  std::string sha256;
+  v1::ScriptApproval approval;
+};
+
+struct StoredScriptProfile {
+  std::string site;
+  std::string name;
+  v1::ScriptProfile profile;
+};
+
+// Why an approval or a profile is over. One whose time is over counts for nothing before that is
+// noted, too.
+enum class ApprovalEnd { kRevoked = 1, kExpired = 2 };
+
+// A publisher's list in force, or the last that was.
+struct StoredPublisher {
+  v1::Publisher info;
+  // As they were imported, to be checked again.
+  std::string list;
+  std::string signature;
+};
+
+// An entry of a publisher's list.
+struct PublishedEntry {
+  std::string publisher;
+  uint64_t serial = 0;
+  v1::PublishedScript script;
+};
+
 struct StoredDestinationApproval {
   int64_t id = 0;
   v1::DestinationApproval approval;
@@ -139,9 +173,16 @@ class Transaction {
   // Newest first.
   virtual absl::StatusOr<std::vector<ServedVersion>> ServedVersions(std::string_view site,
                                                                     std::string_view name) = 0;
-  // Hashes of the versions whose latest approval stands.
-  virtual absl::StatusOr<std::vector<std::string>> ApprovedVersions(std::string_view site,
-                                                                    std::string_view name) = 0;
+  // The latest approval of each version of a script, where that was neither revoked nor is noted as
+  // expired.
+  virtual absl::StatusOr<std::vector<StoredScriptApproval>> ScriptApprovals(
+      std::string_view site, std::string_view name) = 0;
+  // Likewise all of a publisher's, by site and name.
+  virtual absl::StatusOr<std::vector<StoredScriptApproval>> ApprovalsOfPublisher(
+      std::string_view publisher) = 0;
+  // Likewise those whose time is over, at most `approvals_max`.
+  virtual absl::StatusOr<std::vector<StoredScriptApproval>> OverdueApprovals(
+      absl::Time now, uint32_t approvals_max) = 0;
   // Whether any version was ever approved, revoked or not.
   virtual absl::StatusOr<bool> EverApproved(std::string_view site, std::string_view name) = 0;
   virtual absl::Status InsertApproval(std::string_view site, std::string_view name,
@@ -151,6 +192,40 @@ class Transaction {
   virtual absl::Status RevokeApproval(std::string_view site, std::string_view name,
                                       std::string_view sha256,
                                       const v1::ScriptApproval& revocation) = 0;
+  // Replaces an approval's body, and notes that it is over.
+  virtual absl::Status EndApproval(const StoredScriptApproval& ended, ApprovalEnd why) = 0;
+
+  // The behaviour profile of a script that was neither revoked nor is noted as expired.
+  virtual absl::StatusOr<std::optional<v1::ScriptProfile>> FindScriptProfile(
+      std::string_view site, std::string_view name) = 0;
+  // How many of a site there are.
+  virtual absl::StatusOr<uint64_t> CountScriptProfiles(std::string_view site) = 0;
+  // Sets and returns the id. The script must be there.
+  virtual absl::StatusOr<uint64_t> InsertScriptProfile(std::string_view site, std::string_view name,
+                                                       const v1::ScriptProfile& profile) = 0;
+  virtual absl::Status PutScriptProfile(const v1::ScriptProfile& profile) = 0;
+  virtual absl::Status EndScriptProfile(const v1::ScriptProfile& profile, ApprovalEnd why) = 0;
+  virtual absl::StatusOr<std::vector<StoredScriptProfile>> OverdueProfiles(
+      absl::Time now, uint32_t profiles_max) = 0;
+
+  // What the policy asks agents about; of more than `asked_max` the newest.
+  virtual absl::Status AskBehaviour(std::string_view site, std::string_view name,
+                                    std::string_view sha256, uint32_t asked_max) = 0;
+  virtual absl::Status ForgetBehaviour(std::string_view site, std::string_view name,
+                                       std::string_view sha256) = 0;
+
+  virtual absl::StatusOr<std::vector<StoredPublisher>> Publishers() = 0;
+  virtual absl::Status PutPublisher(const StoredPublisher& publisher) = 0;
+  // In place of all that the publisher had.
+  virtual absl::Status ReplacePublished(std::string_view publisher,
+                                        const std::vector<PublishedEntry>& entries) = 0;
+  // Entries of all publishers for bytes on a site.
+  virtual absl::StatusOr<std::vector<PublishedEntry>> PublishedFor(std::string_view site,
+                                                                   std::string_view sha256) = 0;
+  // Known versions whose bytes a list names, at most `versions_max`, by script; without approval.
+  virtual absl::StatusOr<std::vector<StoredScriptApproval>> PublishedVersions(
+      std::string_view publisher, uint32_t versions_max) = 0;
+
   // --- Destinations
 
   // Without `state` and `approval`, which follow from the approvals.

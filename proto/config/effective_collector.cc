@@ -8,6 +8,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "proto/approval/script_pattern.h"
 #include "proto/config/checker.h"
 #include "proto/config/effective.h"
 #include "proto/config/error_list.h"
@@ -236,6 +237,33 @@ void CheckSinks(const Checker& root, const v1::CollectorConfig& config) {
   });
 }
 
+void CheckScriptApprovals(const Checker& root, const v1::CollectorConfig& config) {
+  constexpr int kKeysMax = 8;
+  const Checker approvals = root.Message("script_approvals");
+  approvals.Valid("lists_folder", IsPath, "the path of a folder");
+  approvals.Number("warning_days", 14, 1, 365);
+  std::map<std::string, std::string> ids;
+  approvals.Each("publishers", [&](const Checker& publisher) {
+    publisher.Required("id", "a name for the publisher");
+    publisher.Valid("id", IsSiteName, "lower-case letters, digits, `-`, `_` and `.`");
+    publisher.Unique("id", ids);
+    publisher.NotEmpty("public_keys", "the path of a PEM file with an Ed25519 public key");
+    publisher.EachValid("public_keys", IsPath, "the path of a PEM file");
+    publisher.EachValid("sites", IsSiteName, "the name of a site");
+    publisher.NotEmpty("scripts", "the scripts that the publisher may speak for");
+    publisher.EachValid(
+        "scripts", [](std::string_view pattern) { return approval::PatternFault(pattern).empty(); },
+        "a script's name or address, exact or with one `*` at the end that leaves its host whole");
+  });
+  for (int i = 0; i < config.script_approvals().publishers_size(); ++i) {
+    const int keys = config.script_approvals().publishers(i).public_keys_size();
+    if (keys > kKeysMax) {
+      approvals.Error(absl::StrCat("publishers[", i, "]"), absl::StrCat(keys, " public keys"),
+                      absl::StrCat("at most ", kKeysMax));
+    }
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<v1::CollectorConfig> ParseCollectorConfig(std::string_view text,
@@ -286,6 +314,8 @@ absl::StatusOr<v1::CollectorConfig> ParseCollectorConfig(std::string_view text,
   metric_limits.Number("agents", 10000, 1, 100000);
   metric_limits.Number("pages", 1000, 1, 10000);
   CheckLogging(root);
+
+  CheckScriptApprovals(root, config);
 
   const Checker exposures = root.Message("exposures");
   exposures.OneOf("open_confidence", "medium", {"low", "medium", "high"});

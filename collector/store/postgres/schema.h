@@ -10,7 +10,7 @@
 namespace skimwatch::store::postgres {
 
 // Number of the schema that this program writes. Older ones are brought up to it.
-inline constexpr int64_t kSchemaVersion = 3;
+inline constexpr int64_t kSchemaVersion = 4;
 
 // Rows of the table `locks`: what is claimed by its hash (see PostgresTransaction), and what there
 // is one of.

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "collector/store/sql/approval_rows.h"
 #include "collector/store/sql/page_token.h"
 #include "collector/store/sql/settings.h"
 #include "collector/store/sql/sql_transaction.h"
@@ -17,6 +18,8 @@ namespace {
 
 constexpr uint32_t kExposureFindingsMax = 100;
 constexpr uint32_t kScriptHistoryMax = 100;
+// What the details of a listed script take, about.
+constexpr size_t kDetailsBytes = size_t{16} << 10;
 constexpr uint32_t kSightingsMax = 1000;
 
 // Columns: stored_at, stream_id, sequence, kind, confidence, exposure_id, site, body.
@@ -168,8 +171,10 @@ absl::StatusOr<v1::ListFindingsResponse> ListFindings(Database& db,
   }
 }
 
-absl::StatusOr<v1::ListScriptsResponse> ListScripts(Database& db,
-                                                    const v1::ListScriptsRequest& request) {
+namespace {
+
+absl::StatusOr<v1::ListScriptsResponse> ListScriptRows(Database& db,
+                                                       const v1::ListScriptsRequest& request) {
   // The last script's site and name, with a zero byte between.
   std::string site;
   std::string name;
@@ -203,10 +208,29 @@ absl::StatusOr<v1::ListScriptsResponse> ListScripts(Database& db,
     if (request.state() != v1::Script::STATE_UNSPECIFIED && select.GetInt(2) != request.state()) {
       continue;
     }
-    bytes += select.GetBytes(3).size();
-    absl::Status s = ParseBody(select.GetBytes(3), "script", *response.add_scripts());
+    const size_t size = select.GetBytes(3).size();
+    v1::Script script;
+    absl::Status s = ParseBody(select.GetBytes(3), "script", script);
     if (!s.ok()) return s;
+    if (!request.page().empty() && script.page() != request.page() &&
+        script.name() != request.page()) {
+      continue;
+    }
+    bytes += size + (request.details() ? kDetailsBytes : 0);
+    *response.add_scripts() = std::move(script);
   }
+}
+
+}  // namespace
+
+absl::StatusOr<v1::ListScriptsResponse> ListScripts(Database& db,
+                                                    const v1::ListScriptsRequest& request) {
+  absl::StatusOr<v1::ListScriptsResponse> response = ListScriptRows(db, request);
+  if (!response.ok() || !request.details()) return response;
+  for (v1::Script& script : *response->mutable_scripts()) {
+    if (absl::Status s = AddScriptDetails(db, /*brief=*/true, script); !s.ok()) return s;
+  }
+  return response;
 }
 
 absl::StatusOr<v1::Script> GetScript(Database& db, std::string_view site, std::string_view name) {
@@ -242,6 +266,7 @@ absl::StatusOr<v1::Script> GetScript(Database& db, std::string_view site, std::s
     s = ParseBody(select.GetBytes(1), "approval", *record->mutable_approval());
     if (!s.ok()) return s;
   }
+  if (absl::Status s = AddScriptDetails(db, /*brief=*/false, script); !s.ok()) return s;
   return script;
 }
 
@@ -339,29 +364,7 @@ absl::StatusOr<uint64_t> CommittedSequence(Database& db, std::string_view agent,
   return *row ? select.GetUnsigned(0) : 0;
 }
 
-absl::StatusOr<std::vector<v1::ApprovedScript>> ApprovedScripts(
-    Database& db, const std::vector<std::string>& sites) {
-  Statement select = db.Prepare(
-      "SELECT site, name, sha256 FROM approvals a JOIN scripts ON scripts.id = script_id"
-      " WHERE revoked = 0 AND a.id ="
-      " (SELECT max(id) FROM approvals b"
-      "  WHERE b.script_id = a.script_id AND b.sha256 = a.sha256)"
-      " ORDER BY site, name, sha256");
-  std::vector<v1::ApprovedScript> approved;
-  while (true) {
-    absl::StatusOr<bool> row = select.Step();
-    if (!row.ok()) return row.status();
-    if (!*row) return approved;
-    const std::string_view site = select.GetBytes(0);
-    if (!sites.empty() && std::find(sites.begin(), sites.end(), site) == sites.end()) continue;
-    v1::ApprovedScript& script = approved.emplace_back();
-    script.set_site(std::string(site));
-    script.set_script(std::string(select.GetBytes(1)));
-    script.set_sha256(std::string(select.GetBytes(2)));
-  }
-}
-
-absl::StatusOr<Summary> Summarize(Database& db, absl::Time now) {
+absl::StatusOr<Summary> Summarize(Database& db, absl::Time now, absl::Duration approval_warning) {
   Summary summary;
   {
     Statement select =
@@ -408,6 +411,10 @@ absl::StatusOr<Summary> Summarize(Database& db, absl::Time now) {
                                  .scripts = select.GetUnsigned(2)});
     }
   }
+  absl::StatusOr<std::vector<Summary::EndingApprovals>> ending =
+      CountEndingApprovals(db, now, approval_warning);
+  if (!ending.ok()) return ending.status();
+  summary.ending_approvals = *std::move(ending);
   absl::StatusOr<std::vector<Summary::Destinations>> destinations = CountDestinations(db, now);
   if (!destinations.ok()) return destinations.status();
   summary.destinations = *std::move(destinations);

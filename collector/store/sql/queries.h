@@ -41,8 +41,6 @@ absl::StatusOr<v1::ListAgentsResponse> ListAgents(Database& db,
                                                   absl::Time silent_before);
 absl::StatusOr<v1::CheckCardResponse> CheckCard(Database& db, const v1::CheckCardRequest& request);
 absl::StatusOr<uint64_t> CommittedSequence(Database& db, std::string_view agent, uint64_t epoch);
-absl::StatusOr<std::vector<v1::ApprovedScript>> ApprovedScripts(
-    Database& db, const std::vector<std::string>& sites);
 absl::StatusOr<v1::ListDestinationsResponse> ListDestinations(
     Database& db, const v1::ListDestinationsRequest& request, absl::Time now);
 absl::StatusOr<v1::GetDestinationResponse> GetDestination(Database& db, std::string_view site,
@@ -51,7 +49,7 @@ absl::StatusOr<std::vector<v1::ApprovedDestination>> ApprovedDestinations(
     Database& db, const std::vector<std::string>& sites, absl::Time now);
 // By site and state.
 absl::StatusOr<std::vector<Summary::Destinations>> CountDestinations(Database& db, absl::Time now);
-absl::StatusOr<Summary> Summarize(Database& db, absl::Time now);
+absl::StatusOr<Summary> Summarize(Database& db, absl::Time now, absl::Duration approval_warning);
 
 }  // namespace skimwatch::store::sql
 

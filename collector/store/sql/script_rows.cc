@@ -2,6 +2,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "collector/store/sql/approval_rows.h"
 #include "collector/store/sql/sql_transaction.h"
 #include "collector/store/timestamp.h"
 
@@ -115,24 +116,6 @@ absl::StatusOr<std::vector<ServedVersion>> SqlTransaction::ServedVersions(std::s
   }
 }
 
-absl::StatusOr<std::vector<std::string>> SqlTransaction::ApprovedVersions(std::string_view site,
-                                                                          std::string_view name) {
-  absl::StatusOr<int64_t> id = ScriptId(site, name);
-  if (!id.ok()) return id.status();
-  Statement select = db_.Prepare(
-      "SELECT sha256 FROM approvals a WHERE script_id = ? AND revoked = 0 AND id ="
-      " (SELECT max(id) FROM approvals b"
-      "  WHERE b.script_id = a.script_id AND b.sha256 = a.sha256)");
-  select.Int(*id);
-  std::vector<std::string> approved;
-  while (true) {
-    absl::StatusOr<bool> row = select.Step();
-    if (!row.ok()) return row.status();
-    if (!*row) return approved;
-    approved.emplace_back(select.GetBytes(0));
-  }
-}
-
 absl::StatusOr<bool> SqlTransaction::EverApproved(std::string_view site, std::string_view name) {
   absl::StatusOr<int64_t> id = ScriptId(site, name);
   if (!id.ok()) return id.status();
@@ -145,9 +128,11 @@ absl::Status SqlTransaction::InsertApproval(std::string_view site, std::string_v
                                             const v1::ScriptApproval& approval) {
   absl::StatusOr<int64_t> id = ScriptId(site, name);
   if (!id.ok()) return id.status();
-  Statement insert =
-      db_.Prepare("INSERT INTO approvals (script_id, sha256, revoked, body) VALUES (?, ?, 0, ?)");
-  return insert.Int(*id).Blob(sha256).Blob(approval.SerializeAsString()).Run();
+  Statement insert = db_.Prepare(
+      "INSERT INTO approvals (script_id, sha256, revoked, expires_at, publisher, body)"
+      " VALUES (?, ?, 0, ?, ?, ?)");
+  insert.Int(*id).Blob(sha256).Int(ExpiryColumn(approval)).Text(approval.publisher());
+  return insert.Blob(approval.SerializeAsString()).Run();
 }
 
 absl::Status SqlTransaction::RevokeApproval(std::string_view site, std::string_view name,

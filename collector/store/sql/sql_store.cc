@@ -3,6 +3,7 @@
 #include <optional>
 #include <utility>
 
+#include "collector/store/sql/approval_rows.h"
 #include "collector/store/sql/coverage_rows.h"
 #include "collector/store/sql/decision_rows.h"
 #include "collector/store/sql/queries.h"
@@ -95,9 +96,16 @@ absl::StatusOr<uint64_t> SqlStore::CommittedSequence(std::string_view agent, uin
   return Read([&](Database& db) { return sql::CommittedSequence(db, agent, epoch); });
 }
 
-absl::StatusOr<std::vector<v1::ApprovedScript>> SqlStore::ApprovedScripts(
-    const std::vector<std::string>& sites) {
-  return Read([&](Database& db) { return sql::ApprovedScripts(db, sites); });
+absl::StatusOr<v1::Policy> SqlStore::ScriptPolicy(const std::vector<std::string>& sites) {
+  return Read([&](Database& db) { return sql::ScriptPolicy(db, sites, options_.now()); });
+}
+
+absl::StatusOr<absl::Time> SqlStore::NextApprovalEnd() {
+  return Read([&](Database& db) { return sql::NextApprovalEnd(db); });
+}
+
+absl::StatusOr<v1::ListPublishersResponse> SqlStore::ListPublishers() {
+  return Read([&](Database& db) { return sql::ListPublishers(db); });
 }
 
 absl::StatusOr<std::vector<v1::ApprovedDestination>> SqlStore::ApprovedDestinations(
@@ -130,7 +138,8 @@ absl::StatusOr<SinkState> SqlStore::ReadSink(std::string_view name) {
 }
 
 absl::StatusOr<Summary> SqlStore::Summarize() {
-  return Read([&](Database& db) { return sql::Summarize(db, options_.now()); });
+  return Read(
+      [&](Database& db) { return sql::Summarize(db, options_.now(), options_.approval_warning); });
 }
 
 StoreErrors SqlStore::Errors() const {

@@ -45,8 +45,9 @@ class SqlStore : public Store {
   absl::StatusOr<std::vector<v1::Exposure>> ListExposuresOfWay(const ExposureKey& key) override;
   absl::StatusOr<v1::CheckCardResponse> CheckCard(const v1::CheckCardRequest& request) override;
   absl::StatusOr<uint64_t> CommittedSequence(std::string_view agent, uint64_t epoch) override;
-  absl::StatusOr<std::vector<v1::ApprovedScript>> ApprovedScripts(
-      const std::vector<std::string>& sites) override;
+  absl::StatusOr<v1::Policy> ScriptPolicy(const std::vector<std::string>& sites) override;
+  absl::StatusOr<absl::Time> NextApprovalEnd() override;
+  absl::StatusOr<v1::ListPublishersResponse> ListPublishers() override;
   absl::StatusOr<std::vector<v1::ApprovedDestination>> ApprovedDestinations(
       const std::vector<std::string>& sites) override;
   absl::StatusOr<uint64_t> PolicyVersion() override;

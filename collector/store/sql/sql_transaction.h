@@ -65,13 +65,39 @@ class SqlTransaction : public Transaction {
                                 const ServedVersion& served) override;
   absl::StatusOr<std::vector<ServedVersion>> ServedVersions(std::string_view site,
                                                             std::string_view name) override;
-  absl::StatusOr<std::vector<std::string>> ApprovedVersions(std::string_view site,
-                                                            std::string_view name) override;
+  absl::StatusOr<std::vector<StoredScriptApproval>> ScriptApprovals(std::string_view site,
+                                                                    std::string_view name) override;
+  absl::StatusOr<std::vector<StoredScriptApproval>> ApprovalsOfPublisher(
+      std::string_view publisher) override;
+  absl::StatusOr<std::vector<StoredScriptApproval>> OverdueApprovals(
+      absl::Time now, uint32_t approvals_max) override;
   absl::StatusOr<bool> EverApproved(std::string_view site, std::string_view name) override;
   absl::Status InsertApproval(std::string_view site, std::string_view name, std::string_view sha256,
                               const v1::ScriptApproval& approval) override;
   absl::Status RevokeApproval(std::string_view site, std::string_view name, std::string_view sha256,
                               const v1::ScriptApproval& revocation) override;
+  absl::Status EndApproval(const StoredScriptApproval& ended, ApprovalEnd why) override;
+  absl::StatusOr<std::optional<v1::ScriptProfile>> FindScriptProfile(
+      std::string_view site, std::string_view name) override;
+  absl::StatusOr<uint64_t> CountScriptProfiles(std::string_view site) override;
+  absl::StatusOr<uint64_t> InsertScriptProfile(std::string_view site, std::string_view name,
+                                               const v1::ScriptProfile& profile) override;
+  absl::Status PutScriptProfile(const v1::ScriptProfile& profile) override;
+  absl::Status EndScriptProfile(const v1::ScriptProfile& profile, ApprovalEnd why) override;
+  absl::StatusOr<std::vector<StoredScriptProfile>> OverdueProfiles(absl::Time now,
+                                                                   uint32_t profiles_max) override;
+  absl::Status AskBehaviour(std::string_view site, std::string_view name, std::string_view sha256,
+                            uint32_t asked_max) override;
+  absl::Status ForgetBehaviour(std::string_view site, std::string_view name,
+                               std::string_view sha256) override;
+  absl::StatusOr<std::vector<StoredPublisher>> Publishers() override;
+  absl::Status PutPublisher(const StoredPublisher& publisher) override;
+  absl::Status ReplacePublished(std::string_view publisher,
+                                const std::vector<PublishedEntry>& entries) override;
+  absl::StatusOr<std::vector<PublishedEntry>> PublishedFor(std::string_view site,
+                                                           std::string_view sha256) override;
+  absl::StatusOr<std::vector<StoredScriptApproval>> PublishedVersions(
+      std::string_view publisher, uint32_t versions_max) override;
   absl::StatusOr<std::optional<v1::Destination>> FindDestination(std::string_view site,
                                                                  std::string_view name,
                                                                  std::string_view process) override;

@@ -271,9 +271,57 @@ absl::Status AddSinks(Database& database) {
       database, {.integer = "INTEGER", .text = "TEXT", .blob = "BLOB", .suffix = " WITHOUT ROWID"});
 }
 
+// Approvals that end, that publishers give, and that hold for behaviour.
+absl::Status AddScriptApprovals(Database& database) {
+  return database.Execute(R"sql(
+ALTER TABLE approvals ADD COLUMN expires_at INTEGER NOT NULL DEFAULT 0;  -- 0 for never
+ALTER TABLE approvals ADD COLUMN publisher TEXT NOT NULL DEFAULT '';     -- whose list gave it
+CREATE INDEX approvals_by_end ON approvals (expires_at) WHERE revoked = 0 AND expires_at > 0;
+CREATE INDEX approvals_by_publisher ON approvals (publisher, id) WHERE publisher <> '';
+CREATE INDEX script_versions_by_hash ON script_versions (sha256);
+
+-- Never deleted. The latest of a script is the one that counts.
+CREATE TABLE script_profiles (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  script_id INTEGER NOT NULL REFERENCES scripts (id),
+  revoked INTEGER NOT NULL,               -- ApprovalEnd
+  expires_at INTEGER NOT NULL,            -- 0 for never
+  body BLOB NOT NULL                      -- ScriptProfile without id
+);
+CREATE INDEX script_profiles_by_script ON script_profiles (script_id, revoked, id);
+
+-- Versions of which agents are asked what they do.
+CREATE TABLE asked_behaviours (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  script_id INTEGER NOT NULL REFERENCES scripts (id),
+  sha256 BLOB NOT NULL,
+  UNIQUE (script_id, sha256)
+);
+
+CREATE TABLE publishers (
+  publisher TEXT PRIMARY KEY,
+  body BLOB NOT NULL,                     -- Publisher
+  list BLOB NOT NULL,
+  signature BLOB NOT NULL
+) WITHOUT ROWID;
+
+-- Entries of the lists in force.
+CREATE TABLE published_scripts (
+  publisher TEXT NOT NULL,
+  site TEXT NOT NULL,                     -- empty for all
+  script TEXT NOT NULL,
+  sha256 BLOB NOT NULL,
+  serial INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL,            -- 0 for never
+  PRIMARY KEY (publisher, sha256, site, script)
+) WITHOUT ROWID;
+CREATE INDEX published_scripts_by_hash ON published_scripts (sha256);
+)sql");
+}
+
 // kMigrations[i] makes schema i + 2 of schema i + 1.
 constexpr std::array<absl::Status (*)(Database&), kSchemaVersion - 1> kMigrations = {
-    &ToVersion2, &ToVersion3, &AddSinks};
+    &ToVersion2, &ToVersion3, &AddSinks, &AddScriptApprovals};
 
 absl::Status Migrate(Database& database, int64_t version) {
   absl::Status status = database.Execute("BEGIN IMMEDIATE");

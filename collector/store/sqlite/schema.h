@@ -7,7 +7,7 @@
 namespace skimwatch::store::sqlite {
 
 // Number of the schema that this program writes. Older ones are brought up to it.
-inline constexpr int kSchemaVersion = 4;
+inline constexpr int kSchemaVersion = 5;
 
 // Makes an empty file a store, or brings an older one up to this schema, in one transaction: a file
 // is of the old schema or of the new one, whatever happens meanwhile. There is no way back.

@@ -166,6 +166,41 @@ TEST(CheckRequest, LooksUpWhatHoldsDigits) {
             "");
 }
 
+TEST(CheckRequest, WantsNoReasonOfWhoAsksWhatAVersionDoes) {
+  v1::ApproveScriptRequest approve;
+  approve.set_site("shop");
+  approve.set_name("js/chat.js");
+  approve.set_sha256(std::string(32, 'h'));
+  EXPECT_FALSE(CheckRequest(approve).ok());
+  approve.set_profile(true);
+  EXPECT_EQ(CheckRequest(approve), absl::OkStatus());
+  v1::RevokeScriptRequest revoke;
+  revoke.set_site("shop");
+  revoke.set_name("js/chat.js");
+  revoke.set_reason("too wide");
+  EXPECT_FALSE(CheckRequest(revoke).ok());
+  revoke.set_profile(true);
+  EXPECT_EQ(CheckRequest(revoke), absl::OkStatus());
+  revoke.clear_reason();
+  EXPECT_FALSE(CheckRequest(revoke).ok());
+}
+
+TEST(CheckRequest, LooksAtWhatADescriptionGivesOnly) {
+  v1::DescribeScriptRequest request;
+  request.set_site("shop");
+  request.set_name("js/chat.js");
+  request.set_owner("");
+  EXPECT_EQ(CheckRequest(request), absl::OkStatus());
+  request.set_owner("team 4111-1111-1111-1111");
+  EXPECT_EQ(CheckRequest(request).message(), "owner: expected no card number in it");
+  request.set_owner("team");
+  request.set_justification(" ");
+  EXPECT_EQ(CheckRequest(request).message(), "justification: expected more than blanks");
+  request.clear_justification();
+  request.clear_site();
+  EXPECT_EQ(CheckRequest(request).message(), "site: expected 1 to 63 bytes");
+}
+
 TEST(CheckRequest, WantsAnExposureToHaveAnId) {
   EXPECT_EQ(ErrorOf<v1::GetExposureRequest>([](auto&) {}),
             "id: expected the id of an exposure, "

@@ -92,7 +92,7 @@ TEST_F(InventoryTest, AProposalIsNotApprovedAndOpensNothing) {
   EXPECT_EQ(Report(Change::CHANGE_PROPOSED, 1), 0u);
   EXPECT_EQ(Script().state(), State::STATE_UNAPPROVED);
   EXPECT_EQ(OpenExposures(), 0);
-  EXPECT_THAT(*store_->ApprovedScripts({"shop"}), IsEmpty());
+  EXPECT_THAT(store_->ScriptPolicy({"shop"})->approved_scripts(), IsEmpty());
 }
 
 TEST_F(InventoryTest, AnAddedScriptOpensAnExposureThatApprovalCloses) {
@@ -134,7 +134,7 @@ TEST_F(InventoryTest, AReferenceIsApprovedRevokedAndRemovedAsEveryScript) {
   EXPECT_EQ(Exposure(added).channel(), name_);
   ASSERT_TRUE(Approve(1).ok());
   EXPECT_EQ(Exposure(added).state(), v1::Exposure::STATE_CLOSED);
-  EXPECT_EQ((*store_->ApprovedScripts({"shop"}))[0].script(), name_);
+  EXPECT_EQ(store_->ScriptPolicy({"shop"})->approved_scripts(0).script(), name_);
   EXPECT_NE(Report(Change::CHANGE_CHANGED, 2), 0u);
   EXPECT_EQ(Script().state(), State::STATE_CHANGED);
   Report(Change::CHANGE_RESTORED, 1);
@@ -183,7 +183,7 @@ TEST_F(InventoryTest, RevokingAServedVersionOpensAnExposureAndKeepsTheRecord) {
   EXPECT_EQ(script->history(0).approval().revoked_by(), "bob");
   EXPECT_EQ(script->history(0).approval().revocation_reason(), "altered");
   EXPECT_EQ(OpenExposures(), 1);
-  EXPECT_THAT(*store_->ApprovedScripts({"shop"}), IsEmpty());
+  EXPECT_THAT(store_->ScriptPolicy({"shop"})->approved_scripts(), IsEmpty());
   EXPECT_EQ(pushes_, 2);
   EXPECT_EQ(Revoke(1).status().code(), absl::StatusCode::kFailedPrecondition);
   // What the agent then says about it belongs to the same exposure.

@@ -364,9 +364,9 @@ TEST_P(StoreTest, ListsScriptsInPagesAndKeepsEveryApproval) {
     });
   };
   ASSERT_TRUE(approve("ann").ok());
-  EXPECT_THAT(*store->ApprovedScripts({"shop"}), SizeIs(1));
-  EXPECT_THAT(*store->ApprovedScripts({"blog"}), IsEmpty());
-  EXPECT_THAT(*store->ApprovedScripts({}), SizeIs(1));
+  EXPECT_THAT(store->ScriptPolicy({"shop"})->approved_scripts(), SizeIs(1));
+  EXPECT_THAT(store->ScriptPolicy({"blog"})->approved_scripts(), IsEmpty());
+  EXPECT_THAT(store->ScriptPolicy({})->approved_scripts(), SizeIs(1));
   ASSERT_TRUE(store
                   ->Write([&](Transaction& tx) {
                     v1::ScriptApproval revocation;
@@ -374,15 +374,192 @@ TEST_P(StoreTest, ListsScriptsInPagesAndKeepsEveryApproval) {
                     return tx.RevokeApproval("shop", "a.js", HashOf(1), revocation);
                   })
                   .ok());
-  EXPECT_THAT(*store->ApprovedScripts({"shop"}), IsEmpty());
+  EXPECT_THAT(store->ScriptPolicy({"shop"})->approved_scripts(), IsEmpty());
   auto script = store->GetScript("shop", "a.js");
   ASSERT_EQ(script->history_size(), 1);
   EXPECT_EQ(script->history(0).approval().approved_by(), "ann");
   EXPECT_EQ(script->history(0).approval().revoked_by(), "bob");
   ASSERT_TRUE(approve("cid").ok());
-  EXPECT_THAT(*store->ApprovedScripts({"shop"}), SizeIs(1));
+  EXPECT_THAT(store->ScriptPolicy({"shop"})->approved_scripts(), SizeIs(1));
   EXPECT_EQ(store->GetScript("shop", "a.js")->history(0).approval().approved_by(), "cid");
   EXPECT_EQ(store->GetScript("shop", "z.js").status().code(), absl::StatusCode::kNotFound);
+}
+
+// A script `a.js` of the site `shop` with the versions 1 and 2, of which an agent serves the first.
+absl::Status PutScriptWithVersions(Transaction& tx) {
+  v1::Script script;
+  script.set_site("shop");
+  script.set_name("a.js");
+  script.mutable_current()->set_sha256(HashOf(1));
+  if (absl::Status s = tx.PutScript(script); !s.ok()) return s;
+  for (const uint64_t version : {1, 2}) {
+    v1::ScriptRecord record;
+    record.mutable_version()->set_sha256(HashOf(version));
+    if (absl::Status s = tx.PutScriptVersion("shop", "a.js", record); !s.ok()) return s;
+  }
+  return tx.SetServedVersion("shop", "a.js",
+                             {.agent = "web-1", .sha256 = HashOf(1), .since = kNow});
+}
+
+TEST_P(StoreTest, KnowsWhenApprovalsEndAndWhichAreOver) {
+  AnyStore store(GetParam());
+  ASSERT_TRUE(store->Write(PutScriptWithVersions).ok());
+  EXPECT_EQ(*store->NextApprovalEnd(), absl::InfiniteFuture());
+  const absl::Time end = absl::FromUnixSeconds(absl::ToUnixSeconds(absl::Now())) + absl::Hours(48);
+  ASSERT_TRUE(store
+                  ->Write([&](Transaction& tx) {
+                    v1::ScriptApproval approval;
+                    if (absl::Status s = tx.InsertApproval("shop", "a.js", HashOf(2), approval);
+                        !s.ok()) {
+                      return s;
+                    }
+                    *approval.mutable_expires_at() = ToTimestamp(end);
+                    return tx.InsertApproval("shop", "a.js", HashOf(1), approval);
+                  })
+                  .ok());
+  EXPECT_EQ(*store->NextApprovalEnd(), end);
+  // Within the warning of 14 days, of what is served.
+  const Summary summary = *store->Summarize();
+  ASSERT_EQ(summary.ending_approvals.size(), 1u);
+  EXPECT_EQ(summary.ending_approvals[0].site, "shop");
+  EXPECT_EQ(summary.ending_approvals[0].approvals, 1u);
+  ASSERT_TRUE(store
+                  ->Write([&](Transaction& tx) -> absl::Status {
+                    EXPECT_THAT(*tx.ScriptApprovals("shop", "a.js"), SizeIs(2));
+                    EXPECT_THAT(*tx.OverdueApprovals(end - absl::Seconds(1), 10), IsEmpty());
+                    auto overdue = tx.OverdueApprovals(end, 10);
+                    EXPECT_THAT(*overdue, SizeIs(1));
+                    EXPECT_EQ(overdue->front().site, "shop");
+                    EXPECT_EQ(overdue->front().name, "a.js");
+                    EXPECT_EQ(overdue->front().sha256, HashOf(1));
+                    return tx.EndApproval(overdue->front(), ApprovalEnd::kExpired);
+                  })
+                  .ok());
+  EXPECT_EQ(*store->NextApprovalEnd(), absl::InfiniteFuture());
+  const v1::Policy policy = *store->ScriptPolicy({"shop"});
+  ASSERT_EQ(policy.approved_scripts_size(), 1);
+  EXPECT_EQ(policy.approved_scripts(0).sha256(), HashOf(2));
+  ASSERT_EQ(policy.expired_scripts_size(), 1);
+  EXPECT_EQ(policy.expired_scripts(0).sha256(), HashOf(1));
+}
+
+TEST_P(StoreTest, KeepsOneProfileOfAScriptInForce) {
+  AnyStore store(GetParam());
+  ASSERT_TRUE(store->Write(PutScriptWithVersions).ok());
+  v1::ScriptProfile profile;
+  profile.set_sha256(HashOf(1));
+  profile.mutable_behaviour()->add_facts()->set_name("sink");
+  *profile.mutable_approval()->mutable_expires_at() = ToTimestamp(kNow + absl::Hours(1));
+  ASSERT_TRUE(store
+                  ->Write([&](Transaction& tx) -> absl::Status {
+                    EXPECT_FALSE(tx.FindScriptProfile("shop", "a.js")->has_value());
+                    EXPECT_FALSE(tx.FindScriptProfile("shop", "z.js")->has_value());
+                    auto id = tx.InsertScriptProfile("shop", "a.js", profile);
+                    if (!id.ok()) return id.status();
+                    EXPECT_NE(*id, 0u);
+                    EXPECT_EQ(*tx.CountScriptProfiles("shop"), 1u);
+                    EXPECT_EQ(*tx.CountScriptProfiles("blog"), 0u);
+                    auto found = tx.FindScriptProfile("shop", "a.js");
+                    EXPECT_EQ((*found)->id(), *id);
+                    (*found)->set_versions(4);
+                    return tx.PutScriptProfile(**found);
+                  })
+                  .ok());
+  EXPECT_EQ(store->GetScript("shop", "a.js")->profile().versions(), 4u);
+  EXPECT_EQ(store->GetScript("shop", "a.js")->profile().behaviour().facts_size(), 1);
+  ASSERT_TRUE(store
+                  ->Write([&](Transaction& tx) -> absl::Status {
+                    auto overdue = tx.OverdueProfiles(kNow + absl::Hours(1), 10);
+                    EXPECT_THAT(*overdue, SizeIs(1));
+                    EXPECT_EQ(overdue->front().name, "a.js");
+                    return tx.EndScriptProfile(overdue->front().profile, ApprovalEnd::kExpired);
+                  })
+                  .ok());
+  EXPECT_FALSE(store->GetScript("shop", "a.js")->has_profile());
+  EXPECT_EQ(*store->NextApprovalEnd(), absl::InfiniteFuture());
+}
+
+TEST_P(StoreTest, ReplacesWhatAPublisherVouchesFor) {
+  AnyStore store(GetParam());
+  ASSERT_TRUE(store->Write(PutScriptWithVersions).ok());
+  const auto entry = [](uint64_t version, const std::string& site) {
+    PublishedEntry published;
+    published.publisher = "chat";
+    published.serial = 3;
+    published.script.set_site(site);
+    published.script.set_script("a.js");
+    published.script.set_sha256(HashOf(version));
+    return published;
+  };
+  StoredPublisher publisher{.list = "list", .signature = "signature"};
+  publisher.info.set_id("chat");
+  publisher.info.set_serial(3);
+  ASSERT_TRUE(store
+                  ->Write([&](Transaction& tx) -> absl::Status {
+                    EXPECT_THAT(*tx.Publishers(), IsEmpty());
+                    if (absl::Status s = tx.PutPublisher(publisher); !s.ok()) return s;
+                    if (absl::Status s = tx.PutPublisher(publisher); !s.ok()) return s;
+                    EXPECT_THAT(*tx.Publishers(), SizeIs(1));
+                    EXPECT_EQ(tx.Publishers()->front().list, "list");
+                    return tx.ReplacePublished("chat", {entry(1, ""), entry(2, "blog")});
+                  })
+                  .ok());
+  EXPECT_EQ(store->ListPublishers()->publishers(0).serial(), 3u);
+  EXPECT_EQ(store->ScriptPolicy({"shop"})->published_scripts_size(), 1);
+  EXPECT_EQ(store->ScriptPolicy({"blog"})->published_scripts_size(), 2);
+  ASSERT_TRUE(store
+                  ->Write([&](Transaction& tx) -> absl::Status {
+                    EXPECT_THAT(*tx.PublishedFor("shop", HashOf(1)), SizeIs(1));
+                    EXPECT_EQ(tx.PublishedFor("shop", HashOf(1))->front().serial, 3u);
+                    EXPECT_THAT(*tx.PublishedFor("shop", HashOf(2)), IsEmpty());
+                    const auto versions = tx.PublishedVersions("chat", 10);
+                    EXPECT_THAT(*versions, SizeIs(1));
+                    EXPECT_EQ(versions->front().sha256, HashOf(1));
+                    v1::ScriptApproval approval;
+                    approval.set_publisher("chat");
+                    absl::Status s = tx.InsertApproval("shop", "a.js", HashOf(1), approval);
+                    if (!s.ok()) return s;
+                    EXPECT_THAT(*tx.ApprovalsOfPublisher("chat"), SizeIs(1));
+                    EXPECT_THAT(*tx.ApprovalsOfPublisher("other"), IsEmpty());
+                    return tx.ReplacePublished("chat", {});
+                  })
+                  .ok());
+  EXPECT_EQ(store->ScriptPolicy({})->published_scripts_size(), 0);
+}
+
+TEST_P(StoreTest, AsksForTheNewestBehavioursOnly) {
+  AnyStore store(GetParam());
+  ASSERT_TRUE(store->Write(PutScriptWithVersions).ok());
+  ASSERT_TRUE(store
+                  ->Write([&](Transaction& tx) -> absl::Status {
+                    for (uint64_t version : {1, 2, 2, 3}) {
+                      absl::Status s = tx.AskBehaviour("shop", "a.js", HashOf(version), 2);
+                      if (!s.ok()) return s;
+                    }
+                    return tx.ForgetBehaviour("shop", "a.js", HashOf(3));
+                  })
+                  .ok());
+  const v1::Policy policy = *store->ScriptPolicy({"shop"});
+  ASSERT_EQ(policy.asked_behaviours_size(), 1);
+  EXPECT_EQ(policy.asked_behaviours(0).sha256(), HashOf(2));
+  EXPECT_EQ(store->ScriptPolicy({"blog"})->asked_behaviours_size(), 0);
+}
+
+TEST_P(StoreTest, ListsScriptsWithWhoServesThem) {
+  AnyStore store(GetParam());
+  ASSERT_TRUE(store->Write(PutScriptWithVersions).ok());
+  v1::ListScriptsRequest request;
+  EXPECT_EQ(store->ListScripts(request)->scripts(0).served_size(), 0);
+  request.set_details(true);
+  const v1::Script script = store->ListScripts(request)->scripts(0);
+  ASSERT_EQ(script.served_size(), 1);
+  EXPECT_EQ(script.served(0).agent(), "web-1");
+  EXPECT_EQ(script.versions(), 2u);
+  EXPECT_EQ(script.current_record().version().sha256(), HashOf(1));
+  request.set_page("a.js");
+  EXPECT_EQ(store->ListScripts(request)->scripts_size(), 1);
+  request.set_page("b.html");
+  EXPECT_EQ(store->ListScripts(request)->scripts_size(), 0);
 }
 
 TEST_P(StoreTest, ReadsRunBesideAWriteAndSeeWhatWasCommitted) {
