@@ -266,13 +266,24 @@ void Parser::AddScripts() {
   AddChoice(list, "--state", &options_.state, states, "In this state only");
   AddLimit(list);
 
+  list->add_option("--page", options_.page, "Of this page only, as `scripts list` has it")
+      ->type_name("PAGE");
+  list->add_option("--warning-days", options_.warning_days,
+                   "Mark approvals that end within this many days (14 by default)")
+      ->type_name("DAYS")
+      ->check(CLI::Range(1, 3650).description(""));
+
   CLI::App* const diff =
       Leaf(group, "diff", "Show a version of a script and how it differs from the one before",
            DiffScript);
   CLI::App* const approve =
       Leaf(group, "approve", "Approve a version of a script, after reading it", ApproveScript);
   CLI::App* const revoke = Leaf(group, "revoke", "Take an approval back", RevokeScript);
-  for (CLI::App* const command : {diff, approve, revoke}) {
+  CLI::App* const show =
+      Leaf(group, "show", "Show a script: owner, versions, approvals, who serves it", ShowScript);
+  CLI::App* const describe = Leaf(
+      group, "describe", "Say who answers for a script, and why the page needs it", DescribeScript);
+  for (CLI::App* const command : {show, diff, approve, revoke, describe}) {
     command->add_option("NAME", options_.script, "The script's name, as `scripts list` has it")
         ->required()
         ->type_name("");
@@ -284,16 +295,52 @@ void Parser::AddScripts() {
   for (CLI::App* const command : {approve, revoke}) {
     command
         ->add_option("HASH", options_.hash,
-                     "SHA-256 of the version as `scripts diff` shows it, 8 or more digits")
-        ->required()
+                     "SHA-256 of the version as `scripts diff` shows it, 8 or more digits; needed "
+                     "without --profile")
         ->type_name("");
   }
+  approve->add_flag("--profile", options_.profile,
+                    "Approve what it does: later versions that do nothing more are approved, too");
+  revoke->add_flag("--profile", options_.profile,
+                   "Take its behaviour profile back, and all that was accepted by it");
   approve
-      ->add_option("--justification", options_.reason,
-                   "Why the page needs the script; asked for on a terminal")
+      ->add_option("--until", options_.expires,
+                   "When it ends: 2026-12-31T12:00:00Z, 2026-12-31, or from now: 24h, 90d")
+      ->type_name("TIME");
+  for (CLI::App* const command : {approve, describe}) {
+    command
+        ->add_option("--justification", options_.reason,
+                     command == approve ? "Why the page needs the script; asked for on a terminal"
+                                        : "Why the page needs the script")
+        ->type_name("TEXT");
+  }
+  describe
+      ->add_option("--owner", options_.owner,
+                   "Who answers for it: a person, a team; empty for none")
       ->type_name("TEXT");
   revoke->add_option("--reason", options_.reason, "Why; asked for on a terminal")
       ->type_name("TEXT");
+
+  CLI::App* const inventory =
+      Leaf(group, "inventory", "Write the whole inventory for an assessor (PCI DSS 6.4.3)",
+           ExportScripts);
+  AddFilters(inventory, /*with_kind=*/false);
+  inventory->add_option("--page", options_.page, "Of this page only")->type_name("PAGE");
+  AddChoice(inventory, "--format", &options_.format, {"csv", "json", "md"}, "Form of the export");
+
+  CLI::App* const publisher =
+      group->add_subcommand("publisher", "Publishers, whose signed lists approve scripts");
+  publisher->require_subcommand(1);
+  publisher->fallthrough();
+  CLI::App* const import_list =
+      Leaf(publisher, "import", "Take a publisher's list for the one before", ImportPublisherList);
+  import_list->add_option("FILE", options_.file, "The list, JSON")->required()->type_name("");
+  import_list
+      ->add_option("--signature", options_.signature,
+                   "Its signature; FILE with `.sig` behind it by default")
+      ->type_name("FILE");
+  import_list->add_flag("--dry-run", options_.dry_run, "Check it and say what it would do");
+  Leaf(publisher, "list", "List the publishers and their lists in force", ListPublishers);
 }
 
 void Parser::AddDestinations() {

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
 #include "collector/ctl/csp_policy.h"
 #include "collector/ctl/session.h"
 #include "google/protobuf/struct.pb.h"
@@ -59,9 +60,11 @@ absl::StatusOr<int> SuggestCspHeaders(const Options& options, Session& session) 
         "site ", options.site, " has no script of ", absl::StrJoin(options.pages, ", "),
         "\n`skimwatchctl scripts list --site ", options.site, "` shows the pages there are"));
   }
-  const CspSuggestion suggestion = SuggestCsp(
-      {.pages = options.pages, .endpoint = options.endpoint, .is_strict = options.strict}, of_page,
-      integrity_of);
+  const CspSuggestion suggestion = SuggestCsp({.pages = options.pages,
+                                               .endpoint = options.endpoint,
+                                               .is_strict = options.strict,
+                                               .now = absl::Now()},
+                                              of_page, integrity_of);
   if (suggestion.scripts == 0) {
     return absl::FailedPreconditionError(absl::StrCat(
         "no script of ", absl::StrJoin(options.pages, ", "),

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
+#include "collector/ctl/script_words.h"
 
 namespace skimwatch::ctl {
 namespace {
@@ -99,7 +100,7 @@ class Builder {
 void Builder::Add(const v1::Script& script) {
   std::vector<const v1::ScriptRecord*> approved;
   for (const v1::ScriptRecord& record : script.history()) {
-    if (record.has_approval() && !record.approval().has_revoked_at()) approved.push_back(&record);
+    if (IsApproved(record, request_.now)) approved.push_back(&record);
   }
   const Reference reference = ParseName(script);
   browsers_know_page_ = browsers_know_page_ || IsAddress(script.page());

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/time/time.h"
 #include "skimwatch/v1/script.pb.h"
 
 namespace skimwatch::ctl {
@@ -21,6 +22,8 @@ struct CspRequest {
   // External scripts run by their hash alone, whatever address they come from, and need their
   // `integrity` attribute in the page; but for those whose bytes are not known.
   bool is_strict = false;
+  // What ended by then is not approved.
+  absl::Time now = absl::InfinitePast();
 };
 
 struct CspSuggestion {

@@ -84,6 +84,22 @@ absl::StatusOr<Timestamp> ParseTime(std::string_view text, absl::Time now) {
       "such as 90m, 24h or 7d"));
 }
 
+absl::StatusOr<google::protobuf::Timestamp> ParseEnd(std::string_view text, absl::Time now) {
+  absl::StatusOr<google::protobuf::Timestamp> time = ParseTime(text, now);
+  if (!time.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--until: ", std::string(time.status().message())));
+  }
+  const int64_t now_seconds = absl::ToUnixSeconds(now);
+  const bool is_age = text.find('-') == std::string_view::npos;
+  if (is_age) time->set_seconds(2 * now_seconds - time->seconds());
+  if (time->seconds() <= now_seconds) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--until: ", std::string(text), " is not in the future"));
+  }
+  return time;
+}
+
 std::string Hex(std::string_view bytes, bool is_short) {
   constexpr size_t kShort = 12;
   const std::string hex = absl::BytesToHexString(absl::string_view(bytes.data(), bytes.size()));

@@ -30,6 +30,10 @@ std::string Describe(const google::protobuf::Timestamp& time);
 // `2026-03-01T12:00:00Z`, `2026-03-01`, or an age before `now` such as `90m`, `24h`, `7d`.
 absl::StatusOr<google::protobuf::Timestamp> ParseTime(std::string_view text, absl::Time now);
 
+// An end that `--until` gives: a time, or `24h`, `90d` from now. INVALID_ARGUMENT: not in the
+// future.
+absl::StatusOr<google::protobuf::Timestamp> ParseEnd(std::string_view text, absl::Time now);
+
 // The hash in hex, its first 12 digits only where `is_short`.
 std::string Hex(std::string_view bytes, bool is_short);
 

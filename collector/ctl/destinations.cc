@@ -74,23 +74,6 @@ std::string AgentsOf(const v1::Destination& destination) {
   return absl::StrJoin(names, ", ");
 }
 
-// `90d` and `24h` count from now; anything else is a time.
-absl::StatusOr<google::protobuf::Timestamp> ParseEnd(const std::string& text) {
-  const absl::Time now = absl::Now();
-  absl::StatusOr<google::protobuf::Timestamp> time = ParseTime(text, now);
-  if (!time.ok()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--until: ", std::string(time.status().message())));
-  }
-  const int64_t now_seconds = absl::ToUnixSeconds(now);
-  const bool is_age = text.find('-') == std::string::npos;
-  if (is_age) time->set_seconds(2 * now_seconds - time->seconds());
-  if (time->seconds() <= now_seconds) {
-    return absl::InvalidArgumentError(absl::StrCat("--until: ", text, " is not in the future"));
-  }
-  return time;
-}
-
 }  // namespace
 
 absl::StatusOr<int> ListDestinations(const Options& options, Session& session) {
@@ -176,7 +159,7 @@ absl::StatusOr<int> ApproveDestination(const Options& options, Session& session)
   request.set_pattern(options.destination);
   request.set_process(options.process);
   if (!options.expires.empty()) {
-    absl::StatusOr<google::protobuf::Timestamp> end = ParseEnd(options.expires);
+    absl::StatusOr<google::protobuf::Timestamp> end = ParseEnd(options.expires, absl::Now());
     if (!end.ok()) return end.status();
     *request.mutable_expires_at() = *std::move(end);
   }

@@ -2,6 +2,7 @@
 #define SKIMWATCH_COLLECTOR_CTL_OPTIONS_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -57,6 +58,17 @@ struct Options {
   std::string process;
   // When an approval ends.
   std::string expires;
+  // What a script does, rather than its bytes.
+  bool profile = false;
+  // Who answers for a script; set where it was given, as empty, too.
+  std::optional<std::string> owner;
+  // Scripts of this page only.
+  std::string page;
+  // Approvals that end within this many days are marked.
+  uint32_t warning_days = 14;
+  // Of a publisher's list: the file with its signature, and whether it is only looked at.
+  std::string signature;
+  bool dry_run = false;
   // Justification or reason.
   std::string reason;
   // A note.

@@ -343,6 +343,55 @@ TEST_F(Commands, ScriptsAreApprovedByTheHashThatWasShown) {
   EXPECT_EQ(script["history"][0]["approval"]["revoked_by"], "approver");
 }
 
+TEST_F(Commands, ScriptsHaveAnOwnerAndAnInventory) {
+  v1::Finding finding = ScriptFinding(1, v1::ScriptChange::CHANGE_PROPOSED, 1);
+  finding.mutable_script_change()->set_page("pay.html");
+  finding.mutable_script_change()->add_integrity_methods("sri");
+  server_.Add(finding);
+  server_.Add(ScriptFinding(2, v1::ScriptChange::CHANGE_PROPOSED, 2, "js/=2+5|x.js"));
+  Result result = ctl_.Run({"scripts", "describe", "js/chat.js", "--owner", "team \"support\"",
+                            "--justification", "shoppers chat"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  result = ctl_.Run(
+      {"scripts", "approve", "js/chat.js", HexOf(1), "--justification", "read", "--until", "3d"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(ctl_.Run({"scripts", "describe", "js/chat.js"}).code, 2);
+
+  result = ctl_.Run({"scripts", "list", "--page", "pay.html", "--no-headers"});
+  EXPECT_THAT(Lines(result), ::testing::SizeIs(1));
+  EXPECT_THAT(result.out, HasSubstr("  hash  "));
+  EXPECT_THAT(result.out, HasSubstr("Z !"));
+  EXPECT_THAT(ctl_.Run({"scripts", "list", "--warning-days", "1"}).out,
+              ::testing::Not(HasSubstr("Z !")));
+
+  result = ctl_.Run({"scripts", "show", "js/chat.js"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("team \"support\"\n"));
+  EXPECT_THAT(result.out, HasSubstr("web-1 ("));
+  EXPECT_THAT(result.out, HasSubstr("by approver, until "));
+
+  const std::string csv = ctl_.Run({"scripts", "inventory", "--format", "csv"}).out;
+  EXPECT_THAT(csv, StartsWith("site,page,script,state,owner,justification,sha256,size_bytes,"));
+  EXPECT_THAT(csv, HasSubstr("shop,pay.html,js/chat.js,approved,\"team \"\"support\"\"\","
+                             "shoppers chat," +
+                             HexOf(1) + ",1001,"));
+  EXPECT_THAT(csv, HasSubstr(",sri,hash,approver,"));
+  const json rows = json::parse(ctl_.Run({"scripts", "inventory", "--format", "json"}).out);
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_EQ(rows[0]["script"], "js/=2+5|x.js");
+  EXPECT_EQ(rows[1]["owner"], "team \"support\"");
+  const std::string md = ctl_.Run({"scripts", "inventory", "--format", "md"}).out;
+  EXPECT_THAT(md, HasSubstr("## js/=2+5\\|x.js\n"));
+  EXPECT_THAT(md, HasSubstr("| integrity method | sri |\n"));
+}
+
+TEST_F(Commands, PublishersAreOfTheConfiguration) {
+  EXPECT_EQ(ctl_.Run({"scripts", "publisher", "list", "--no-headers"}).out, "");
+  const Result result = ctl_.Run({"scripts", "publisher", "import", "/nowhere/list.json"});
+  EXPECT_EQ(result.code, 2);
+  EXPECT_THAT(result.err, HasSubstr("/nowhere/list.json: can't be read: No such file"));
+}
+
 TEST_F(Commands, DestinationsAreListedShownApprovedAndRevoked) {
   server_.Add(DestinationFinding(1, v1::DestinationChange::CHANGE_PROPOSED, "stripe.com"));
   server_.Add(

@@ -60,7 +60,8 @@ TEST(Completion, HasScriptsForEachShell) {
   EXPECT_THAT(ctl.Run({"completion", "zsh"}).out, HasSubstr("#compdef skimwatchctl"));
   EXPECT_THAT(ctl.Run({"completion", "fish"}).out,
               HasSubstr("complete -c skimwatchctl -n '__fish_seen_subcommand_from scripts; and not "
-                        "__fish_seen_subcommand_from list diff approve revoke' -a diff"));
+                        "__fish_seen_subcommand_from list diff approve revoke show describe "
+                        "inventory publisher' -a diff"));
   EXPECT_EQ(ctl.Run({"completion", "tcsh"}).code, 2);
 }
 
