@@ -228,9 +228,9 @@ void Incident2017::CleanUpdate() {
   const absl::Time since = scene_.PublishChat(chat_);
   scene_.BeginLook();
   scene_.shoppers().Go({AtHome(NewCustomer()), AtHome(std::nullopt), AtHome(std::nullopt)});
+  ASSERT_TRUE(scene_.AwaitLook()) << scene_.Logs();
   incident_.update =
       Await({Sensor::kVendorWebRoot, Sensor::kPageScript, Sensor::kBrowserHash}, since);
-  ASSERT_TRUE(scene_.AwaitLook()) << scene_.Logs();
   incident_.update_alerts = AwaitAlerts({kShopScript}, since);
   scene_.shoppers().Leave();
   for (const v1::StoredFinding& stored : scene_.FindingsSince(absl::UnixEpoch())) {
