@@ -100,7 +100,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const Form form = kForms[data[0] % std::size(kForms)];
   DecodedText decoded;
   DecodeAll(form, text, decoded);
-  if (skimwatch::card::form == Form::kEscapes) CheckEscapes(text);
+  if (form == Form::kEscapes) CheckEscapes(text);
   FindNumbers(text);
   return 0;
 }
