@@ -54,6 +54,7 @@ constexpr char kLimits[] = R"(
   the run that wrote this. A shopper is there at once, and takes seconds to type; where shoppers are
   rare, add the time until the third one comes.
 - A look is begun at once. In a deployment it is begun within `interval_seconds`, a day by default.
+  Its browser gives way to every other program, so that it takes longer where processors are busy.
 - `learn_hours` is 0, since the test has no days, and `restore_after_seconds` is 1. `browsers_min` is
   the default, 3 networks. Prometheus scrapes and evaluates every second, not every 15, and
   CardDataSuspected waits for nothing rather than 5 minutes.

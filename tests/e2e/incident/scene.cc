@@ -284,7 +284,7 @@ double Scene::Unapproved() const {
          SumOf(page, "skimwatch_browser_unapproved_scripts");
 }
 
-size_t Scene::ApproveEverything(const std::string& justification) {
+size_t Scene::ApproveWhatIsListed(const std::string& justification) {
   size_t approved = 0;
   for (const std::string& site : {std::string("shop"), std::string("chat")}) {
     const testing::Result listed =
@@ -303,7 +303,17 @@ size_t Scene::ApproveEverything(const std::string& justification) {
       ++approved;
     }
   }
-  EXPECT_TRUE(WaitUntil([this] { return Unapproved() == 0; })) << Logs();
+  return approved;
+}
+
+size_t Scene::ApproveEverything(const std::string& justification) {
+  size_t approved = 0;
+  // What an agent has seen is in the collector's list a moment later.
+  EXPECT_TRUE(WaitUntil([&] {
+    if (Unapproved() == 0) return true;
+    approved += ApproveWhatIsListed(justification);
+    return false;
+  })) << Logs();
   return approved;
 }
 

@@ -77,6 +77,7 @@ class Scene {
   std::string AgentYaml(const std::string& name, const std::string& site, const std::string& more);
   std::string PagesYaml();
   void ConfigureSite();
+  size_t ApproveWhatIsListed(const std::string& justification);
   // The sum of a family over the agents' /metrics; what an agent does not say counts for 1.
   double Unapproved() const;
 
