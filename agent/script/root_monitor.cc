@@ -740,7 +740,12 @@ absl::Status RootMonitor::SaveWhole() {
 void RootMonitor::Fail(const std::string& what, const absl::Status& status) {
   // A file's name is anybody's text.
   const std::string text = ShownText(RedactCards(std::string(status.message())).text);
-  if (failures_.size() < kFailuresMax) failures_[what] = text;
+  if (failures_.size() < kFailuresMax) {
+    std::string& known = failures_[what];
+    // Once for as long as it lasts: each look finds it anew.
+    if (known != text) spdlog::warn("web root {}: {}", options_.root.path(), text);
+    known = text;
+  }
   absl::MutexLock lock(&mutex_);
   stats_.last_error = text;
 }

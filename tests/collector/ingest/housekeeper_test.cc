@@ -1,5 +1,7 @@
 #include "collector/ingest/housekeeper.h"
 
+#include <signal.h>
+
 #include <memory>
 #include <optional>
 #include <string>
@@ -115,6 +117,26 @@ TEST(Housekeeper, DoesNotBlameTheStoreForAnAgentThatItCanNotHold) {
                            .interval = absl::Milliseconds(10)});
   EXPECT_TRUE(Eventually([&] { return store->ListAgents({})->agents_size() == 1; }));
   EXPECT_TRUE(health.Get().ok()) << health.Get();
+}
+
+TEST(Housekeeper, FindsOutThatTheStoreIsGoneWhereNobodyWrites) {
+  testing::PostgresServer server;
+  store::Options options;
+  options.config.mutable_postgres()->set_conninfo(server.Conninfo(server.MakeDatabase()));
+  testing::TempStore store(options);
+  StoreHealth health;
+  AgentRegistry agents(absl::Seconds(30));
+  Housekeeper housekeeper({.store = store.get(),
+                           .health = &health,
+                           .agents = &agents,
+                           .interval = absl::Milliseconds(10),
+                           .probe_interval = absl::Milliseconds(50)});
+  absl::SleepFor(absl::Milliseconds(200));
+  ASSERT_TRUE(health.Get().ok()) << health.Get();
+  server.Stop(SIGINT);
+  EXPECT_TRUE(Eventually([&] { return absl::IsUnavailable(health.Get()); })) << health.Get();
+  server.Start();
+  EXPECT_TRUE(Eventually([&] { return health.Get().ok(); })) << health.Get();
 }
 
 TEST(Housekeeper, FindsOutThatTheStoreWorksAgain) {
