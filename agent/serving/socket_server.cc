@@ -102,6 +102,15 @@ Peer PeerOf(const Transport::endpoint& endpoint) {
           .is_private = IsPrivate(ip.address())};
 }
 
+absl::Status CheckIsLocal(const ListenAddress& address, const std::string& listen,
+                          bool allows_remote, std::string_view what) {
+  if (address.is_local || allows_remote) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(listen, ": others than this machine reach it, and ", std::string(what),
+                   " are sent in the clear; listen on 127.0.0.1, [::1] or unix:, or say "
+                   "`allow_remote: true`"));
+}
+
 class SocketServerImpl final : public SocketServer {
  public:
   SocketServerImpl(const Options& options, SessionFactory make_session)
@@ -167,11 +176,10 @@ class SocketServerImpl final : public SocketServer {
 absl::Status SocketServerImpl::Bind() {
   absl::StatusOr<ListenAddress> address = ParseListen(options_.listen);
   if (!address.ok()) return address.status();
-  if (!address->is_local && !options_.allows_remote) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(options_.listen, ": others than this machine reach it, and ", options_.what,
-                     " are sent in the clear; listen on 127.0.0.1, [::1] or unix:, or say "
-                     "`allow_remote: true`"));
+  if (absl::Status s =
+          CheckIsLocal(*address, options_.listen, options_.allows_remote, options_.what);
+      !s.ok()) {
+    return s;
   }
   address_ = *std::move(address);
   if (!address_.path.empty()) RemoveStaleSocket(address_.path);
@@ -324,6 +332,13 @@ void SocketServerImpl::LogErrors() {
 }
 
 }  // namespace
+
+absl::Status SocketServer::CheckListen(const std::string& listen, bool allows_remote,
+                                       std::string_view what) {
+  const absl::StatusOr<ListenAddress> address = ParseListen(listen);
+  if (!address.ok()) return address.status();
+  return CheckIsLocal(*address, listen, allows_remote, what);
+}
 
 absl::StatusOr<std::unique_ptr<SocketServer>> SocketServer::Listen(const Options& options,
                                                                    SessionFactory make_session) {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -63,6 +64,9 @@ class SocketServer {
   // INVALID_ARGUMENT: `listen`; UNAVAILABLE: it can't be listened on.
   static absl::StatusOr<std::unique_ptr<SocketServer>> Listen(const Options& options,
                                                               SessionFactory make_session);
+  // What Listen says of `listen` before it listens, in the words of the configuration.
+  static absl::Status CheckListen(const std::string& listen, bool allows_remote,
+                                  std::string_view what);
   // Stops.
   virtual ~SocketServer() = default;
 

@@ -69,6 +69,28 @@ std::string FixedFolderOf(const std::string& glob) {
   return FolderOf(glob.substr(0, glob.find_first_of("*?[\\")));
 }
 
+void Amiss(const std::string& pattern, std::vector<std::string>& lines) {
+  struct stat info {};
+  const std::string fixed = FixedFolderOf(pattern);
+  if (stat(fixed.c_str(), &info) != 0 || !S_ISDIR(info.st_mode)) {
+    lines.push_back(
+        absl::StrCat(pattern, ": there is no folder ", fixed, " that this user can see"));
+    return;
+  }
+  glob_t matches{};
+  const auto free_matches = absl::MakeCleanup([&matches] { globfree(&matches); });
+  if (glob(pattern.c_str(), 0, nullptr, &matches) != 0 || matches.gl_pathc == 0) {
+    lines.push_back(absl::StrCat(pattern, ": there is no such file that this user can see"));
+    return;
+  }
+  for (size_t i = 0; i < matches.gl_pathc; ++i) {
+    const char* const path = matches.gl_pathv[i];
+    if (stat(path, &info) != 0 || !S_ISREG(info.st_mode)) continue;
+    if (faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) == 0) continue;
+    lines.push_back(absl::StrCat(path, ": ", std::generic_category().message(errno)));
+  }
+}
+
 class Tail final : public LogTail {
  public:
   Tail(Options options, Coverage& coverage, MessageSink& sink);
@@ -220,6 +242,14 @@ absl::Status Tail::Open() {
 }
 
 void Tail::Start() {
+  // What can't be read is a trouble, and told as such.
+  for (const std::string& pattern : options_.paths) {
+    struct stat info {};
+    const std::string fixed = FixedFolderOf(pattern);
+    if (stat(fixed.c_str(), &info) == 0 || (errno != ENOENT && errno != ENOTDIR)) continue;
+    spdlog::warn("log files: {}: there is no folder {}; nothing is followed until there is",
+                 card::RedactCardNumbers(pattern), card::RedactCardNumbers(fixed));
+  }
   notifier_ = std::make_unique<FileNotifier>();
   // Here, so that a file that is made after Start is a later one.
   Look(absl::Now());
@@ -630,6 +660,12 @@ LogTail::Options LogTail::Options::FromConfig(const config::v1::LogFiles& config
   if (config.line_bytes_max() != 0) options.line_bytes_max = config.line_bytes_max();
   options.state_file = std::move(state_file);
   return options;
+}
+
+std::vector<std::string> LogTail::Amiss(const std::vector<std::string>& paths) {
+  std::vector<std::string> lines;
+  for (const std::string& path : paths) traffic::Amiss(path, lines);
+  return lines;
 }
 
 absl::StatusOr<std::unique_ptr<LogTail>> LogTail::Open(Options options, Coverage& coverage,

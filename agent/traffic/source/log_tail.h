@@ -78,6 +78,10 @@ class LogTail {
   // `coverage` and `sink` must outlive it.
   static absl::StatusOr<std::unique_ptr<LogTail>> Open(Options options, Coverage& coverage,
                                                        MessageSink& sink);
+  // What keeps `paths` from being followed now, a line each: no such folder, no file yet, a file
+  // that this user may not read. None of it is an error, since logs come and go; each may be a
+  // slip.
+  static std::vector<std::string> Amiss(const std::vector<std::string>& paths);
   // Stops.
   virtual ~LogTail() = default;
 
