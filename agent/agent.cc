@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <filesystem>
 #include <optional>
 #include <system_error>
@@ -40,6 +41,7 @@
 #include "agent/rights.h"
 #include "agent/samples.h"
 #include "agent/script/script_monitor.h"
+#include "agent/serving/socket_server.h"
 #include "agent/tls_probing.h"
 #include "agent/traffic/coverage.h"
 #include "agent/traffic/destination/destination_monitor.h"
@@ -206,6 +208,49 @@ absl::Status MakePrivateDirectory(const std::string& path) {
                      "; make it, with mode 0700 and this user as its owner"));
   }
   return CheckPrivateDirectory(path);
+}
+
+// Whether MakePrivateDirectory could make it: where nothing can be made, as in /proc, only trying
+// tells.
+absl::Status CheckCanBeMade(const std::string& path) {
+  std::error_code error;
+  std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  while (folder.has_relative_path() && !std::filesystem::exists(folder, error)) {
+    folder = folder.parent_path();
+  }
+  std::string trial = (folder / ".skimwatch-XXXXXX").string();
+  if (mkdtemp(trial.data()) != nullptr) {
+    rmdir(trial.c_str());
+    return absl::OkStatus();
+  }
+  const std::string why = std::generic_category().message(errno);
+  return absl::FailedPreconditionError(absl::StrCat("state_directory: can't make the folder ", path,
+                                                    ", since nothing can be made in ",
+                                                    folder.string(), ": ", why));
+}
+
+// What listens in the clear is to be reached by others only where that is said.
+template <typename Listener>
+absl::Status CheckListener(std::string_view field, std::string_view what,
+                           const Listener& listener) {
+  const absl::Status status =
+      serving::SocketServer::CheckListen(listener.listen(), listener.allow_remote(), what);
+  if (status.ok()) return status;
+  return absl::Status(status.code(), absl::StrCat("sources.", std::string(field), ": ",
+                                                  std::string(status.message())));
+}
+
+absl::Status CheckListeners(const config::v1::Sources& sources) {
+  for (const config::v1::HttpMirror& mirror : sources.http_mirrors()) {
+    if (absl::Status s = CheckListener("http_mirrors", "copies", mirror); !s.ok()) return s;
+  }
+  for (const config::v1::IcapServer& server : sources.icap_servers()) {
+    if (absl::Status s = CheckListener("icap_servers", "copies", server); !s.ok()) return s;
+  }
+  for (const config::v1::BrowserReports& reports : sources.browser_reports()) {
+    if (absl::Status s = CheckListener("browser_reports", "reports", reports); !s.ok()) return s;
+  }
+  return absl::OkStatus();
 }
 
 bool HasIntake(const config::v1::Sources& sources) {
@@ -856,10 +901,10 @@ absl::StatusOr<std::string> DescribeBrands(const config::v1::AgentConfig& config
 }
 
 absl::Status CheckEnvironment(const config::v1::AgentConfig& config) {
-  if (absl::Status s = CheckPrivateDirectory(config.state_directory());
-      !s.ok() && !absl::IsNotFound(s)) {
-    return s;
-  }
+  absl::Status state = CheckPrivateDirectory(config.state_directory());
+  if (absl::IsNotFound(state)) state = CheckCanBeMade(config.state_directory());
+  if (!state.ok()) return state;
+  if (absl::Status s = CheckListeners(config.sources()); !s.ok()) return s;
   const config::v1::Tls& tls = config.collector().tls();
   if (!tls.plaintext()) {
     if (absl::Status s = tls::CheckCertificateFiles(tls, absl::Now()); !s.ok()) return s;
@@ -902,6 +947,17 @@ absl::Status CheckEnvironment(const config::v1::AgentConfig& config) {
   }
   if (!config.sources().tls_probes().empty()) return traffic::CheckTlsProbeSupport();
   return absl::OkStatus();
+}
+
+std::vector<std::string> EnvironmentWarnings(const config::v1::AgentConfig& config) {
+  std::vector<std::string> warnings;
+  for (const config::v1::LogFiles& logs : config.sources().log_files()) {
+    for (const std::string& line :
+         traffic::LogTail::Amiss({logs.paths().begin(), logs.paths().end()})) {
+      warnings.push_back(absl::StrCat("sources.log_files: ", line));
+    }
+  }
+  return warnings;
 }
 
 }  // namespace skimwatch::agent

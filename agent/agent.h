@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -60,6 +61,9 @@ absl::StatusOr<std::string> DescribeBrands(const config::v1::AgentConfig& config
 // Checks what a configuration points at without starting anything: certificates, folders, and the
 // rights that sources need. For --check-config.
 absl::Status CheckEnvironment(const config::v1::AgentConfig& config);
+// What is no error and may yet not be meant, such as paths of logs that lead to nothing, for
+// --check-config.
+std::vector<std::string> EnvironmentWarnings(const config::v1::AgentConfig& config);
 
 }  // namespace skimwatch::agent
 

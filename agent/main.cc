@@ -8,6 +8,8 @@
 
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "agent/agent.h"
 #include "agent/memory/startup_pages.h"
@@ -19,6 +21,7 @@
 #include "proto/config/effective.h"
 #include "proto/config/yaml_config.h"
 #include "proto/process/process.h"
+#include "proto/tls/grpc_log.h"
 #include "spdlog/spdlog.h"
 
 namespace skimwatch::agent {
@@ -39,8 +42,17 @@ struct Flags {
 };
 
 int Fail(const absl::Status& status) {
-  std::cerr << "skimwatch-agent: " << offline::ShownText(std::string(status.message())) << "\n";
+  // Errors of a configuration are lines of our own; what each quotes is escaped.
+  for (const absl::string_view line : absl::StrSplit(status.message(), '\n')) {
+    std::cerr << "skimwatch-agent: " << offline::ShownText(std::string(line)) << "\n";
+  }
   return kExitError;
+}
+
+void Warn(const std::vector<std::string>& warnings) {
+  for (const std::string& warning : warnings) {
+    std::cerr << "skimwatch-agent: warning: " << offline::ShownText(warning) << "\n";
+  }
 }
 
 int Watch(const config::v1::AgentConfig& config, const Flags& flags) {
@@ -99,6 +111,7 @@ int RunAgent(const Flags& flags) {
     const absl::StatusOr<std::string> brands = DescribeBrands(*config);
     if (!brands.ok()) return Fail(brands.status());
     if (absl::Status s = CheckEnvironment(*config); !s.ok()) return Fail(s);
+    Warn(EnvironmentWarnings(*config));
     if (!flags.print_config) {
       std::cout << "brand table " << *brands << "\n" << flags.config << ": good\n";
     }
@@ -107,6 +120,7 @@ int RunAgent(const Flags& flags) {
   if (absl::Status s = process::SetUpLogging(config->logging(), "skimwatch-agent"); !s.ok()) {
     return Fail(s);
   }
+  tls::RouteGrpcLog(tls::Handshakes::kKnown);
   return Watch(*config, flags);
 }
 

@@ -1,5 +1,7 @@
 #include "agent/page_check_command.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <memory>
 #include <ostream>
@@ -9,14 +11,18 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "agent/card/brand_table.h"
 #include "agent/card/mask.h"
 #include "agent/script/judge/web_address.h"
+#include "agent/script/source/page/browser_process.h"
 #include "agent/script/source/page/page_headers.h"
 #include "agent/script/source/page/page_look.h"
 #include "agent/script/source/page/page_monitor.h"
 #include "agent/traffic/site_map.h"
+#include "nlohmann/json.hpp"
 #include "proto/config/effective.h"
 #include "proto/process/process.h"
 #include "proto/text/printable.h"
@@ -67,8 +73,13 @@ absl::StatusOr<config::v1::AgentConfig> ConfigOf(const PageCheckFlags& flags) {
                    "collector: {address: \"unix:/nowhere\", tls: {plaintext: true}}\n"
                    "pages: {checks: [{name: page, url: \"",
                    absl::CEscape(flags.url), "\"}]}\n"),
-      "URL");
-  return config;
+      "");
+  if (config.ok()) return config;
+  // The place is one in a text that nobody wrote.
+  const std::string what(config.status().message());
+  const size_t field = what.find("url: ");
+  return absl::InvalidArgumentError(
+      absl::StrCat("URL: ", field == std::string::npos ? what : what.substr(field + 5)));
 }
 
 void PrintPages(const script::PageRun& run, std::ostream& out) {
@@ -134,6 +145,84 @@ void PrintRest(const script::PageRun& run, std::ostream& out) {
   for (const std::string& unseen : run.unseen) out << "not seen: " << Shown(unseen) << "\n";
 }
 
+void PrintText(const script::PageRun& run, std::ostream& out) {
+  out << "look " << run.id << ": " << script::PageOutcomeName(run.outcome)
+      << (run.is_static ? " (without a browser)" : "") << " in "
+      << absl::FormatDuration(absl::Trunc(run.duration, absl::Milliseconds(1)))
+      << ", page loaded in "
+      << absl::FormatDuration(absl::Trunc(run.load_time, absl::Milliseconds(1)));
+  if (run.memory_bytes_max > 0) out << ", browser up to " << (run.memory_bytes_max >> 20) << " MiB";
+  out << "\n";
+  if (!run.reason.empty()) out << "reason: " << Shown(run.reason) << "\n";
+  PrintPages(run, out);
+  PrintScripts(run, out);
+  PrintDepartures(run, out);
+  PrintRest(run, out);
+}
+
+// One object in a line, with all that PrintText prints.
+void PrintJson(const script::PageRun& run, std::ostream& out) {
+  using nlohmann::json;
+  json look = {{"id", run.id},
+               {"outcome", std::string(script::PageOutcomeName(run.outcome))},
+               {"reason", Shown(run.reason)},
+               {"is_static", run.is_static},
+               {"duration_ms", absl::ToInt64Milliseconds(run.duration)},
+               {"load_time_ms", absl::ToInt64Milliseconds(run.load_time)},
+               {"memory_bytes_max", run.memory_bytes_max},
+               {"requests", run.requests},
+               {"stopped_requests", run.stopped_requests},
+               {"pages", json::array()},
+               {"scripts", json::array()},
+               {"departures", json::array()},
+               {"frames", json::array()},
+               {"hosts", json::object()},
+               {"cookies", json::array()},
+               {"not_seen", json::array()}};
+  for (const script::SeenPage& page : run.pages) {
+    json headers = json::array();
+    for (const absl::string_view line :
+         absl::StrSplit(script::SecurityHeaders(page), '\n', absl::SkipEmpty())) {
+      headers.push_back(Shown(std::string(line)));
+    }
+    look["pages"].push_back({{"address", Shown(page.address)},
+                             {"status", page.status},
+                             {"security_headers", std::move(headers)}});
+  }
+  for (const script::SeenScript& script : run.scripts) {
+    const std::string& hash = script.raw_sha256.empty() ? script.text_sha256 : script.raw_sha256;
+    json listeners = json::array();
+    for (const std::string& listener : script.listeners) listeners.push_back(Shown(listener));
+    look["scripts"].push_back({{"seen_as", script.seen_as},
+                               {"address", Shown(script.address)},
+                               {"third_party_frame", script.third_party_frame},
+                               {"size_bytes", script.size_bytes},
+                               {"sha256", absl::BytesToHexString(hash)},
+                               {"initiator", Shown(script.initiator)},
+                               {"listeners", std::move(listeners)}});
+  }
+  for (const script::SeenDeparture& one : run.departures) {
+    look["departures"].push_back({{"address", Shown(one.address)},
+                                  {"method", Shown(one.method)},
+                                  {"part", one.part},
+                                  {"encodings", one.encodings},
+                                  {"has_canary", one.has_canary},
+                                  {"approved", one.approved},
+                                  {"stopped", one.stopped},
+                                  {"initiator", Shown(one.initiator)}});
+  }
+  for (const script::SeenFrame& frame : run.frames) look["frames"].push_back(Shown(frame.address));
+  for (const auto& [host, count] : run.hosts) look["hosts"][Shown(host)] = count;
+  for (const std::string& cookie : run.cookies) look["cookies"].push_back(Shown(cookie));
+  for (const std::string& unseen : run.unseen) look["not_seen"].push_back(Shown(unseen));
+  const script::PageOmissions& left_out = run.omissions;
+  look["left_out"] = {{"scripts", left_out.scripts},       {"script_texts", left_out.script_texts},
+                      {"requests", left_out.requests},     {"body_bytes", left_out.body_bytes},
+                      {"departures", left_out.departures}, {"targets", left_out.targets},
+                      {"messages", left_out.messages}};
+  out << look.dump() << "\n";
+}
+
 }  // namespace
 
 const CLI::App* AddPageCheckCommand(CLI::App& app, PageCheckFlags& flags) {
@@ -156,9 +245,15 @@ const CLI::App* AddPageCheckCommand(CLI::App& app, PageCheckFlags& flags) {
   command->add_option("--user", flags.user, "User that the browser runs as")->type_name("USER");
   command->add_flag("--no-sandbox", flags.no_sandbox,
                     "Without Chromium's sandbox, which does not start as root: for tests");
-  command->add_option("--seconds", flags.seconds_max, "End it after so long")
+  command
+      ->add_option(
+          "--seconds", flags.seconds_max,
+          absl::StrCat("End it after so long, 5 to 600 (", flags.seconds_max, " by default)"))
       ->type_name("N")
-      ->check(CLI::Range(5, 600));
+      ->check(CLI::Range(5, 600).description(""));
+  command->add_option("--output", flags.output, "Form of the answer (text by default)")
+      ->type_name("text|json")
+      ->check(CLI::IsMember({"text", "json"}).description(""));
   return command;
 }
 
@@ -184,6 +279,12 @@ int RunPageCheck(const PageCheckFlags& flags, std::ostream& out, std::ostream& e
   if (!flags.user.empty()) look.browser.set_user(flags.user);
   if (flags.no_sandbox) look.browser.set_no_sandbox(true);
   if (flags.config.empty()) look.browser.set_seconds_max(flags.seconds_max);
+  const bool has_browser = !script::BrowserProcess::Find(look.browser.path()).empty();
+  if (has_browser && geteuid() == 0 && look.browser.user().empty() && !look.browser.no_sandbox()) {
+    return fail(absl::PermissionDeniedError(
+        "Chromium's sandbox does not start as root: name a user for the browser with --user, or "
+        "give --no-sandbox where the page is your own and a test"));
+  }
   look.scan = {.decode_depth = static_cast<int>(config->scan().decode_depth())};
   look.brands = &card::BrandTable::Default();
   look.is_site_host = [&](std::string_view host) {
@@ -194,20 +295,15 @@ int RunPageCheck(const PageCheckFlags& flags, std::ostream& out, std::ostream& e
     return host == own_host || look.is_site_host(host) ||
            script::MatchesHost(check.canary().destinations(), host);
   };
-  look.stopping = [] { return process::WaitForTerminationSignal(absl::ZeroDuration()); };
+  look.stopping = [] {
+    return process::WaitForTerminationSignal(absl::ZeroDuration(), process::Hangup::kEnds);
+  };
   const script::PageRun run = script::LookAtPage(look);
-  out << "look " << run.id << ": " << script::PageOutcomeName(run.outcome)
-      << (run.is_static ? " (without a browser)" : "") << " in "
-      << absl::FormatDuration(absl::Trunc(run.duration, absl::Milliseconds(1)))
-      << ", page loaded in "
-      << absl::FormatDuration(absl::Trunc(run.load_time, absl::Milliseconds(1)));
-  if (run.memory_bytes_max > 0) out << ", browser up to " << (run.memory_bytes_max >> 20) << " MiB";
-  out << "\n";
-  if (!run.reason.empty()) out << "reason: " << Shown(run.reason) << "\n";
-  PrintPages(run, out);
-  PrintScripts(run, out);
-  PrintDepartures(run, out);
-  PrintRest(run, out);
+  if (flags.output == "json") {
+    PrintJson(run, out);
+  } else {
+    PrintText(run, out);
+  }
   const bool departed =
       std::any_of(run.departures.begin(), run.departures.end(),
                   [](const script::SeenDeparture& one) { return one.has_canary && !one.approved; });

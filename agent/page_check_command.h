@@ -19,6 +19,8 @@ struct PageCheckFlags {
   std::string user;
   bool no_sandbox = false;
   uint32_t seconds_max = 60;
+  // `text` or `json`.
+  std::string output = "text";
 };
 
 // Adds the command line to `app`, to be parsed into `flags`, which must outlive the parsing.

@@ -6,12 +6,15 @@
 
 #include <filesystem>
 #include <fstream>
+#include <memory>
+#include <sstream>
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "proto/validation/finding.h"
+#include "spdlog/sinks/ostream_sink.h"
 #include "spdlog/spdlog.h"
 #include "tests/agent/script/support/monitor_fixture.h"
 
@@ -368,6 +371,26 @@ TEST_F(ScriptMonitorTest, WhatIsNoFileIsAnErrorAndHoldsUpNothing) {
   EXPECT_THAT(sink_.Said(), ElementsAre("PROPOSED b.js"));
   EXPECT_EQ(monitor_->GetStats().errors, 1u);
   EXPECT_THAT(monitor_->GetStats().last_error, HasSubstr("a.js: is no regular file"));
+}
+
+TEST_F(ScriptMonitorTest, LogsEachErrorOnceWithItsPathAndCause) {
+  const std::shared_ptr<spdlog::logger> before = spdlog::default_logger();
+  std::ostringstream text;
+  auto logger = std::make_shared<spdlog::logger>(
+      "test", std::make_shared<spdlog::sinks::ostream_sink_mt>(text));
+  logger->set_pattern("%l %v");
+  spdlog::set_default_logger(logger);
+  ASSERT_EQ(mkfifo(root_.At("ff.js").c_str(), 0600), 0);
+  options_.roots[0].set_rescan_interval_seconds(1);
+  Start();
+  const absl::Time first = monitor_->GetStats().last_full_look;
+  // Found anew by each look.
+  Await([&](const Stats& stats) { return stats.last_full_look > first; });
+  monitor_->Stop();
+  spdlog::set_default_logger(before);
+  EXPECT_THAT(text.str(),
+              HasSubstr("warning web root " + root_.path() + ": ff.js: is no regular "));
+  EXPECT_EQ(text.str().find("ff.js"), text.str().rfind("ff.js"));
 }
 
 TEST_F(ScriptMonitorTest, ScriptThatBecomesAFifoIsGone) {

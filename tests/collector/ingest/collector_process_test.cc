@@ -19,10 +19,14 @@
 #include "gmock/gmock.h"
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
 #include "skimwatch/v1/query_service.grpc.pb.h"
 #include "tests/collector/support/agent_client.h"
 #include "tests/collector/support/findings.h"
 #include "tests/collector/support/temp_store.h"
+#include "tests/proto/tls/certificates.h"
+#include "tests/support/child_process.h"
+#include "tests/support/daemon.h"
 
 namespace skimwatch::ingest {
 namespace {
@@ -214,7 +218,85 @@ TEST(CollectorProcess, ChecksAndShowsItsConfigurationAndRefusesABadOne) {
   EXPECT_THAT(text("err"), HasSubstr("store"));
   EXPECT_EQ(run("--config " + folder.File("none.yaml")), 1);
   EXPECT_EQ(run(""), 2);
+  EXPECT_THAT(text("err"), StartsWith("skimwatch-collector: --config is required\n"));
   EXPECT_EQ(run("--nonsense"), 2);
+}
+
+TEST(CollectorProcess, ChecksWhatKeepsItFromStarting) {
+  testing::TempFolder folder;
+  const std::string path = folder.File("collector.yaml");
+  const auto check = [&](const std::string& yaml) {
+    std::ofstream(path) << "tls: { plaintext: true }\n" << yaml;
+    return testing::RunProgram({.command = {std::string(SKIMWATCH_BIN_DIR) + "/skimwatch-collector",
+                                            "--config", path, "--check-config"},
+                                .environment = testing::SanitizerEnvironment()});
+  };
+  const std::string listen = "listen: 127.0.0.1:9463\n";
+  const std::string keys = "fingerprint_keys: { files: [" + folder.File("a.key") + "] }\n";
+  const std::string store = "store: { path: " + folder.File("s.db") + " }\n";
+
+  testing::Result result = check(listen + keys + store);
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(result.err, "");
+  result = check(listen + store);
+  EXPECT_EQ(result.code, 0);
+  EXPECT_THAT(result.err, HasSubstr("warning: no fingerprint_keys.files: cards can be neither"));
+
+  result =
+      check(listen + store + "fingerprint_keys: { files: [" + folder.File("none/a.key") + "] }\n");
+  EXPECT_EQ(result.code, 1);
+  EXPECT_THAT(result.err, HasSubstr("fingerprint_keys.files: " + folder.File("none") +
+                                    " is not a folder that can be read; create it"));
+  result = check(listen + keys + "store: { path: " + folder.path() + " }\n");
+  EXPECT_EQ(result.code, 1);
+  EXPECT_THAT(result.err, HasSubstr(folder.path() + " is not a file; name a file"));
+  result = check(listen + keys + "store: { path: " + path + " }\n");
+  EXPECT_EQ(result.code, 1);
+  EXPECT_THAT(result.err, HasSubstr(path + " is no store of a collector; name another file"));
+  for (const char* const metrics : {"127.0.0.1:9463", "0.0.0.0:9463"}) {
+    result = check(listen + keys + store + "metrics: { listen: " + metrics + " }\n");
+    EXPECT_EQ(result.code, 1);
+    EXPECT_THAT(result.err, HasSubstr("takes the port of `listen`"));
+  }
+  result = check(listen + keys + store + "metrics: { listen: 127.0.0.2:9463 }\n");
+  EXPECT_EQ(result.code, 0) << result.err;
+}
+
+TEST(CollectorProcess, GoesOnWhenItIsHungUp) {
+  testing::TempFolder folder;
+  CollectorProcess collector(testing::TestConfig(folder.path()), folder.path());
+  ASSERT_NO_FATAL_FAILURE(collector.Start());
+  ASSERT_EQ(kill(collector.pid(), SIGHUP), 0);
+  EXPECT_TRUE(testing::WaitUntil(
+      [&] { return collector.Log().find("SIGHUP changes nothing") != std::string::npos; }));
+  EXPECT_THAT(collector.Get("/readyz"), HasSubstr(" 200 "));
+  EXPECT_EQ(collector.Stop(SIGTERM), 0);
+  EXPECT_THAT(collector.Log(), HasSubstr("stopped"));
+}
+
+TEST(CollectorProcess, TellsOfAFailedHandshakeInTheFormOfItsLog) {
+  testing::TempFolder folder;
+  const testing::CertificateAuthority ca("test CA");
+  config::v1::CollectorConfig config = testing::TestConfig(folder.path());
+  *config.mutable_tls() =
+      testing::WriteTlsFiles(folder.File("tls"), ca.Issue(testing::ServerLeaf()), ca);
+  config.mutable_logging()->set_format("json");
+  CollectorProcess collector(config, folder.path());
+  ASSERT_NO_FATAL_FAILURE(collector.Start());
+  // Clients that try again, and speak no TLS.
+  for (int i = 0; i < 5; ++i) testing::HttpGet(collector.port(), "/");
+  EXPECT_TRUE(testing::WaitUntil(
+      [&] { return collector.Log().find("it speaks no TLS") != std::string::npos; }));
+  EXPECT_EQ(collector.Stop(SIGTERM), 0);
+  int told = 0;
+  std::istringstream lines(collector.Log());
+  for (std::string line; std::getline(lines, line);) {
+    const nlohmann::json event = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+    ASSERT_FALSE(event.is_discarded()) << line;
+    const std::string message = event["message"];
+    if (message.find("turned away in its TLS handshake") != std::string::npos) ++told;
+  }
+  EXPECT_EQ(told, 1);
 }
 
 }  // namespace

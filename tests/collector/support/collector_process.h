@@ -22,6 +22,9 @@ class CollectorProcess {
   // Sends a signal and waits for the end; returns waitpid's status.
   int Stop(int signal) { return daemon_.Stop(signal); }
   int port() const { return port_; }
+  pid_t pid() const { return daemon_.pid(); }
+  // Everything that it logged, over all its runs.
+  std::string Log() const { return daemon_.Log(); }
   int metrics_port() const { return daemon_.port("metrics"); }
   // 0 when it has no console.
   int console_port() const { return daemon_.port("console"); }
