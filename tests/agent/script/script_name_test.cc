@@ -50,9 +50,9 @@ TEST(InlineName, IsReadBackAsItWasMade) {
 }
 
 TEST(Approvals, AreBySiteScriptAndHash) {
-  google::protobuf::RepeatedPtrField<v1::ApprovedScript> approved;
+  v1::Policy policy;
   const auto add = [&](const char* site, const char* script, const char* text) {
-    v1::ApprovedScript& entry = *approved.Add();
+    v1::ApprovedScript& entry = *policy.add_approved_scripts();
     entry.set_site(site);
     entry.set_script(script);
     entry.set_sha256(Sha256(text));
@@ -61,7 +61,7 @@ TEST(Approvals, AreBySiteScriptAndHash) {
   add("shop", "a.js", "2");
   add("shop", "p.html#inline-7", "x");
   add("shop", "p.html#inline-3", "x");
-  const Approvals approvals(approved);
+  const Approvals approvals(policy);
   EXPECT_TRUE(approvals.Contains("shop", "a.js", Sha256("1")));
   EXPECT_TRUE(approvals.Contains("shop", "a.js", Sha256("2")));
   EXPECT_FALSE(approvals.Contains("shop", "a.js", Sha256("3")));

@@ -82,7 +82,7 @@ TEST(Program, NamesAWordThatIsNoCommandAndOneThatIsNear) {
 TEST(Program, HelpNamesDefaultsAndEveryExitCode) {
   TempFolder folder;
   const Ctl ctl(folder);
-  EXPECT_THAT(ctl.Run({"--help"}).out, HasSubstr("`audit verify` says\naltered"));
+  EXPECT_THAT(ctl.Run({"--help"}).out, HasSubstr("`audit verify` says altered"));
   for (const char* const group : {"exposures", "findings", "scripts", "destinations", "agents"}) {
     EXPECT_THAT(ctl.Run({group, "list", "--help"}).out, HasSubstr("(1000 by default)")) << group;
   }

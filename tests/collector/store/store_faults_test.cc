@@ -179,8 +179,8 @@ TEST(StoreFaults, DamagedPagesAreDataLossAndNoCrash) {
   std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
   file.seekp(0, std::ios::end);
   const int64_t size = file.tellp();
-  file.seekp(40 * 4096);
-  file << std::string(static_cast<size_t>(size - 40 * 4096), '\xa5');
+  file.seekp(100 * 4096);
+  file << std::string(static_cast<size_t>(size - 100 * 4096), '\xa5');
   file.close();
   auto store = OpenAt(path);
   ASSERT_TRUE(store.ok()) << store.status();

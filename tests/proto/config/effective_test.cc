@@ -771,14 +771,14 @@ INSTANTIATE_TEST_SUITE_P(
                 "c.yaml:3:1: operator_socket: found `127.0.0.1:1`, expected `unix:/path`"},
         BadCase{"ConsoleWithoutCertificates",
                 "console: {listen: \"0.0.0.0:1\", tls: {plaintext: true}}",
-                "c.yaml:3:36: console.tls.plaintext: found true with the address `0.0.0.0:1`, "
+                "c.yaml:3:38: console.tls.plaintext: found true with the address `0.0.0.0:1`, "
                 "expected false, or an address that only this machine reaches: 127.0.0.1, [::1] "
                 "or unix:"},
         BadCase{"ConsoleOnASocket", "console: {listen: \"unix:/x\"}",
                 "c.yaml:3:11: console.listen: found `unix:/x`, expected `address:port`, such as "
                 "127.0.0.1:9466, or `off`"},
         BadCase{"NoOrigin", "console: {origins: [console.example]}",
-                "c.yaml:3:11: console.origins[0]: found `console.example`, expected an origin "
+                "c.yaml:3:21: console.origins[0]: found `console.example`, expected an origin "
                 "such as https://console.example"},
         BadCase{"NoRetention", "store: {retention_days: 0}",
                 "c.yaml:3:9: store.retention_days: found 0, expected 1 to 36500"},
@@ -819,7 +819,11 @@ pages:
                                     "store: {postgres: {conninfo: host=/run}}\n")),
                    ToYaml(Collector("tls: {certificate_file: a, key_file: b, ca_file: c}\n"
                                     "token_issuers: [{issuer: \"https://a\", audience: s, "
-                                    "jwks_url: \"https://a/k\"}]\n")));
+                                    "jwks_url: \"https://a/k\"}]\n"
+                                    "sinks:\n"
+                                    "  - {name: a, nats: {servers: [\"127.0.0.1:4222\"]}}\n"
+                                    "  - {name: b, webhook: {url: \"https://siem.example/\"}}\n"
+                                    "  - {name: c, syslog: {address: \"siem.example:6514\"}}\n")));
   // Comment lines up to the field that they are about.
   const std::regex pattern(R"(((?:  //[^\n]*\n)+)  (?:optional )?\w+ (\w+) = \d+;)");
   const std::regex value(R"(Default (\d+)(?=[.;]?(\s|$)))");
