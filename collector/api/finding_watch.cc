@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "collector/api/caller.h"
+#include "collector/api/handlers.h"
 #include "grpcpp/alarm.h"
 
 namespace skimwatch::api {
@@ -32,7 +33,8 @@ class Refusal final : public Reactor {
 // unsubscribes, which must not happen on the publisher's thread.
 class FindingWatch final : public Reactor, public std::enable_shared_from_this<FindingWatch> {
  public:
-  FindingWatch(WorkQueue* work, std::atomic<int>* watches) : work_(work), watches_(watches) {}
+  FindingWatch(WorkQueue* work, std::atomic<int>* watches, bool shows_fingerprints)
+      : work_(work), watches_(watches), shows_fingerprints_(shows_fingerprints) {}
   ~FindingWatch() override { watches_->fetch_sub(1); }
 
   void Start(const v1::WatchFindingsRequest& request, store::FindingFeed* feed,
@@ -112,7 +114,10 @@ class FindingWatch final : public Reactor, public std::enable_shared_from_this<F
         std::optional<store::FindingFeed::Item> item = subscription_->Next();
         if (!item) return;
         response_.Clear();
-        if (item->finding != nullptr) *response_.mutable_finding() = *item->finding;
+        if (item->finding != nullptr) {
+          *response_.mutable_finding() = *item->finding;
+          if (!shows_fingerprints_) HideFingerprint(*response_.mutable_finding());
+        }
         response_.set_skipped(item->skipped);
         writing_ = true;
       }
@@ -129,6 +134,7 @@ class FindingWatch final : public Reactor, public std::enable_shared_from_this<F
 
   WorkQueue* const work_;
   std::atomic<int>* const watches_;
+  const bool shows_fingerprints_;
   // Alive until gRPC is done with it.
   std::shared_ptr<FindingWatch> self_;
   absl::Mutex mutex_;
@@ -147,14 +153,14 @@ class FindingWatch final : public Reactor, public std::enable_shared_from_this<F
 
 Reactor* StartFindingWatch(const absl::Status& status, const v1::WatchFindingsRequest& request,
                            store::FindingFeed* feed, WorkQueue* work, std::atomic<int>* watches,
-                           absl::Duration longest) {
+                           absl::Duration longest, bool shows_fingerprints) {
   if (!status.ok()) return new Refusal(ToGrpc(status));
   if (watches->fetch_add(1) >= kWatchesMax) {
     watches->fetch_sub(1);
     return new Refusal(ToGrpc(absl::ResourceExhaustedError(absl::StrCat(
         "the collector has ", kWatchesMax, " watches already; end one, or try again later"))));
   }
-  const auto watch = std::make_shared<FindingWatch>(work, watches);
+  const auto watch = std::make_shared<FindingWatch>(work, watches, shows_fingerprints);
   watch->Start(request, feed, longest);
   return watch.get();
 }

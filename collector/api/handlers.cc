@@ -13,19 +13,25 @@ namespace {
 
 void HideFingerprints(const Dependencies& on, const Caller& caller,
                       google::protobuf::RepeatedPtrField<v1::StoredFinding>& findings) {
-  if (on.authorizer->RoleOf(caller) >= Role::kApprover) return;
-  for (v1::StoredFinding& stored : findings) {
-    v1::Finding& finding = *stored.mutable_finding();
-    if (finding.has_card_number()) {
-      finding.mutable_card_number()->mutable_card()->clear_fingerprint();
-    }
-    if (finding.has_track_data()) {
-      finding.mutable_track_data()->mutable_card()->clear_fingerprint();
-    }
-  }
+  if (SeesFingerprints(on, caller)) return;
+  for (v1::StoredFinding& stored : findings) HideFingerprint(stored);
 }
 
 }  // namespace
+
+bool SeesFingerprints(const Dependencies& on, const Caller& caller) {
+  return on.authorizer->RoleOf(caller) >= Role::kApprover;
+}
+
+void HideFingerprint(v1::StoredFinding& stored) {
+  v1::Finding& finding = *stored.mutable_finding();
+  if (finding.has_card_number()) {
+    finding.mutable_card_number()->mutable_card()->clear_fingerprint();
+  }
+  if (finding.has_track_data()) {
+    finding.mutable_track_data()->mutable_card()->clear_fingerprint();
+  }
+}
 
 absl::StatusOr<v1::GetExposureResponse> HandleGetExposure(const Dependencies& on,
                                                           const Caller& caller,

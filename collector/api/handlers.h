@@ -12,8 +12,12 @@ namespace skimwatch::api {
 // What calls do that are more than a read of the store, once their caller was admitted and their
 // request checked, whichever way they came. Decisions are logged with who made them.
 
-// These leave out the fingerprints of cards where the caller has only the role of a viewer: who may
-// not ask after a card must not be able to try all of them against a list.
+// False where the caller has only the role of a viewer: who may not ask after a card must not be
+// able to try all of them against a list.
+bool SeesFingerprints(const Dependencies& on, const Caller& caller);
+void HideFingerprint(v1::StoredFinding& stored);
+
+// These leave out the fingerprints of cards where the caller may not see them.
 absl::StatusOr<v1::GetExposureResponse> HandleGetExposure(const Dependencies& on,
                                                           const Caller& caller,
                                                           const v1::GetExposureRequest& request);

@@ -76,7 +76,8 @@ class QueryService final : public v1::QueryService::CallbackService {
     const bool has_token = status.ok() && caller->token != nullptr;
     return StartFindingWatch(
         status, *request, on_.feed, on_.work, &watches_,
-        has_token ? caller->token->expires - on_.now() : absl::InfiniteDuration());
+        has_token ? caller->token->expires - on_.now() : absl::InfiniteDuration(),
+        status.ok() && SeesFingerprints(on_, *caller));
   }
 
   ServerUnaryReactor* ListScripts(Context* context, const v1::ListScriptsRequest* request,

@@ -24,6 +24,8 @@ using google::protobuf::util::TimeUtil;
 constexpr int kUnheardMaxSeconds = 60;
 
 std::string KindOf(const v1::Exposure& exposure) {
+  // A track, or a code beside a number: the standard's word for both (PCI DSS 4.0.1, 3.3).
+  if (exposure.kind() == v1::FINDING_KIND_TRACK_DATA) return "sensitive authentication data";
   return absl::StrReplaceAll(Word(*v1::FindingKind_descriptor(), exposure.kind()), {{"_", " "}});
 }
 
@@ -53,11 +55,15 @@ std::string Summary(const v1::Exposure& exposure) {
                         exposure.site(), " was reported by ", exposure.agents_size(),
                         exposure.agents_size() == 1 ? " agent. " : " agents. ", state);
   }
+  // At rest, as in a log, nothing has left.
+  const std::string way =
+      exposure.channel() == exposure.destination()
+          ? absl::StrCat(" of site ", exposure.site(), " were written to ", exposure.destination())
+          : absl::StrCat(" left site ", exposure.site(), " through ", exposure.channel(), " to ",
+                         exposure.destination());
   return absl::StrCat(when, ", ", Cards(exposure),
-                      exposure.distinct_cards() == 1 ? " distinct card" : " distinct cards",
-                      " left site ", exposure.site(), " through ", exposure.channel(), " to ",
-                      exposure.destination(), ", seen ", Occurrences(exposure), " times by ",
-                      exposure.agents_size(),
+                      exposure.distinct_cards() == 1 ? " distinct card" : " distinct cards", way,
+                      ", seen ", Occurrences(exposure), " times by ", exposure.agents_size(),
                       exposure.agents_size() == 1 ? " agent. " : " agents. ", state);
 }
 

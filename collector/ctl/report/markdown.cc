@@ -2,6 +2,7 @@
 #include <string>
 #include <string_view>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -19,6 +20,20 @@ bool StartsLink(std::string_view text, size_t i) {
          absl::EqualsIgnoreCase(absl::string_view(text.data() + i - 3, 3), "www");
 }
 
+// The length of a command of ours in backticks at the beginning of `text`, or 0. Nothing in it can
+// be markup, so that it stays one that can be copied.
+size_t CommandBytes(std::string_view text) {
+  constexpr std::string_view kBegin = "`skimwatchctl ";
+  if (!text.starts_with(kBegin)) return 0;
+  const size_t end = text.find('`', kBegin.size());
+  if (end == std::string_view::npos) return 0;
+  const std::string_view command = text.substr(1, end - 1);
+  const bool is_plain = std::all_of(command.begin(), command.end(), [](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == ' ' || c == '-';
+  });
+  return is_plain ? end + 1 : 0;
+}
+
 // Everything that Markdown or the HTML in it could take for markup, links that it would make of
 // bare addresses too: a thief's address must not be a click away.
 std::string Escape(std::string_view text) {
@@ -26,6 +41,11 @@ std::string Escape(std::string_view text) {
   std::string escaped;
   for (size_t i = 0; i < printable.size(); ++i) {
     const char c = printable[i];
+    if (const size_t bytes = CommandBytes(std::string_view(printable).substr(i)); bytes > 0) {
+      escaped.append(printable, i, bytes);
+      i += bytes - 1;
+      continue;
+    }
     if (std::string_view("\\`*_{}[]<>()#+-!|~&$").find(c) != std::string_view::npos ||
         StartsLink(printable, i)) {
       escaped += '\\';

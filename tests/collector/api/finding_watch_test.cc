@@ -59,6 +59,20 @@ TEST(WatchFindings, ShowsOnlyWhatWasAskedFor) {
   EXPECT_EQ(watch.response.finding().finding().sequence(), 3u);
 }
 
+TEST(WatchFindings, ShowsFingerprintsToWhoMayAskAfterACard) {
+  OperatorServer server;
+  for (const bool is_approver : {false, true}) {
+    auto stub = v1::QueryService::NewStub(server.Channel(is_approver ? "approver" : "viewer"));
+    Watch watch(*stub);
+    ASSERT_TRUE(watch.Next());
+    server.Add(CardFinding(is_approver ? 2 : 1));
+    ASSERT_TRUE(watch.Next());
+    const v1::Card& card = watch.response.finding().finding().card_number().card();
+    EXPECT_NE(card.masked(), "");
+    EXPECT_EQ(!card.fingerprint().empty(), is_approver);
+  }
+}
+
 TEST(WatchFindings, NeverHoldsUpThePublisherAndCountsWhatAWatcherMissed) {
   OperatorServer server;
   auto stub = v1::QueryService::NewStub(server.Channel("viewer"));

@@ -66,6 +66,17 @@ TEST(ReportDocument, IsNeverTakenForMarkupInMarkdown) {
   EXPECT_THAT(markdown, HasSubstr("\n`````\n```\n+ `a` ````\n"));
 }
 
+TEST(ReportDocument, KeepsCommandsAsTheyAreTyped) {
+  Document document;
+  document.blocks = {
+      Document::Paragraph{"Try `skimwatchctl card check --exposure 1`."},
+      Document::Paragraph{"Try `skimwatchctl card check --exposure <b>`."},
+  };
+  const std::string markdown = ToMarkdown(document);
+  EXPECT_THAT(markdown, HasSubstr("Try `skimwatchctl card check --exposure 1`."));
+  EXPECT_THAT(markdown, HasSubstr("\\`skimwatchctl card check \\-\\-exposure \\<b\\>\\`"));
+}
+
 // By the implementation of GitHub's Markdown.
 TEST(ReportDocument, HoldsNoLinkInMarkdown) {
   const testing::TempFolder folder;
