@@ -136,8 +136,8 @@ Parser::Parser()
   CLI::App* const agents = Group("agents", "Agents that the collector knows");
   CLI::App* const list = Leaf(agents, "list", "List the agents and how they are", ListAgents);
   AddLimit(list);
-  CLI::App* const show = Leaf(
-      agents, "show", "Show an agent, and when it looked at each payment page", ShowAgent);
+  CLI::App* const show =
+      Leaf(agents, "show", "Show an agent, and when it looked at each payment page", ShowAgent);
   show->add_option("IDENTITY", options_.agent, "The identity, as `agents list` has it")
       ->required()
       ->type_name("");

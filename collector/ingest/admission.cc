@@ -97,7 +97,8 @@ absl::Status CheckHeartbeat(const v1::Heartbeat& heartbeat) {
   for (const v1::PageLook& page : heartbeat.pages()) {
     if (!IsName(page.name()) || !IsName(page.site())) {
       return absl::InvalidArgumentError(
-          "heartbeat.pages: a name or site is none of lower-case letters, digits, `-`, `_` and `.`");
+          "heartbeat.pages: a name or site is none of lower-case letters, digits, `-`, `_` and "
+          "`.`");
     }
     if (page.looks_size() > kOutcomesMax) {
       return absl::InvalidArgumentError(

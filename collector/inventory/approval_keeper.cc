@@ -2,7 +2,6 @@
 
 #include <filesystem>
 #include <fstream>
-
 #include <system_error>
 
 #include "absl/status/statusor.h"

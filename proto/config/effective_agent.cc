@@ -212,7 +212,9 @@ void CheckSources(const Checker& root, const v1::AgentConfig& config, const IsSi
     reports.Unique("site", report_sites);
   });
   std::map<std::string, std::string> paths;
+  int web_roots = 0;
   sources.Each("web_roots", [&](const Checker& web_root) {
+    const uint32_t read_interval = config.sources().web_roots(web_roots++).read_interval_seconds();
     web_root.Required("path", "the folder of a web root");
     web_root.Valid("path", IsPath, "the path of a folder");
     web_root.Unique("path", paths);
@@ -224,7 +226,7 @@ void CheckSources(const Checker& root, const v1::AgentConfig& config, const IsSi
     web_root.EachValid("exclude", IsGlob, "a glob");
     web_root.Number("file_bytes_max", 16777216, 1024, 1073741824);
     web_root.Number("rescan_interval_seconds", 300, 1, 604800);
-    if (web_root.Given("read_interval_seconds")) {
+    if (read_interval > 0) {
       web_root.Number("read_interval_seconds", 10, 10, 604800);
     }
   });

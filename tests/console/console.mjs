@@ -104,23 +104,23 @@ async function decideWithoutJavaScript() {
   await page.goto(`${url}/exposures`);
   await page.getByLabel("State").selectOption("closed");
   await page.getByRole("button", { name: "Show" }).click();
-  assert.match(page.url(), /state=closed/);
-  assert.ok(await page.getByText("Nothing matches.").isVisible());
+  await page.waitForURL(/state=closed/);
+  await page.getByText("Nothing matches.").waitFor();
 
   await page.goto(`${url}/script?site=shop&name=js%2Fcheckout.js`);
-  assert.ok(await page.getByText("evil.example").first().isVisible());
+  await page.getByText("evil.example").first().waitFor();
   await page.goto(`${url}/script?site=shop&name=js%2Fchat.js`);
   await page.getByLabel("Why is the script needed?").fill("Chat with customers <b>&");
   await page.getByLabel("Until, when it shall end").fill("2099-12-31");
   await page.getByRole("button", { name: "Approve these bytes" }).click();
-  assert.ok(await page.getByText("Chat with customers <b>&").isVisible());
-  assert.ok(await page.getByRole("button", { name: "Take the approval back" }).isVisible());
+  await page.getByText("Chat with customers <b>&").waitFor();
+  await page.getByRole("button", { name: "Take the approval back" }).waitFor();
 
   await page.goto(`${url}/exposures/${exposure}`);
   await page.getByLabel("A note").fill("Found in the cart: 4111 1111 1111 1111");
   await page.getByRole("button", { name: "Add the note" }).click();
-  assert.match(page.url(), /#notes$/);
-  assert.ok(await page.locator(".notes").getByText("**** **** **** ****").isVisible());
+  await page.waitForURL(/#notes$/);
+  await page.locator(".notes").getByText("**** **** **** ****").waitFor();
   assert.equal((await page.content()).includes("4111 1111 1111 1111"), false);
   await context.close();
 }
@@ -136,7 +136,7 @@ async function attackFromAnotherPage() {
     page.getByRole("button").click()]);
   assert.equal(response.status(), 403);
   await page.goto(`${url}/exposures/${exposure}`);
-  assert.ok(await page.getByRole("button", { name: "Close the exposure" }).isVisible());
+  await page.getByRole("button", { name: "Close the exposure" }).waitFor();
   // Nor is it shown within another page.
   await page.setContent(`<iframe src="${url}/"></iframe>`);
   await page.waitForTimeout(300);
@@ -150,13 +150,13 @@ async function lookAsOthers() {
   const page = await viewer.newPage();
   await page.goto(`${url}/exposures/${exposure}`);
   assert.equal(await page.locator("form[method=post]").count(), 0);
-  assert.ok(await page.getByText("need the role approver").isVisible());
+  await page.getByText("need the role approver").waitFor();
   await viewer.close();
   const nobody = await contextOf(null);
   const stranger = await nobody.newPage();
   const response = await stranger.goto(url);
   assert.equal(response.status(), 403);
-  assert.ok(await stranger.getByText("showed no client certificate").isVisible());
+  await stranger.getByText("showed no client certificate").waitFor();
   await nobody.close();
 }
 
@@ -169,9 +169,9 @@ async function close() {
   assert.equal(download.suggestedFilename(), `exposure-${exposure}.md`);
   await page.getByLabel("Why is it over?").fill("The script was removed.");
   await page.getByRole("button", { name: "Close the exposure" }).click();
-  assert.ok(await page.getByText("by approver: The script was removed.").first().isVisible());
+  await page.getByText("by approver: The script was removed.").first().waitFor();
   await page.goto(`${url}/audit`);
-  assert.ok(await page.getByText("whole", { exact: true }).isVisible());
+  await page.getByText("whole", { exact: true }).waitFor();
   for (const action of ["script.approve", "exposure.note", "exposure.close"]) {
     assert.ok(await page.getByText(action).first().isVisible(), action);
   }

@@ -59,6 +59,14 @@ WatchedCollector::WatchedCollector() : authority_(folder_.path()) {
   config.clear_roles();
   config.clear_agents();
   config.add_agents(kAgent);
+  // Nobody listens there: the stream lags.
+  config::v1::Sink& sink = *config.add_sinks();
+  sink.set_name("siem");
+  sink.set_exposure_interval_seconds(60);
+  sink.mutable_webhook()->set_url("http://127.0.0.1:9/");
+  sink.mutable_webhook()->set_events_max(1);
+  sink.mutable_webhook()->set_timeout_ms(1000);
+  sink.mutable_webhook()->set_tries_max(5);
   collector_ = std::make_unique<CollectorProcess>(config, folder_.path());
   collector_->Start();
   agent_ = std::thread([this] { Stream(); });

@@ -156,8 +156,7 @@ v1::PageLook PageLook(const std::string& name, int64_t whole, uint64_t ok, uint6
 }
 
 TEST_F(CollectorMetricsTest, ShowsWhenPagesWereSeenWhole) {
-  AddAgent("web-1", "shop",
-           {PageLook("checkout", 1'700'000'000, 3, 1), PageLook("cart", 0, 0, 2)});
+  AddAgent("web-1", "shop", {PageLook("checkout", 1'700'000'000, 3, 1), PageLook("cart", 0, 0, 2)});
   v1::PageLook later = PageLook("checkout", 1'700'000'500, 5, 0);
   later.set_looks_without_browser(4);
   // Of a newer agent.
@@ -169,9 +168,10 @@ TEST_F(CollectorMetricsTest, ShowsWhenPagesWereSeenWhole) {
   EXPECT_THAT(text, HasSubstr(family + "\"cart\"} 0\n"));
   EXPECT_THAT(text, HasSubstr("skimwatch_page_look_interval_seconds{site=\"shop\","
                               "page=\"checkout\"} 3600\n"));
-  for (const char* const sample : {"ok\"} 4", "static\"} 4", "crashed\"} 3", "timeout\"} 0",
-                                   "other\"} 7"}) {
-    EXPECT_THAT(text, HasSubstr(absl::StrCat("skimwatch_page_looks_total{outcome=\"", sample, "\n")));
+  for (const char* const sample :
+       {"ok\"} 4", "static\"} 4", "crashed\"} 3", "timeout\"} 0", "other\"} 7"}) {
+    EXPECT_THAT(text,
+                HasSubstr(absl::StrCat("skimwatch_page_looks_total{outcome=\"", sample, "\n")));
   }
 }
 

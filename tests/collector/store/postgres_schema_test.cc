@@ -120,7 +120,10 @@ TEST(PostgresSchema, OfAProgramWithoutSinksIsBroughtUpToDateWithWhatIsInIt) {
   const std::string conninfo = server.Conninfo("postgres");
   ASSERT_TRUE(Insert(**OpenPostgresStore(OptionsFor(conninfo)), 1, absl::Now()).ok());
   server.Query("postgres",
-               "DROP TABLE commits, commit_ends, sinks, sink_positions, sink_exposures;"
+               "DROP TABLE commits, commit_ends, sinks, sink_positions, sink_exposures,"
+               " script_profiles, asked_behaviours, publishers, published_scripts;"
+               " ALTER TABLE approvals DROP COLUMN expires_at, DROP COLUMN publisher;"
+               " DROP INDEX script_versions_by_hash;"
                " UPDATE skimwatch_schema SET version = 2");
   auto store = OpenPostgresStore(OptionsFor(conninfo));
   ASSERT_TRUE(store.ok()) << store.status();

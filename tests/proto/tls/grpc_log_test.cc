@@ -5,6 +5,7 @@
 #include <string>
 
 #include "gmock/gmock.h"
+#include "grpc/grpc.h"
 #include "grpc/support/log.h"
 #include "gtest/gtest.h"
 #include "spdlog/sinks/ostream_sink.h"
@@ -22,8 +23,13 @@ class GrpcLog : public ::testing::Test {
         "test", std::make_shared<spdlog::sinks::ostream_sink_mt>(text_, true));
     logger->set_pattern("%l %v");
     spdlog::set_default_logger(logger);
+    // Says what is grave enough to be told.
+    grpc_init();
   }
-  ~GrpcLog() override { spdlog::set_default_logger(before_); }
+  ~GrpcLog() override {
+    grpc_shutdown();
+    spdlog::set_default_logger(before_);
+  }
 
   std::string Taken() {
     std::string text = text_.str();
