@@ -153,6 +153,9 @@ v1::Severity JudgeByProfile(const v1::ApprovedProfile& profile, v1::Severity by_
       severity = std::max(severity, v1::SEVERITY_HIGH);
       AddReason("gained: an obfuscator's marks in its text", reasons);
     }
+    if (!approval::DestinationsHidden(profile.facts(), change.behaviour().facts()).empty()) {
+      severity = std::max(severity, v1::SEVERITY_HIGH);
+    }
   } else {
     reasons.assign(change.reasons().begin(), change.reasons().end());
   }

@@ -14,6 +14,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "collector/ctl/describe.h"
+#include "collector/ctl/known.h"
 #include "collector/ctl/script_words.h"
 #include "collector/ctl/session.h"
 #include "proto/text/printable.h"
@@ -219,6 +220,7 @@ absl::StatusOr<int> ListScripts(const Options& options, Session& session) {
   const auto answer = ListAll(session, &v1::QueryService::Stub::ListScripts, request,
                               &v1::ListScriptsResponse::mutable_scripts, options.limit);
   if (!answer.ok()) return answer.status();
+  if (answer->scripts().empty()) NoteUnknown(options, session);
   if (session.output.json()) {
     session.output.Json(*answer);
     return 0;

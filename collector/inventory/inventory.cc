@@ -90,8 +90,9 @@ absl::StatusOr<v1::Script> Inventory::Approve(const v1::ApproveScriptRequest& re
     if (!served.ok()) return served.status();
     if (!*served) {
       return absl::FailedPreconditionError(absl::StrCat(
-          "'", request.name(), "' has changed since: this version is no longer served; look at ",
-          "`skimwatchctl scripts diff` and approve what is"));
+          "'", request.name(), "' has changed since: this version is no longer served; read what ",
+          "is with `skimwatchctl scripts diff` before you approve it, or put this one back first; ",
+          "a publisher's list approves versions that are not served yet"));
     }
     v1::ScriptApproval approval;
     approval.set_kind(v1::ScriptApproval::KIND_HASH);

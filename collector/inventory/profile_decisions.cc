@@ -85,9 +85,9 @@ absl::StatusOr<v1::Script> Inventory::ApproveProfile(const v1::ApproveScriptRequ
     absl::StatusOr<bool> served = IsServed(transaction, site, name, request.sha256());
     if (!served.ok()) return served.status();
     if (!*served) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("'", name, "' has changed since: this version is no longer served; look at ",
-                       "`skimwatchctl scripts diff` and approve what is"));
+      return absl::FailedPreconditionError(absl::StrCat(
+          "'", name, "' has changed since: this version is no longer served; read what ",
+          "is with `skimwatchctl scripts diff` before you approve it"));
     }
     absl::StatusOr<std::optional<v1::ScriptRecord>> record =
         transaction.FindScriptVersion(site, name, request.sha256());

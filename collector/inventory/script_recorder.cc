@@ -304,7 +304,10 @@ absl::StatusOr<uint64_t> RecordScriptChange(store::Transaction& transaction,
                                   .kind = v1::FINDING_KIND_SCRIPT_CHANGE,
                                   .channel = script.name(),
                                   .destination = script.page()};
-  if (change.profile_id() == 0) {
+  // An agent that takes for approved what is not has no severity of its own for it.
+  const bool takes_for_approved =
+      change.profile_id() != 0 || change.change() == v1::ScriptChange::CHANGE_RESTORED;
+  if (!takes_for_approved) {
     return folder.AddTo(key, finding, v1::FINDING_KIND_SCRIPT_CHANGE, agent);
   }
   v1::Finding disbelieved = finding;

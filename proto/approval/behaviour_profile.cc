@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <string_view>
 #include <utility>
 
@@ -27,6 +28,25 @@ absl::flat_hash_map<Key, uint32_t> CountsOf(const Facts& facts) {
     counts[{fact.name(), fact.excerpt()}] += std::max(fact.count(), 1U);
   }
   return counts;
+}
+
+// Ways out by their name, each with how often it is taken to an address that can't be told: a
+// destination is told as `host by way`.
+std::map<std::string_view, uint32_t> UntoldWays(const Facts& facts) {
+  constexpr std::string_view kBy = " by ";
+  std::map<std::string_view, uint32_t> taken;
+  std::map<std::string_view, uint32_t> told;
+  for (const v1::ScriptFact& fact : facts) {
+    const std::string_view excerpt = fact.excerpt();
+    const uint32_t count = std::max(fact.count(), 1U);
+    if (fact.name() == "sink") taken[excerpt] += count;
+    if (fact.name() == "destination" || fact.name() == "hidden_destination") {
+      const size_t by = excerpt.rfind(kBy);
+      if (by != std::string_view::npos) told[excerpt.substr(by + kBy.size())] += count;
+    }
+  }
+  for (auto& [way, count] : taken) count -= std::min(count, told[way]);
+  return taken;
 }
 
 std::string Words(const v1::ScriptFact& fact) {
@@ -60,7 +80,23 @@ std::vector<std::string> WhyNotCovered(const Facts& profile, const v1::ScriptBeh
     validation::CutUtf8(reason, kReasonBytesMax);
     reasons.push_back(std::move(reason));
   }
+  for (std::string& reason : DestinationsHidden(profile, current.facts())) {
+    if (reasons.size() < kReasonsMax) reasons.push_back(std::move(reason));
+  }
   return reasons;
+}
+
+std::vector<std::string> DestinationsHidden(const Facts& profile, const Facts& current) {
+  std::map<std::string_view, uint32_t> known = UntoldWays(profile);
+  std::vector<std::string> hidden;
+  for (const auto& [way, count] : UntoldWays(current)) {
+    if (count <= known[way]) continue;
+    std::string reason = absl::StrCat("where ", std::string(way), " leads can't be told ", count,
+                                      " times, not ", known[way]);
+    validation::CutUtf8(reason, kReasonBytesMax);
+    hidden.push_back(std::move(reason));
+  }
+  return hidden;
 }
 
 std::string WhyNoProfile(const v1::ScriptBehaviour& behaviour) {

@@ -18,6 +18,10 @@ inline constexpr int kBehaviourFactsMax = 1000;
 // destination can't be told is as much a way out as the first. Linear.
 std::vector<v1::ScriptFact> GainedOver(const Facts& profile, const Facts& current);
 
+// Ways out whose destination the profile tells and `current` does not, in words: fewer facts, and
+// yet more than it did. An address on the page's own host counts as one that can't be told.
+std::vector<std::string> DestinationsHidden(const Facts& profile, const Facts& current);
+
 // Why a profile does not cover a version that does `current`, in words for people, at most 16 of at
 // most 240 bytes; empty when it does. It never covers a behaviour that is not whole.
 std::vector<std::string> WhyNotCovered(const Facts& profile, const v1::ScriptBehaviour& current);

@@ -210,7 +210,7 @@ TEST_F(Commands, SayWhenAFilterNamesWhatIsNotKnown) {
   blog.set_site("blog");
   server_.Add(blog);
   const std::string unknown = "no site shpo is known; known: blog, shop\n";
-  for (const char* const list : {"exposures", "findings", "destinations"}) {
+  for (const char* const list : {"exposures", "findings", "destinations", "scripts"}) {
     Result result = ctl_.Run({list, "list", "--site", "shpo"});
     EXPECT_EQ(result.code, 0);
     EXPECT_EQ(result.err, unknown) << list;

@@ -91,7 +91,7 @@ TEST_F(Profile, AcceptsVersionsThatDoNothingMore) {
   EXPECT_EQ(script->state(), State::STATE_APPROVED);
   EXPECT_THAT(OpenExposures(), IsEmpty());
   for (uint64_t version = 2; version <= 5; ++version) {
-    EXPECT_EQ(Changed(version, {{"sink", "fetch"}}), 0u);
+    EXPECT_EQ(Changed(version, {{"sink", "fetch"}, {"destination", "chat.example by fetch"}}), 0u);
     EXPECT_EQ(Script().state(), State::STATE_APPROVED);
     const v1::ScriptApproval approval = Record(version).approval();
     EXPECT_EQ(approval.kind(), Kind::KIND_PROFILE);
@@ -108,6 +108,13 @@ TEST_F(Profile, AcceptsVersionsThatDoNothingMore) {
   ASSERT_EQ(policy.script_profiles_size(), 1);
   EXPECT_EQ(policy.script_profiles(0).facts_size(), 2);
   EXPECT_TRUE(policy.approved_scripts(0).by_profile());
+}
+
+TEST_F(Profile, DoesNotCoverADestinationThatCantBeToldAnyMore) {
+  Changed(1, {{"sink", "fetch"}, {"destination", "chat.example by fetch"}});
+  ASSERT_TRUE(ApproveProfile(1).ok());
+  EXPECT_NE(Changed(2, {{"sink", "fetch"}}), 0u);
+  EXPECT_EQ(Script().state(), State::STATE_CHANGED);
 }
 
 TEST_F(Profile, DoesNotCoverWhatGainsAFact) {

@@ -35,14 +35,25 @@ const v1::ScriptBehaviour& Chat() {
 
 TEST(BehaviourProfile, CoversWhatDoesNothingMore) {
   EXPECT_THAT(WhyNotCovered(Chat().facts(), Chat()), IsEmpty());
-  EXPECT_THAT(WhyNotCovered(Chat().facts(), Behaviour({{"sink", "fetch", 1}})), IsEmpty());
+  EXPECT_THAT(WhyNotCovered(Chat().facts(), Behaviour({{"destination", "chat.example by fetch", 1},
+                                                       {"sink", "fetch", 1}})),
+              IsEmpty());
   EXPECT_THAT(WhyNotCovered(Chat().facts(), v1::ScriptBehaviour()), IsEmpty());
+}
+
+TEST(BehaviourProfile, CoversNoKnownDestinationThatBecomesOneThatCantBeTold) {
+  EXPECT_THAT(WhyNotCovered(Chat().facts(), Behaviour({{"destination", "chat.example by fetch", 1},
+                                                       {"sink", "fetch", 2}})),
+              ElementsAre("where fetch leads can't be told 1 times, not 0"));
+  EXPECT_THAT(WhyNotCovered(Chat().facts(), Behaviour({{"sink", "fetch", 1}})), SizeIs(1));
+  const v1::ScriptBehaviour untold = Behaviour({{"sink", "fetch", 1}});
+  EXPECT_THAT(WhyNotCovered(untold.facts(), untold), IsEmpty());
 }
 
 TEST(BehaviourProfile, NamesWhatAVersionGained) {
   EXPECT_THAT(
       WhyNotCovered(Chat().facts(),
-                    Behaviour({{"sink", "fetch", 2}, {"destination", "evil.example by fetch", 1}})),
+                    Behaviour({{"sink", "fetch", 1}, {"destination", "evil.example by fetch", 1}})),
       ElementsAre("not in the profile: destination evil.example by fetch"));
   EXPECT_THAT(WhyNotCovered({}, Behaviour({{"obfuscation", "", 1}})),
               ElementsAre("not in the profile: obfuscation"));
@@ -50,7 +61,8 @@ TEST(BehaviourProfile, NamesWhatAVersionGained) {
 
 TEST(BehaviourProfile, TakesAFurtherWayOutForANewOneWhereverItLeads) {
   EXPECT_THAT(WhyNotCovered(Chat().facts(), Behaviour({{"sink", "fetch", 3}})),
-              ElementsAre("more often than in the profile: sink fetch (3 times, not 2)"));
+              ElementsAre("more often than in the profile: sink fetch (3 times, not 2)",
+                          "where fetch leads can't be told 3 times, not 0"));
 }
 
 TEST(BehaviourProfile, NeverCoversWhatWasNotJudgedWhole) {
