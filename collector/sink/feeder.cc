@@ -61,6 +61,9 @@ void Feeder::Run() {
   while (!Pause(absl::ZeroDuration())) {
     if (!Hold()) {
       Pause(options_.poll);
+    } else if (save_failed_ && !Save()) {
+      // What is due and was sent would be read, and sent, again.
+      Pause(options_.poll);
     } else if (!Step()) {
       if (!lost_) Save();
       Pause(options_.poll);
@@ -130,6 +133,7 @@ bool Feeder::Hold() {
                                       .fingerprints = options_.config.fingerprints()});
   unsaved_ = {.name = name(), .holder = options_.collector, .term = term};
   dirty_ = false;
+  save_failed_ = false;
   lost_ = false;
   term_ = term;
   counters_.active = true;
@@ -142,6 +146,8 @@ bool Feeder::Step() {
       options_.store->ReadChanges(positions_, sink_->events_max());
   if (!changes.ok()) {
     ReportStore(changes.status());
+    // After a failover the store may lack what was read: it knows best how far this has come.
+    term_ = 0;
     return false;
   }
   std::vector<Event> events;
@@ -302,6 +308,7 @@ bool Feeder::Save(bool release) {
   unsaved_.release = release;
   const absl::Status status = options_.store->Write(
       [&](store::Transaction& transaction) { return transaction.SaveSink(unsaved_); });
+  save_failed_ = !status.ok();
   if (!status.ok()) {
     if (absl::IsFailedPrecondition(status)) {
       spdlog::warn("sink '{}': {}", name(), std::string(status.message()));

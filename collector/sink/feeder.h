@@ -111,6 +111,7 @@ class Feeder {
   std::vector<store::CommitPosition> positions_;
   store::SinkProgress unsaved_;
   bool dirty_ = false;
+  bool save_failed_ = false;
   // Whoever has the sink when it is another, and since when it looks so.
   store::SinkState watched_;
   absl::Time watched_since_;

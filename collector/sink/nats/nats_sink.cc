@@ -69,9 +69,15 @@ std::optional<Failure> ReadAnswer(natsMsg* message) {
                    .text = "what answers on the subject is no JetStream"};
   }
   const auto& error = answer["error"];
-  const bool too_large = error.value("err_code", 0) == kMessageTooLarge;
+  // Anybody may answer on the inbox, with anything.
+  const auto code = error.find("err_code");
+  const bool too_large =
+      code != error.end() && code->is_number_integer() && *code == kMessageTooLarge;
+  const auto said = error.find("description");
+  const std::string why =
+      said != error.end() && said->is_string() ? said->get<std::string>() : "no reason";
   return Failure{.reason = too_large ? Reason::kRefused : Reason::kServer,
-                 .text = absl::StrCat("not stored: ", error.value("description", "no reason"))};
+                 .text = absl::StrCat("not stored: ", why)};
 }
 
 }  // namespace

@@ -22,6 +22,8 @@ constexpr std::string_view kStoreId = "store_id";
 constexpr size_t kIdBytes = 8;
 // Commits that one read goes through, so that it does not hold its snapshot long.
 constexpr int kCommitsPerRead = 1000;
+// About as many; each is read with its body.
+constexpr size_t kExposuresPerRead = 1000;
 // What is never due.
 constexpr int64_t kNever = INT64_MAX;
 
@@ -124,7 +126,7 @@ class ChangeReader {
     for (int commits = 0;; ++commits) {
       Collector* const oldest = Oldest();
       if (oldest == nullptr) break;
-      if (commits == kCommitsPerRead || IsFull()) {
+      if (commits == kCommitsPerRead || IsFull() || exposures_.size() >= kExposuresPerRead) {
         changes_.more = true;
         break;
       }
@@ -165,7 +167,14 @@ class ChangeReader {
   absl::Status Advance(Collector& collector) {
     collector.next.reset();
     CommitPosition& position = collector.position;
-    if (position.number >= collector.end.number) return absl::OkStatus();
+    if (position.number > collector.end.number) {
+      // A standby that lacks the latest commits was promoted: their numbers are given again.
+      position = {.collector = position.collector,
+                  .number = collector.end.number,
+                  .findings = collector.end.findings};
+      changes_.gap = true;
+    }
+    if (position.number == collector.end.number) return absl::OkStatus();
     absl::StatusOr<std::optional<Commit>> next =
         NextCommit(db_, position.collector, position.number);
     if (!next.ok()) return next.status();

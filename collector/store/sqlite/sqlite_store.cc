@@ -24,6 +24,8 @@ namespace sqlite {
 namespace {
 
 constexpr size_t kReadersMax = 4;
+// Commits that are deleted at once; more than come in a minute, which is how often it is done.
+constexpr uint64_t kCommitsPerStep = 20'000;
 constexpr int64_t kPageBytes = 4096;
 // The write-ahead log is copied into the file once it has this many pages (4 MiB) ...
 constexpr int kCheckpointPages = 1024;
@@ -127,7 +129,7 @@ class SqliteStore : public sql::SqlStore {
     const auto deleted = static_cast<uint64_t>(writer_->Changes());
     if (status.ok()) status = sql::DeleteCoverageHourBefore(*writer_, cutoff);
     if (status.ok() && deleted < findings_max) {
-      status = sql::DeleteCommitsBefore(*writer_, cutoff, findings_max);
+      status = sql::DeleteCommitsBefore(*writer_, cutoff, kCommitsPerStep);
     }
     if (status.ok()) return deleted;
     ++errors().retention;
