@@ -68,6 +68,7 @@ constexpr size_t kTransportBytesMax = size_t{1} << 30;
 // Room for a token beside the rest of a call's metadata; gRPC's default of 8 KiB is less than some
 // providers need for a person's groups.
 constexpr int kMetadataBytesMax = 32 << 10;
+constexpr int kIdleMaxMs = 60'000;
 // Calls of operators that run when the collector ends get this long.
 constexpr absl::Duration kCallsGrace = absl::Milliseconds(500);
 // An agent is silent after this many heartbeats were missed.
@@ -127,6 +128,14 @@ absl::Status CheckStoreFile(const std::string& path) {
   if (begin == kMagic) return absl::OkStatus();
   return absl::InvalidArgumentError(
       absl::StrCat("store.path: ", path, " is no store of a collector; name another file"));
+}
+
+bool GrpcIsOlderThan(int major, int minor) {
+  int has_major = 0;
+  int has_minor = 0;
+  const std::string version = grpc::Version();
+  if (std::sscanf(version.c_str(), "%d.%d", &has_major, &has_minor) != 2) return false;
+  return std::pair(has_major, has_minor) < std::pair(major, minor);
 }
 
 // Addresses that one machine can't listen on both.
@@ -391,7 +400,11 @@ absl::Status ServerImpl::StartGrpc() {
   builder.RegisterService(ingest_->service());
   builder.RegisterService(query_.get());
   builder.RegisterService(decision_.get());
-  if (tokens_ != nullptr) builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMetadataBytesMax);
+  if (tokens_ != nullptr) {
+    builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMetadataBytesMax);
+    // Who has no certificate must not hold connections for nothing; an agent has a stream.
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, kIdleMaxMs);
+  }
   builder.SetMaxReceiveMessageSize(static_cast<int>(config.ingest().message_kib() << 10));
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveTimeMs);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
@@ -494,8 +507,15 @@ absl::Status CheckEnvironment(const config::v1::CollectorConfig& config) {
 }
 
 std::vector<std::string> EnvironmentWarnings(const config::v1::CollectorConfig& config) {
-  if (!config.fingerprint_keys().files().empty()) return {};
-  return {std::string(kNoKeys)};
+  std::vector<std::string> warnings;
+  if (config.fingerprint_keys().files().empty()) warnings.emplace_back(kNoKeys);
+  if (config.token_issuers_size() > 0 && GrpcIsOlderThan(1, 53)) {
+    warnings.push_back(absl::StrCat(
+        "token_issuers: gRPC ", grpc::Version(), " lets clients without a certificate take all ",
+        "memory by the fields of a request (CVE-2023-33953); let a firewall allow the port to ",
+        "agents and operators only"));
+  }
+  return warnings;
 }
 
 }  // namespace skimwatch::collector

@@ -224,7 +224,7 @@ absl::StatusOr<Daemon> ServerImpl::StartDaemon(const Certificates& certificates)
   Daemon daemon(MHD_start_daemon(flags, 0, nullptr, nullptr, &ServerImpl::OnRequest, this,
                                  MHD_OPTION_ARRAY, items.data(), MHD_OPTION_END));
   if (daemon == nullptr) {
-    close(fd);
+    // It has closed the socket that it was given.
     return absl::InvalidArgumentError(
         "the HTTP server does not start; are certificate_file and key_file what GnuTLS can use?");
   }

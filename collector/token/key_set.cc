@@ -22,6 +22,10 @@ constexpr size_t kRsaBytesMax = 1024;
 constexpr size_t kEd25519Bytes = 32;
 constexpr size_t kEd25519SignatureBytes = 64;
 constexpr size_t kKeyIdBytesMax = 256;
+constexpr size_t kShownBytesMax = 128;
+
+// An id that anybody may have sent, for a line of the log.
+std::string Shown(std::string_view id) { return text::Printable(id.substr(0, kShownBytesMax)); }
 
 struct KeyDeleter {
   void operator()(cjose_jwk_t* key) const { cjose_jwk_release(key); }
@@ -222,14 +226,12 @@ absl::Status KeySet::Verify(const Signature& signature, std::string_view compact
     fitting = key.get();
   }
   if (fitting == nullptr && is_named && !signature.key_id.empty()) {
-    return absl::UnauthenticatedError(absl::StrCat("the key '", text::Printable(signature.key_id),
-                                                   "' makes no signatures of ",
-                                                   signature.algorithm));
+    return absl::UnauthenticatedError(absl::StrCat(
+        "the key '", Shown(signature.key_id), "' makes no signatures of ", signature.algorithm));
   }
   if (fitting == nullptr) {
-    return absl::NotFoundError(absl::StrCat("the issuer has no key '",
-                                            text::Printable(signature.key_id), "' for ",
-                                            signature.algorithm));
+    return absl::NotFoundError(absl::StrCat("the issuer has no key '", Shown(signature.key_id),
+                                            "' for ", signature.algorithm));
   }
   if (!fitting->Made(compact)) {
     return absl::UnauthenticatedError("the signature is not the issuer's");
