@@ -352,7 +352,7 @@ bool IsMonthAndYearAt(std::string_view text, size_t begin, std::string_view word
   const bool is_month = std::any_of(
       std::begin(kMonths), std::end(kMonths),
       [&](std::string_view month) { return word == month || word == month.substr(0, kShortName); });
-  if (!is_month) return false;
+  if (!is_month || end >= text.size()) return false;
   if (begin >= 2 && IsAsciiDigit(text[begin - 2]) && !IsAsciiAlnum(text[begin - 1])) return false;
   const char joint = text[end];
   if (joint != ' ' && joint != '/' && joint != '-') return false;
