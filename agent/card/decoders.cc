@@ -308,6 +308,10 @@ bool MayTell(std::string_view text, size_t at) {
 bool IsTellingEscape(std::string_view text, size_t at) {
   const EscapeSymbol escape = EscapeAt(text, at);
   if (escape.bytes == 0) return false;
+  // Octal escapes of text end at 0177 (MayTell).
+  if (text[at] == '\\' && escape.bytes == 4 && (text[at + 1] == '2' || text[at + 1] == '3')) {
+    return false;
+  }
   const size_t next = at + escape.bytes;
   const uint32_t code = escape.code;
   const bool digit_before = at > 0 && IsAsciiDigit(text[at - 1]);
