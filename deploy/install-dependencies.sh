@@ -69,7 +69,6 @@ test|postgresql|servers that tests and benchmarks make for themselves
 test|prometheus|scrapes the collector; promtool checks rules
 test|prometheus-alertmanager|tells a webhook of alerts
 test|jsonnet|makes rules and dashboards of the mixin
-test|strace|makes disk faults
 test|chromium|the browser of shoppers
 test|nats-server|a JetStream that findings are streamed to
 test|rsyslog|a receiver of syslog

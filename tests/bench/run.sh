@@ -30,7 +30,7 @@ usage: tests/bench/run.sh [SUITE...] [--json FILE] [--quick] [--no-build]
 Builds what it needs, runs the suites (all by default), prints their tables, and writes the same
 rows to FILE as JSON: one object a row with suite, name, and its figures.
 
-  --quick     shorter runs, for a look; do not publish their figures
+  --quick     shorter runs, for a look or to compare two revisions in turn; publish nothing else of them
   --no-build  use the programs of build/release as they are
 
 Suites:
